@@ -1,0 +1,60 @@
+//! What time is it? The only source of "now"; a test can set it.
+
+use crate::model::UnixMillis;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+#[cfg(not(feature = "engine"))]
+use std::time::Instant;
+#[cfg(feature = "engine")]
+use tokio::time::Instant;
+
+/// A wall clock and a monotonic one. Cheap to copy.
+///
+/// The monotonic side is tokio's `Instant`, so under a paused runtime both stand still until every task waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    started: Instant,
+    wall: Wall,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Wall {
+    /// The machine's.
+    System,
+    /// So much at the start, then as the monotonic clock goes.
+    From(UnixMillis),
+}
+
+impl Clock {
+    /// The machine's clocks.
+    pub fn system() -> Self {
+        Self { started: Instant::now(), wall: Wall::System }
+    }
+
+    /// A wall clock that shows `wall` now and goes with the monotonic one.
+    pub fn starting_at(wall: UnixMillis) -> Self {
+        Self { started: Instant::now(), wall: Wall::From(wall) }
+    }
+
+    /// Wall time.
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
+    pub fn wall(&self) -> UnixMillis {
+        match self.wall {
+            Wall::System => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+            }
+            Wall::From(base) => base.plus(i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX)),
+        }
+    }
+
+    /// Time since this clock was made; never goes back.
+    pub fn monotonic(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// [`Clock::monotonic`] in whole milliseconds.
+    pub fn monotonic_ms(&self) -> i64 {
+        i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX)
+    }
+}
