@@ -5,3 +5,9 @@ pub mod ring;
 
 pub mod clock;
 pub mod metrics;
+
+#[cfg(feature = "engine")]
+pub mod market;
+
+#[cfg(feature = "engine")]
+pub mod live;

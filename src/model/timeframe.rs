@@ -188,6 +188,6 @@ mod tests {
         check(Timeframe::WEEK, time, 1_722_816_000_000, 1_723_420_800_000); // Monday 2024-08-05
         check(Timeframe::MONTH, time, 1_722_470_400_000, 1_725_148_800_000);
         let seven = Timeframe::minutes(7).expect("in range").with_origin(Origin::Day);
-        check(seven, time, 1_723_161_300_000 - 60_000, 1_723_161_600_000); // 23:54 to midnight: 6 minutes
+        check(seven, time, time, 1_723_161_600_000); // 23:55 to midnight: 5 minutes instead of 7
     }
 }

@@ -1,0 +1,134 @@
+//! What does a publisher hand to a session?
+
+use crate::{
+    live::{Cut, SlowPolicy},
+    model::{Candle, ContractId, IdRange, Symbol, Timeframe, Trade, UnixMillis},
+};
+use actix::prelude::*;
+use bytes::Bytes;
+use std::{fmt, sync::Arc};
+
+/// What can be subscribed to of one contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Channel {
+    /// Every trade.
+    Trades,
+    /// The current candle, and each one that closes.
+    Candles(Timeframe),
+}
+
+/// One stream of messages: encoded once a dialect, whoever listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Topic {
+    /// Of which contract.
+    pub contract: ContractId,
+    /// What of it.
+    pub channel: Channel,
+}
+
+/// The number of a registered dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DialectId(pub u8);
+
+/// How one dialect writes rows. Rows of one call are separated by commas; nothing stands around them.
+#[derive(Clone, Copy)]
+pub struct Encoder {
+    /// Appends trades.
+    pub trades: fn(&[Trade], &mut Vec<u8>),
+    /// Appends candles.
+    pub candles: fn(&[Candle], &mut Vec<u8>),
+}
+
+impl fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
+/// Encoded rows, comma-separated, shared by all sessions of a topic and dialect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The text.
+    pub body: Bytes,
+    /// How many.
+    pub count: u32,
+}
+
+impl Rows {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// One session of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey(pub u64);
+
+/// One subscription of one session, as its publisher sees it.
+#[derive(Clone)]
+pub struct Subscriber {
+    /// The session.
+    pub session: SessionKey,
+    /// The session's own number for this subscription.
+    pub sub: u32,
+    /// Whose rows it reads.
+    pub dialect: DialectId,
+    /// The session's bounded mailbox.
+    pub mailbox: Recipient<Delivery>,
+    /// What happens when the mailbox is full.
+    pub on_slow: SlowPolicy,
+    /// Ends the session's socket from outside.
+    pub cut: Cut,
+}
+
+impl fmt::Debug for Subscriber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscriber({}:{})", self.session.0, self.sub)
+    }
+}
+
+/// A message to one subscription.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Delivery {
+    /// The session's own number of the subscription.
+    pub sub: u32,
+    /// What it says.
+    pub event: Event,
+}
+
+/// What a publisher says to a subscription. The first is always [`Event::Snapshot`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The newest rows before the live ones, possibly none.
+    Snapshot(Rows),
+    /// Trades, each to be delivered.
+    Trades(Rows),
+    /// Candles: `closed` each to be delivered; `open`, when there is one, takes the place of an undelivered earlier `open`.
+    Candles {
+        /// Candles that closed.
+        closed: Rows,
+        /// The current one.
+        open: Option<Bytes>,
+    },
+    /// Trades that came after their hole had been recorded, ascending among themselves.
+    Repair(Rows),
+    /// Candles already sent as closed, with a higher revision.
+    Correction(Rows),
+    /// Trades that this subscription lost because its session was slow.
+    Gap(IdRange),
+    /// Every candle that ends at `end` has been closed, but for these contracts its bucket is not complete.
+    Barrier {
+        /// Of which timeframe.
+        timeframe: Timeframe,
+        /// The exclusive end.
+        end: UnixMillis,
+        /// Whose bucket is not complete.
+        incomplete: Arc<[Symbol]>,
+    },
+    /// The last message: the session was too slow too often; the newest trade id that it was sent, if any.
+    TooSlow(Option<u64>),
+    /// The topic is gone, for instance because its actor could not be rebuilt.
+    Ended,
+}

@@ -1,0 +1,118 @@
+//! How do sessions and readers reach the publishers?
+
+use crate::{
+    live::{Subscriber, Topic, TopicsActor, topics},
+    model::{Candle, ContractId, Timeframe, UnixMillis},
+};
+use actix::prelude::*;
+use arc_swap::ArcSwapOption;
+use std::sync::Arc;
+
+/// A wish to receive a topic.
+#[derive(Clone, Debug)]
+pub struct Subscription {
+    /// The topic.
+    pub topic: Topic,
+    /// How many of the newest rows the snapshot holds at most.
+    pub snapshot: usize,
+    /// For candles: only those that close.
+    pub closed_only: bool,
+    /// Who.
+    pub subscriber: Subscriber,
+}
+
+/// Which candles a reader wants, from memory.
+#[derive(Clone, Copy, Debug)]
+pub struct CandleQuery {
+    /// Of which contract.
+    pub contract: ContractId,
+    /// By which rule.
+    pub timeframe: Timeframe,
+    /// Buckets that open at or after it.
+    pub start: Option<UnixMillis>,
+    /// Buckets that open before it.
+    pub end: Option<UnixMillis>,
+    /// At most so many: the newest ones, or the oldest when `start` is given.
+    pub limit: usize,
+}
+
+/// Why the publishers did not take a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LiveError {
+    /// Too many requests wait; try again.
+    #[error("the live thread is busy, try again")]
+    Busy,
+    /// The actor is being rebuilt; try again.
+    #[error("the live thread is being restarted, try again")]
+    Restarting,
+}
+
+/// Where requests go: one topics actor a live thread, contracts spread by their number.
+#[derive(Clone, Debug)]
+pub struct LiveHandle {
+    actors: Arc<[ArcSwapOption<Addr<TopicsActor>>]>,
+}
+
+impl LiveHandle {
+    /// A handle for `threads` topics actors, none in place yet.
+    pub fn new(threads: usize) -> Self {
+        Self { actors: (0..threads.max(1)).map(|_| ArcSwapOption::empty()).collect() }
+    }
+
+    /// The live thread of a contract.
+    pub fn thread_of(&self, contract: ContractId) -> usize {
+        contract.index() % self.actors.len()
+    }
+
+    /// Puts a new actor in place.
+    pub fn replace(&self, thread: usize, actor: Addr<TopicsActor>) {
+        self.actors[thread].store(Some(Arc::new(actor)));
+    }
+
+    /// Whether every actor takes messages.
+    pub fn is_alive(&self, thread: usize) -> bool {
+        self.actors[thread].load().as_ref().is_some_and(|actor| actor.connected())
+    }
+
+    /// Subscribes. The snapshot comes to the subscriber's mailbox, then the live rows, without a hole or an overlap.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), LiveError> {
+        self.send(subscription.topic.contract, topics::Subscribe(subscription))
+    }
+
+    /// Ends one subscription of a session.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub fn unsubscribe(&self, topic: Topic, session: crate::live::SessionKey, sub: u32) -> Result<(), LiveError> {
+        self.send(topic.contract, topics::Unsubscribe { topic, session, sub })
+    }
+
+    /// The candles that memory holds for a query, ascending; the current one last, when it is in range.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, LiveError> {
+        let actor = self.actors[self.thread_of(query.contract)].load_full().ok_or(LiveError::Restarting)?;
+        actor.send(topics::ReadCandles(query)).await.map_err(|_| LiveError::Restarting)
+    }
+
+    fn send<M>(&self, contract: ContractId, message: M) -> Result<(), LiveError>
+    where
+        M: Message + Send + 'static,
+        M::Result: Send,
+        TopicsActor: Handler<M>,
+    {
+        let actor = self.actors[self.thread_of(contract)].load();
+        let Some(actor) = actor.as_ref() else { return Err(LiveError::Restarting) };
+        actor.try_send(message).map_err(|refusal| match refusal {
+            SendError::Full(_) => LiveError::Busy,
+            SendError::Closed(_) => LiveError::Restarting,
+        })
+    }
+}

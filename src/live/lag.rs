@@ -1,0 +1,139 @@
+//! When is a session too slow, and what then?
+
+use crate::model::IdRange;
+use std::{fmt, sync::Arc};
+
+/// Ends a session's socket from outside: a session whose client does not read is frozen and cannot end itself.
+#[derive(Clone)]
+pub struct Cut(Arc<dyn Fn() + Send + Sync>);
+
+impl Cut {
+    /// Wraps the action; calling it again must do no harm.
+    pub fn new(action: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(action))
+    }
+
+    /// Does it.
+    pub fn now(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cut")
+    }
+}
+
+/// What a subscription wants when its session does not keep up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowPolicy {
+    /// Only the newest state; what was not delivered is left out. For trades the left-out ids are still named.
+    Conflate,
+    /// A message that names the lost ids, and an end when it happens again and again.
+    Gap,
+    /// An end at once.
+    Close,
+}
+
+/// Overflows after which a session is ended, unless it has kept up for [`CALM_MS`] since the last.
+const OVERFLOWS_MAX: u32 = 3;
+/// Time without an overflow after which earlier ones are forgotten.
+const CALM_MS: i64 = 60_000;
+
+/// How far behind one subscription is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lag {
+    /// Ids not delivered since the mailbox first refused.
+    lost: Option<IdRange>,
+    /// Since when the mailbox has refused.
+    since_ms: Option<i64>,
+    last_overflow_ms: i64,
+    overflows: u32,
+}
+
+/// What to do with a subscription whose mailbox refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Leave it for now.
+    Wait,
+    /// End it.
+    End,
+}
+
+impl Lag {
+    /// Whether nothing is owed.
+    pub(super) fn is_clear(&self) -> bool {
+        self.since_ms.is_none()
+    }
+
+    /// The ids not delivered.
+    pub(super) fn lost(&self) -> Option<IdRange> {
+        self.lost
+    }
+
+    /// Notes that the mailbox refused `ids` at `now_ms`.
+    pub(super) fn refused(
+        &mut self,
+        ids: Option<IdRange>,
+        policy: SlowPolicy,
+        now_ms: i64,
+        slow_ms_max: i64,
+    ) -> Verdict {
+        let since_ms = *self.since_ms.get_or_insert_with(|| {
+            if now_ms - self.last_overflow_ms > CALM_MS {
+                self.overflows = 0;
+            }
+            self.last_overflow_ms = now_ms;
+            self.overflows += 1;
+            now_ms
+        });
+        self.lost = match (self.lost, ids) {
+            (Some(lost), Some(ids)) => Some(IdRange { first: lost.first, last: ids.last }),
+            (lost, ids) => lost.or(ids),
+        };
+        let too_often = policy == SlowPolicy::Gap && self.overflows > OVERFLOWS_MAX;
+        if policy == SlowPolicy::Close || too_often || now_ms - since_ms >= slow_ms_max {
+            Verdict::End
+        } else {
+            Verdict::Wait
+        }
+    }
+
+    /// Notes that what was owed has been said.
+    pub(super) fn cleared(&mut self) {
+        self.lost = None;
+        self.since_ms = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MAX_MS: i64 = 5_000;
+
+    #[test]
+    fn a_session_that_refuses_for_too_long_is_ended_and_its_loss_is_one_run() {
+        let mut lag = Lag::default();
+        let ids = |first, last| IdRange::new(first, last);
+        assert_eq!(lag.refused(ids(5, 9), SlowPolicy::Gap, 0, MAX_MS), Verdict::Wait);
+        assert_eq!(lag.refused(ids(10, 20), SlowPolicy::Gap, 4_999, MAX_MS), Verdict::Wait);
+        assert_eq!(lag.lost(), ids(5, 20));
+        assert_eq!(lag.refused(ids(21, 21), SlowPolicy::Gap, 5_000, MAX_MS), Verdict::End);
+    }
+
+    #[test]
+    fn repeated_overflow_ends_a_session_unless_it_was_calm_in_between() {
+        let overflow = |lag: &mut Lag, now_ms| {
+            let verdict = lag.refused(None, SlowPolicy::Gap, now_ms, MAX_MS);
+            lag.cleared();
+            verdict
+        };
+        let mut lag = Lag::default();
+        let verdicts: Vec<_> = (0..4).map(|at| overflow(&mut lag, at * 1_000)).collect();
+        assert_eq!(verdicts, [Verdict::Wait, Verdict::Wait, Verdict::Wait, Verdict::End]);
+        let mut calm = Lag::default();
+        assert!((0..10).all(|at| overflow(&mut calm, at * (CALM_MS + 1)) == Verdict::Wait));
+    }
+}

@@ -1,0 +1,14 @@
+//! How do trades become messages, once a topic and dialect, for any number of sessions?
+//!
+//! Publishers follow the rings by their own cursors, woken by a bell a thread. A session that does not keep up is never
+//! waited for: its mailbox refuses, and the publisher decides what that means.
+
+mod delivery;
+mod handle;
+mod lag;
+mod topics;
+
+pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
+pub use handle::{CandleQuery, LiveError, LiveHandle, Subscription};
+pub use lag::{Cut, SlowPolicy};
+pub use topics::TopicsActor;

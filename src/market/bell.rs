@@ -1,0 +1,130 @@
+//! How does a thread learn, with one wake, which contracts have something new?
+//!
+//! A bell belongs to one consumer thread. Ringing sets the contract's bit and wakes the consumer unless a wake is
+//! already on its way, so a burst of any size costs one wake and the consumer reads everything by its own cursors.
+
+use crate::model::ContractId;
+use futures_util::{Stream, task::AtomicWaker};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+/// A dirty bit a contract, and one waker.
+#[derive(Debug)]
+pub struct Bell {
+    dirty: Box<[AtomicU64]>,
+    /// Whether the consumer has been called and has not answered yet.
+    rung: AtomicBool,
+    consumer: AtomicWaker,
+}
+
+impl Bell {
+    /// A bell for contract ids below `contracts`.
+    pub fn new(contracts: usize) -> Arc<Self> {
+        let dirty = (0..contracts.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        Arc::new(Self { dirty, rung: AtomicBool::new(false), consumer: AtomicWaker::new() })
+    }
+
+    /// Says that `contract` has something new.
+    pub fn ring(&self, contract: ContractId) {
+        // Release pairs with the Acquire in `take`: who sees the bit sees what was published before it.
+        self.dirty[contract.index() / 64].fetch_or(1 << (contract.index() % 64), Ordering::Release);
+        // AcqRel pairs with the swap in `Rings::poll_next`: either that swap sees this call, or this one sees `false`
+        // and wakes; a bit set before a swap that returned `true` is seen by the `take` after it.
+        if !self.rung.swap(true, Ordering::AcqRel) {
+            self.consumer.wake();
+        }
+    }
+
+    /// Hands over every contract rung since the last call.
+    pub fn take(&self, mut each: impl FnMut(ContractId)) {
+        for (word, bits) in (0u32..).zip(&self.dirty) {
+            if bits.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            // Acquire pairs with the Release in `ring`.
+            let mut bits = bits.swap(0, Ordering::Acquire);
+            while bits != 0 {
+                each(ContractId::new(word * 64 + bits.trailing_zeros()));
+                bits &= bits - 1;
+            }
+        }
+    }
+}
+
+/// The consumer's end: an item whenever the bell was rung since the last one. Never ends.
+#[derive(Debug)]
+pub struct Rings(Arc<Bell>);
+
+impl Rings {
+    /// The stream of `bell`; only one may be polled, since there is one waker.
+    pub fn of(bell: Arc<Bell>) -> Self {
+        Self(bell)
+    }
+}
+
+impl Stream for Rings {
+    type Item = ();
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<()>> {
+        if self.0.rung.swap(false, Ordering::AcqRel) {
+            return Poll::Ready(Some(()));
+        }
+        self.0.consumer.register(context.waker());
+        // A ring between the swap above and the registration found no waker.
+        if self.0.rung.swap(false, Ordering::AcqRel) { Poll::Ready(Some(())) } else { Poll::Pending }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt;
+
+    #[tokio::test]
+    async fn a_burst_is_one_wake_and_names_every_contract() {
+        let bell = Bell::new(130);
+        let mut rings = Rings::of(Arc::clone(&bell));
+        for id in [0, 63, 64, 129, 64] {
+            bell.ring(ContractId::new(id));
+        }
+        rings.next().await;
+        let mut taken = Vec::new();
+        bell.take(|id| taken.push(id.get()));
+        assert_eq!(taken, [0, 63, 64, 129]);
+        let mut again = 0;
+        bell.take(|_| again += 1);
+        assert_eq!(again, 0);
+    }
+
+    #[test]
+    fn no_ring_is_missed_between_threads() {
+        const RINGS: u64 = 20_000;
+        let bell = Bell::new(1);
+        let published = Arc::new(AtomicU64::new(0));
+        let writer = std::thread::spawn({
+            let (bell, published) = (Arc::clone(&bell), Arc::clone(&published));
+            move || {
+                for value in 1..=RINGS {
+                    published.store(value, Ordering::Relaxed);
+                    bell.ring(ContractId::new(0));
+                }
+            }
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        runtime.block_on(async {
+            let mut rings = Rings::of(Arc::clone(&bell));
+            let mut seen = 0;
+            while seen < RINGS {
+                rings.next().await;
+                bell.take(|_| seen = published.load(Ordering::Relaxed));
+            }
+        });
+        writer.join().expect("the writer ends");
+    }
+}

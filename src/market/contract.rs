@@ -1,0 +1,121 @@
+//! Which contracts are there, and what is known of each?
+
+use crate::{
+    market::{Flow, Tape},
+    model::{ContractId, Price, Quantity, Symbol, UnixMillis},
+};
+use arc_swap::ArcSwapOption;
+use std::{collections::HashMap, sync::Arc};
+
+/// Which of the venue's trade streams a tape is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TapeKind {
+    /// Aggregate trades: dense ids, repairable over REST.
+    Aggregate,
+    /// Raw trades: exact candles, some ids burnt, repairable from the archive only.
+    Raw,
+}
+
+/// What the venue's listing says of a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The venue's state of it, in the venue's word (`TRADING`, `SETTLING`, ...).
+    pub status: String,
+    /// Its kind, in the venue's word (`PERPETUAL`, `CURRENT_QUARTER`, ...).
+    pub contract_type: String,
+    /// When it was listed: with the symbol, its identity.
+    pub onboard_time: UnixMillis,
+    /// The asset that is traded.
+    pub base_asset: String,
+    /// The asset that it is priced in.
+    pub quote_asset: String,
+    /// The price step.
+    pub tick_size: Price,
+    /// The quantity step.
+    pub step_size: Quantity,
+}
+
+/// One contract that is recorded.
+#[derive(Debug)]
+pub struct Contract {
+    /// Its number in this process.
+    pub id: ContractId,
+    /// Its ticker.
+    pub symbol: Symbol,
+    /// What its tape is made of.
+    pub kind: TapeKind,
+    /// The hot end of its trades.
+    pub tape: Arc<Tape>,
+    /// The connection that is proven to carry its stream; none while it is not.
+    pub flow: ArcSwapOption<Flow>,
+    /// What the venue's listing says; none until it has been read, or when the venue does not list it.
+    pub listing: ArcSwapOption<Listing>,
+}
+
+impl Contract {
+    /// A contract with an empty tape of at least `ring_trades` slots.
+    pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
+        let tape = Arc::new(Tape::new(ring_trades));
+        Self { id, symbol, kind, tape, flow: ArcSwapOption::empty(), listing: ArcSwapOption::empty() }
+    }
+
+    /// The time up to which its stream is proven to have delivered everything.
+    pub fn flowing_to(&self) -> UnixMillis {
+        self.flow.load().as_ref().map_or(UnixMillis::new(i64::MIN), |flow| flow.proven_to())
+    }
+
+    /// Whether its stream is proven to flow.
+    pub fn is_live(&self) -> bool {
+        self.flow.load().is_some()
+    }
+}
+
+/// The recorded contracts, by id and by symbol.
+#[derive(Debug, Default)]
+pub struct Contracts {
+    by_id: Vec<Arc<Contract>>,
+    by_symbol: HashMap<Symbol, ContractId>,
+}
+
+impl Contracts {
+    /// Numbers the contracts in the order given; a symbol that came before is left out.
+    pub fn new(specs: impl IntoIterator<Item = (Symbol, TapeKind, usize)>) -> Self {
+        let mut contracts = Self::default();
+        for (symbol, kind, ring_trades) in specs {
+            let Ok(number) = u32::try_from(contracts.by_id.len()) else { break };
+            if contracts.by_symbol.contains_key(&symbol) {
+                continue;
+            }
+            let id = ContractId::new(number);
+            contracts.by_symbol.insert(symbol.clone(), id);
+            contracts.by_id.push(Arc::new(Contract::new(id, symbol, kind, ring_trades)));
+        }
+        contracts
+    }
+
+    /// The contract of that number.
+    pub fn get(&self, id: ContractId) -> Option<&Arc<Contract>> {
+        self.by_id.get(id.index())
+    }
+
+    /// The contract of that symbol, which a client may write in any ASCII case.
+    pub fn find(&self, symbol: &str) -> Option<&Arc<Contract>> {
+        let symbol = Symbol::new(symbol).ok()?;
+        self.get(*self.by_symbol.get(&symbol)?)
+    }
+
+    /// All contracts, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Contract>> {
+        self.by_id.iter()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+}

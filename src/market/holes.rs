@@ -1,0 +1,101 @@
+//! Which ids between the first and the newest are missing?
+
+use crate::model::IdRange;
+use std::collections::BTreeMap;
+
+/// The most runs that are remembered one by one.
+const RUNS_MAX: usize = 65_536;
+
+/// Disjoint runs of missing ids, ascending.
+///
+/// When there are more runs than it can hold, the two oldest become one that spans the held ids between them: a held
+/// trade may then be called missing, never a missing one held.
+#[derive(Clone, Debug, Default)]
+pub struct Holes {
+    /// Last id by first id.
+    runs: BTreeMap<u64, u64>,
+}
+
+impl Holes {
+    /// Adds a run that overlaps none.
+    pub fn open(&mut self, run: IdRange) {
+        self.runs.insert(run.first, run.last);
+        if self.runs.len() > RUNS_MAX {
+            self.join_oldest();
+        }
+    }
+
+    /// Takes `id` out, or says that it was not missing.
+    pub fn fill(&mut self, id: u64) -> bool {
+        let Some((&first, &last)) = self.runs.range(..=id).next_back().filter(|&(_, &last)| id <= last) else {
+            return false;
+        };
+        self.runs.remove(&first);
+        if first < id {
+            self.runs.insert(first, id - 1);
+        }
+        if id < last {
+            self.runs.insert(id + 1, last);
+        }
+        true
+    }
+
+    /// Whether `id` is missing.
+    pub fn contains(&self, id: u64) -> bool {
+        self.runs.range(..=id).next_back().is_some_and(|(_, &last)| id <= last)
+    }
+
+    /// The runs that share an id with `range`.
+    pub fn within(&self, range: IdRange) -> impl Iterator<Item = IdRange> {
+        let start = self.runs.range(..=range.first).next_back().map_or(range.first, |(&first, _)| first);
+        let runs = self.runs.range(start..=range.last).map(|(&first, &last)| IdRange { first, last });
+        runs.filter(move |run| run.last >= range.first)
+    }
+
+    /// All runs, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = IdRange> {
+        self.runs.iter().map(|(&first, &last)| IdRange { first, last })
+    }
+
+    /// How many ids are missing.
+    pub fn count(&self) -> u64 {
+        self.iter().map(|run| run.count()).sum()
+    }
+
+    fn join_oldest(&mut self) {
+        let mut oldest = self.runs.iter().map(|(&first, &last)| (first, last));
+        if let (Some((first, _)), Some((second, last))) = (oldest.next(), oldest.next()) {
+            self.runs.remove(&second);
+            self.runs.insert(first, last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filling_splits_a_run_until_nothing_is_left() {
+        let mut holes = Holes::default();
+        holes.open(IdRange { first: 10, last: 14 });
+        assert!(holes.fill(12));
+        assert!(!holes.fill(12));
+        assert!(!holes.fill(9) && !holes.fill(15));
+        assert_eq!(holes.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(10, 11), (13, 14)]);
+        assert_eq!(holes.within(IdRange { first: 11, last: 12 }).count(), 1);
+        assert_eq!(holes.within(IdRange { first: 12, last: 12 }).count(), 0);
+        assert!([10, 11, 13, 14].into_iter().all(|id| holes.fill(id)));
+        assert_eq!(holes.count(), 0);
+    }
+
+    #[test]
+    fn a_full_set_calls_more_missing_never_less() {
+        let mut holes = Holes::default();
+        for at in 0..=RUNS_MAX as u64 {
+            holes.open(IdRange { first: 10 * at, last: 10 * at });
+        }
+        assert_eq!(holes.iter().count(), RUNS_MAX);
+        assert!((0..=RUNS_MAX as u64).all(|at| holes.contains(10 * at)));
+    }
+}

@@ -1,0 +1,19 @@
+//! What happened to one contract? Order, identity and holes of its trades, and the hot end of its tape.
+//!
+//! Nothing here hears of a venue: whoever reads a venue's stream hands over [`Batch`]es of [`Print`]s.
+
+mod bell;
+mod contract;
+mod flow;
+mod holes;
+mod sequencer;
+mod symbol;
+mod tape;
+
+pub use bell::{Bell, Rings};
+pub use contract::{Contract, Contracts, Listing, TapeKind};
+pub use flow::{Flow, VenueClock};
+pub use holes::Holes;
+pub use sequencer::{Ordered, Print, Sequencer};
+pub use symbol::{Batch, Crash, Refused, Repaired, SymbolActor, SymbolHandle, SymbolState};
+pub use tape::{LateTrades, Reading, Tape, TapeReader, TapeWriter};

@@ -1,0 +1,179 @@
+//! In which order do trades go onto the tape, and which are duplicates, late, or missing?
+//!
+//! A pure state machine over ids: time comes in as an argument, results go out to an [`Ordered`].
+
+use crate::{
+    market::Holes,
+    model::{IdRange, Trade},
+};
+use std::collections::BTreeMap;
+
+/// Ids that wait for a missing one before it; beyond, the wait is cut short and the hole recorded at once.
+const PENDING_MAX: usize = 65_536;
+
+/// What the venue published under one id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Print {
+    /// A trade.
+    Trade(Trade),
+    /// An id that names no trade (raw tapes): present, so no hole, and nothing to keep.
+    Burnt(u64),
+}
+
+impl Print {
+    /// Its id.
+    pub fn id(&self) -> u64 {
+        match self {
+            Self::Trade(trade) => trade.id,
+            Self::Burnt(id) => *id,
+        }
+    }
+}
+
+/// Results of a step, in order; the caller empties it.
+#[derive(Debug, Default)]
+pub struct Ordered {
+    /// For the tape, ascending; whether no id is missing between the trade and the one before it on the tape.
+    pub trades: Vec<(Trade, bool)>,
+    /// Prints whose hole had been recorded before they came.
+    pub late: Vec<Print>,
+    /// Holes found.
+    pub holes: Vec<IdRange>,
+    /// Prints that were there already.
+    pub duplicates: u64,
+    /// Prints older than the tape's beginning.
+    pub before_start: u64,
+    /// Burnt ids, in order or late.
+    pub burnt: u64,
+}
+
+impl Ordered {
+    /// Makes it empty, keeping its memory.
+    pub fn clear(&mut self) {
+        self.trades.clear();
+        self.late.clear();
+        self.holes.clear();
+        (self.duplicates, self.before_start, self.burnt) = (0, 0, 0);
+    }
+}
+
+/// Orders the prints of one contract by id.
+#[derive(Debug)]
+pub struct Sequencer {
+    reorder_ms: i64,
+    /// The newest id that has been released or given up; nothing before the tape has begun.
+    head: Option<u64>,
+    /// The first id of the tape.
+    start: u64,
+    /// Whether an id has been given up since the last trade was released.
+    broken: bool,
+    /// Prints past a missing id, with the time they came.
+    pending: BTreeMap<u64, (Print, i64)>,
+    holes: Holes,
+}
+
+impl Sequencer {
+    /// A sequencer for a tape that has not begun: its first prints wait `reorder_ms`, so that the lowest id starts it.
+    pub fn new(reorder_ms: i64) -> Self {
+        Self { reorder_ms, head: None, start: 0, broken: true, pending: BTreeMap::new(), holes: Holes::default() }
+    }
+
+    /// Forgets the prints that wait: after a panic they may be torn, and their ids become a hole.
+    pub fn forget_pending(&mut self) {
+        self.pending.clear();
+    }
+
+    /// The newest id released or given up.
+    pub fn head(&self) -> Option<u64> {
+        self.head
+    }
+
+    /// The missing ids.
+    pub fn holes(&self) -> &Holes {
+        &self.holes
+    }
+
+    /// Takes the next print off the stream at `now_ms` (monotonic).
+    pub fn accept(&mut self, print: Print, now_ms: i64, out: &mut Ordered) {
+        let id = print.id();
+        match self.head {
+            Some(head) if id == head + 1 && self.pending.is_empty() => self.release(print, out),
+            Some(head) if id <= head => self.accept_old(print, out),
+            _ => self.accept_early(print, now_ms, out),
+        }
+    }
+
+    /// When [`Sequencer::expire`] has something to do, if nothing comes before.
+    pub fn deadline_ms(&self) -> Option<i64> {
+        self.pending.values().map(|(_, came_ms)| came_ms + self.reorder_ms).min()
+    }
+
+    /// Gives up ids that have been waited for long enough.
+    pub fn expire(&mut self, now_ms: i64, out: &mut Ordered) {
+        while self.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
+            self.skip_to_pending(out);
+        }
+    }
+
+    fn accept_old(&mut self, print: Print, out: &mut Ordered) {
+        if self.holes.fill(print.id()) {
+            out.burnt += u64::from(matches!(print, Print::Burnt(_)));
+            out.late.push(print);
+        } else if print.id() < self.start {
+            out.before_start += 1;
+        } else {
+            out.duplicates += 1;
+        }
+    }
+
+    fn accept_early(&mut self, print: Print, now_ms: i64, out: &mut Ordered) {
+        if self.pending.insert(print.id(), (print, now_ms)).is_some() {
+            out.duplicates += 1;
+        }
+        self.release_pending(out);
+        if self.pending.len() > PENDING_MAX {
+            self.skip_to_pending(out);
+        }
+    }
+
+    /// Gives up the ids before the lowest that waits, and releases from there.
+    fn skip_to_pending(&mut self, out: &mut Ordered) {
+        let Some((&next, _)) = self.pending.first_key_value() else { return };
+        match self.head {
+            Some(head) => {
+                if let Some(hole) = IdRange::new(head + 1, next - 1) {
+                    self.holes.open(hole);
+                    out.holes.push(hole);
+                    self.broken = true;
+                }
+            }
+            None => {
+                self.start = next;
+                // Ids start at 1: nothing can be missing before the first.
+                self.broken = next > 1;
+            }
+        }
+        self.head = Some(next - 1);
+        self.release_pending(out);
+    }
+
+    fn release_pending(&mut self, out: &mut Ordered) {
+        let Some(mut head) = self.head else { return };
+        while let Some(entry) = self.pending.first_entry().filter(|entry| *entry.key() == head + 1) {
+            let (print, _) = entry.remove();
+            self.release(print, out);
+            head += 1;
+        }
+    }
+
+    fn release(&mut self, print: Print, out: &mut Ordered) {
+        self.head = Some(print.id());
+        match print {
+            Print::Trade(trade) => {
+                out.trades.push((trade, !self.broken));
+                self.broken = false;
+            }
+            Print::Burnt(_) => out.burnt += 1,
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! Who owns the order of one contract's trades, and what becomes of it when its actor panics?
+//!
+//! A [`SymbolActor`] is a thin shell. Sequencer, tape writer and high-water id stand in a [`SymbolState`] outside it, so
+//! the next actor goes on where the last one was; what was in flight shows as a hole.
+
+use crate::{
+    clock::Clock,
+    market::{Bell, Contract, Ordered, Print, Sequencer, TapeWriter},
+    metrics::{Labels, Metrics},
+    model::ContractId,
+};
+use actix::prelude::*;
+use arc_swap::ArcSwapOption;
+use prometheus_client::metrics::counter::Counter;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Batches that wait for one symbol actor; its feed keeps and extends what does not fit.
+const MAILBOX_BATCHES: usize = 64;
+/// Repairs that wait for a live thread to take them; beyond, the oldest is dropped and counted.
+const REPAIRS_MAX: usize = 1_024;
+
+/// Prints of one contract in the order in which they came off the stream.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Batch(pub Vec<Print>);
+
+/// Panics on purpose, so that a test can watch the rebuilding.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Crash;
+
+/// Prints that came after their hole had been recorded: they bypass the ring.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Repaired {
+    /// Whose.
+    pub contract: ContractId,
+    /// Ascending by id.
+    pub prints: Arc<[Print]>,
+}
+
+/// What a symbol actor needs and leaves to its successor.
+#[derive(Debug)]
+pub struct SymbolState {
+    contract: Arc<Contract>,
+    clock: Clock,
+    sequencer: Sequencer,
+    writer: TapeWriter,
+    bells: Vec<Arc<Bell>>,
+    repair_sinks: Vec<Recipient<Repaired>>,
+    repairs_waiting: Vec<(usize, Repaired)>,
+    ordered: Ordered,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Counters {
+    trades: Counter,
+    gaps: Counter,
+    refused: Counter,
+    metrics: Arc<Metrics>,
+}
+
+impl SymbolState {
+    /// The state of a contract whose tape has no writer yet; nothing when it has one.
+    pub fn new(
+        contract: &Arc<Contract>,
+        clock: Clock,
+        reorder_ms: i64,
+        bells: Vec<Arc<Bell>>,
+        metrics: Arc<Metrics>,
+    ) -> Option<Self> {
+        let symbol = contract.symbol.as_str();
+        let counters = Counters {
+            trades: metrics.ingest_trades.get_or_create_owned(&Labels::new([("symbol", symbol), ("source", "live")])),
+            gaps: metrics.gaps_detected.get_or_create_owned(&Labels::new([("symbol", symbol)])),
+            refused: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "repairs")])),
+            metrics,
+        };
+        Some(Self {
+            writer: contract.tape.writer()?,
+            contract: Arc::clone(contract),
+            clock,
+            sequencer: Sequencer::new(reorder_ms),
+            bells,
+            repair_sinks: Vec::new(),
+            repairs_waiting: Vec::new(),
+            ordered: Ordered::default(),
+            counters,
+        })
+    }
+
+    /// Sets who is told of repaired trades, one a live thread.
+    pub fn set_repair_sinks(&mut self, sinks: Vec<Recipient<Repaired>>) {
+        self.repairs_waiting.clear();
+        self.repair_sinks = sinks;
+    }
+
+    /// Makes the state whole again after a panic: what waited or was being handled is given up.
+    fn recover(&mut self) {
+        self.sequencer.forget_pending();
+        self.ordered.clear();
+    }
+
+    fn accept(&mut self, prints: Vec<Print>) {
+        let now_ms = self.clock.monotonic_ms();
+        for print in prints {
+            self.sequencer.accept(print, now_ms, &mut self.ordered);
+        }
+        self.publish();
+    }
+
+    fn expire(&mut self) {
+        self.sequencer.expire(self.clock.monotonic_ms(), &mut self.ordered);
+        self.publish();
+    }
+
+    /// Puts what the sequencer released on the tape, and tells whoever follows it.
+    fn publish(&mut self) {
+        for (trade, joins) in &self.ordered.trades {
+            self.writer.push(trade, *joins);
+        }
+        if !self.ordered.trades.is_empty() {
+            self.counters.trades.inc_by(self.ordered.trades.len() as u64);
+            self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
+        }
+        if !self.ordered.holes.is_empty() {
+            self.record_holes();
+        }
+        if !self.ordered.late.is_empty() {
+            self.record_late();
+        }
+        self.send_repairs();
+        let metrics = &self.counters.metrics;
+        metrics.ingest_duplicates.inc_by(self.ordered.duplicates);
+        metrics.ingest_before_start.inc_by(self.ordered.before_start);
+        metrics.ingest_burnt_ids.inc_by(self.ordered.burnt);
+        self.ordered.clear();
+    }
+
+    fn record_holes(&mut self) {
+        let mut aside = self.contract.tape.aside();
+        for hole in &self.ordered.holes {
+            aside.holes.open(*hole);
+            self.counters.gaps.inc();
+            self.counters.metrics.gap_missing_ids.inc_by(hole.count());
+            tracing::warn!(symbol = %self.contract.symbol, first = hole.first, last = hole.last, "trade ids are missing");
+        }
+    }
+
+    fn record_late(&mut self) {
+        self.ordered.late.sort_by_key(Print::id);
+        for print in &self.ordered.late {
+            self.contract.tape.aside().holes.fill(print.id());
+            if let Print::Trade(trade) = print {
+                self.writer.push_late(trade);
+            }
+        }
+        self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
+        let repaired = Repaired { contract: self.contract.id, prints: self.ordered.late.as_slice().into() };
+        self.repairs_waiting.extend((0..self.repair_sinks.len()).map(|sink| (sink, repaired.clone())));
+        if self.repairs_waiting.len() > REPAIRS_MAX {
+            self.repairs_waiting.remove(0);
+            self.counters.refused.inc();
+        }
+    }
+
+    fn send_repairs(&mut self) {
+        let sinks = &self.repair_sinks;
+        self.repairs_waiting.retain(|(sink, repaired)| {
+            sinks.get(*sink).is_some_and(|sink| matches!(sink.try_send(repaired.clone()), Err(SendError::Full(_))))
+        });
+    }
+}
+
+/// The one consumer of a contract's prints.
+#[derive(Debug)]
+pub struct SymbolActor {
+    /// A lock because a panicked actor's state must outlive it; there is one user at a time, so nobody waits.
+    state: Arc<Mutex<SymbolState>>,
+    /// Whether a timer is set for the sequencer's deadline.
+    timer_set: bool,
+}
+
+impl SymbolActor {
+    /// An actor over `state`, which an earlier one may have left.
+    pub fn new(state: Arc<Mutex<SymbolState>>) -> Self {
+        Self { state, timer_set: false }
+    }
+
+    fn with_state<R>(&self, step: impl FnOnce(&mut SymbolState) -> R) -> R {
+        step(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Sees to it that the sequencer is asked again when a wait ends.
+    fn set_timer(&mut self, context: &mut Context<Self>) {
+        if self.timer_set {
+            return;
+        }
+        let wait_ms = self.with_state(|state| {
+            let deadline_ms = state.sequencer.deadline_ms();
+            let retry_ms = (!state.repairs_waiting.is_empty()).then_some(10);
+            let wait_ms = deadline_ms.map(|deadline_ms| deadline_ms - state.clock.monotonic_ms());
+            wait_ms.into_iter().chain(retry_ms).min()
+        });
+        let Some(wait_ms) = wait_ms else { return };
+        self.timer_set = true;
+        context.run_later(Duration::from_millis(wait_ms.max(1).unsigned_abs()), |actor, context| {
+            actor.timer_set = false;
+            actor.with_state(SymbolState::expire);
+            actor.set_timer(context);
+        });
+    }
+}
+
+impl Actor for SymbolActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX_BATCHES);
+        self.with_state(SymbolState::recover);
+    }
+}
+
+impl Handler<Batch> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, batch: Batch, context: &mut Self::Context) {
+        self.with_state(|state| state.accept(batch.0));
+        self.set_timer(context);
+    }
+}
+
+impl Handler<Crash> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Crash, _: &mut Self::Context) {
+        self.with_state(|state| panic!("{}: told to crash", state.contract.symbol));
+    }
+}
+
+/// Where a contract's prints go: follows its actor through rebuilds.
+#[derive(Clone, Debug)]
+pub struct SymbolHandle {
+    contract: ContractId,
+    actor: Arc<ArcSwapOption<Addr<SymbolActor>>>,
+}
+
+/// A batch that could not be delivered, given back.
+#[derive(Debug)]
+pub struct Refused {
+    /// The batch.
+    pub batch: Batch,
+    /// Whether the actor is gone rather than busy.
+    pub gone: bool,
+}
+
+impl SymbolHandle {
+    /// A handle without an actor yet.
+    pub fn new(contract: ContractId) -> Self {
+        Self { contract, actor: Arc::new(ArcSwapOption::empty()) }
+    }
+
+    /// Whose it is.
+    pub fn contract(&self) -> ContractId {
+        self.contract
+    }
+
+    /// Puts a new actor in place.
+    pub fn replace(&self, actor: Addr<SymbolActor>) {
+        self.actor.store(Some(Arc::new(actor)));
+    }
+
+    /// Whether the actor takes messages.
+    pub fn is_alive(&self) -> bool {
+        self.actor.load().as_ref().is_some_and(|actor| actor.connected())
+    }
+
+    /// Hands a batch over without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Gives the batch back when the mailbox is full or the actor gone.
+    pub fn send(&self, batch: Batch) -> Result<(), Refused> {
+        let actor = self.actor.load();
+        let Some(actor) = actor.as_ref() else { return Err(Refused { batch, gone: true }) };
+        actor.try_send(batch).map_err(|refusal| match refusal {
+            SendError::Full(batch) => Refused { batch, gone: false },
+            SendError::Closed(batch) => Refused { batch, gone: true },
+        })
+    }
+
+    /// Makes the actor panic; see [`Crash`].
+    pub fn crash(&self) {
+        if let Some(actor) = self.actor.load().as_ref() {
+            actor.do_send(Crash);
+        }
+    }
+}
