@@ -6,6 +6,8 @@ pub mod ring;
 pub mod clock;
 pub mod metrics;
 
+pub mod candle;
+
 #[cfg(feature = "engine")]
 pub mod market;
 

@@ -38,7 +38,7 @@ pub struct CandleQuery {
 
 /// Why the publishers did not take a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LiveError {
+pub enum Unavailable {
     /// Too many requests wait; try again.
     #[error("the live thread is busy, try again")]
     Busy,
@@ -49,11 +49,11 @@ pub enum LiveError {
 
 /// Where requests go: one topics actor a live thread, contracts spread by their number.
 #[derive(Clone, Debug)]
-pub struct LiveHandle {
+pub struct Handle {
     actors: Arc<[ArcSwapOption<Addr<TopicsActor>>]>,
 }
 
-impl LiveHandle {
+impl Handle {
     /// A handle for `threads` topics actors, none in place yet.
     pub fn new(threads: usize) -> Self {
         Self { actors: (0..threads.max(1)).map(|_| ArcSwapOption::empty()).collect() }
@@ -79,7 +79,7 @@ impl LiveHandle {
     /// # Errors
     ///
     /// When the live thread cannot take it now.
-    pub fn subscribe(&self, subscription: Subscription) -> Result<(), LiveError> {
+    pub fn subscribe(&self, subscription: Subscription) -> Result<(), Unavailable> {
         self.send(subscription.topic.contract, topics::Subscribe(subscription))
     }
 
@@ -88,7 +88,7 @@ impl LiveHandle {
     /// # Errors
     ///
     /// When the live thread cannot take it now.
-    pub fn unsubscribe(&self, topic: Topic, session: crate::live::SessionKey, sub: u32) -> Result<(), LiveError> {
+    pub fn unsubscribe(&self, topic: Topic, session: crate::live::SessionKey, sub: u32) -> Result<(), Unavailable> {
         self.send(topic.contract, topics::Unsubscribe { topic, session, sub })
     }
 
@@ -97,22 +97,22 @@ impl LiveHandle {
     /// # Errors
     ///
     /// When the live thread cannot take it now.
-    pub async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, LiveError> {
-        let actor = self.actors[self.thread_of(query.contract)].load_full().ok_or(LiveError::Restarting)?;
-        actor.send(topics::ReadCandles(query)).await.map_err(|_| LiveError::Restarting)
+    pub async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, Unavailable> {
+        let actor = self.actors[self.thread_of(query.contract)].load_full().ok_or(Unavailable::Restarting)?;
+        actor.send(topics::ReadCandles(query)).await.map_err(|_| Unavailable::Restarting)
     }
 
-    fn send<M>(&self, contract: ContractId, message: M) -> Result<(), LiveError>
+    fn send<M>(&self, contract: ContractId, message: M) -> Result<(), Unavailable>
     where
         M: Message + Send + 'static,
         M::Result: Send,
         TopicsActor: Handler<M>,
     {
         let actor = self.actors[self.thread_of(contract)].load();
-        let Some(actor) = actor.as_ref() else { return Err(LiveError::Restarting) };
+        let Some(actor) = actor.as_ref() else { return Err(Unavailable::Restarting) };
         actor.try_send(message).map_err(|refusal| match refusal {
-            SendError::Full(_) => LiveError::Busy,
-            SendError::Closed(_) => LiveError::Restarting,
+            SendError::Full(_) => Unavailable::Busy,
+            SendError::Closed(_) => Unavailable::Restarting,
         })
     }
 }

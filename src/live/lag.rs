@@ -89,7 +89,9 @@ impl Lag {
             now_ms
         });
         self.lost = match (self.lost, ids) {
-            (Some(lost), Some(ids)) => Some(IdRange { first: lost.first, last: ids.last }),
+            (Some(lost), Some(ids)) => {
+                Some(IdRange { first: lost.first.min(ids.first), last: lost.last.max(ids.last) })
+            }
             (lost, ids) => lost.or(ids),
         };
         let too_often = policy == SlowPolicy::Gap && self.overflows > OVERFLOWS_MAX;

@@ -6,9 +6,12 @@
 mod delivery;
 mod handle;
 mod lag;
+mod lines;
+mod tape;
+mod timeframe;
 mod topics;
 
 pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
-pub use handle::{CandleQuery, LiveError, LiveHandle, Subscription};
+pub use handle::{CandleQuery, Handle, Subscription, Unavailable};
 pub use lag::{Cut, SlowPolicy};
-pub use topics::TopicsActor;
+pub use topics::{Options, TopicsActor, TopicsState};

@@ -21,6 +21,14 @@ pub enum Print {
 }
 
 impl Print {
+    /// The trade, if it is one.
+    pub fn as_trade(&self) -> Option<&Trade> {
+        match self {
+            Self::Trade(trade) => Some(trade),
+            Self::Burnt(_) => None,
+        }
+    }
+
     /// Its id.
     pub fn id(&self) -> u64 {
         match self {

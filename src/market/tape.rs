@@ -70,6 +70,11 @@ impl Tape {
         self.newest(1).last().map(|trade| trade.id)
     }
 
+    /// Whether any id of `ids` is missing.
+    pub fn is_missing(&self, ids: IdRange) -> bool {
+        self.aside().holes.within(ids).next().is_some()
+    }
+
     /// Holes and late trades.
     pub fn aside(&self) -> MutexGuard<'_, LateTrades> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,6 +83,11 @@ impl Tape {
     /// A reader that starts at the next trade.
     pub fn reader(self: &Arc<Self>) -> TapeReader {
         TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.head()), last_id: None }
+    }
+
+    /// A reader that starts at the oldest trade held.
+    pub fn reader_from_oldest(self: &Arc<Self>) -> TapeReader {
+        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.oldest()), last_id: None }
     }
 
     /// The writing end, or nothing while another lives.

@@ -50,6 +50,8 @@ pub enum TimeframeError {
 impl Timeframe {
     /// One minute.
     pub const MINUTE: Self = Self(Rule::Minutes(1, Origin::Epoch));
+    /// The first in the order of timeframes.
+    pub const FIRST: Self = Self::MINUTE;
     /// A calendar week, Monday to Sunday.
     pub const WEEK: Self = Self(Rule::Week);
     /// A calendar month.

@@ -1,0 +1,326 @@
+//! When is a candle of the live tape closed, when is it complete, and what does a repair change?
+//!
+//! A state machine without I/O for one timeframe of one contract: trades, repairs and the venue's clock go in, closed
+//! candles and corrections come out.
+//!
+//! - A candle closes at once on the first trade at or past its end, else when the venue's clock passes its end and the
+//!   grace; exactly once, before its successor's first update.
+//! - It is complete when no known hole touches its bucket and its stream was proven flowing through its end: by the next
+//!   id, which joins, or by the connection.
+//! - What turns out otherwise later is a correction with a higher revision.
+
+use crate::{
+    candle::Bar,
+    model::{Candle, IdRange, Timeframe, Trade, UnixMillis},
+};
+use std::collections::VecDeque;
+
+/// Holes remembered one by one; when there are more, everything before the end of the oldest counts as incomplete.
+const HOLES_MAX: usize = 4_096;
+
+/// How candles close, and how many are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldOptions {
+    /// Time past a bucket's end, by the venue's clock, until it is closed without a trade.
+    pub grace_ms: i64,
+    /// Closed candles kept, for snapshots, corrections and longer timeframes.
+    pub closed_max: usize,
+}
+
+/// How a trade follows the one before it on the tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// No id is missing between, nor before when it is the first.
+    Joins,
+    /// Ids are missing between; repairs may bring them.
+    Missing,
+    /// This fold did not see the trades between, though the tape may have them: no repair will come.
+    Unseen,
+}
+
+/// What a step has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FoldEvent {
+    /// A bucket is over.
+    Closed(Candle),
+    /// A closed candle has changed.
+    Correction(Candle),
+}
+
+/// See the module's documentation.
+#[derive(Clone, Debug)]
+pub struct LiveFold {
+    timeframe: Timeframe,
+    options: FoldOptions,
+    /// Ascending, at most `options.closed_max`.
+    closed: VecDeque<Closed>,
+    open: Option<Open>,
+    /// The newest trade's id and time.
+    last: Option<(u64, UnixMillis)>,
+    holes: Vec<Hole>,
+    /// Buckets that begin before it are not complete: the tape or the history begins there.
+    floor: UnixMillis,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    bucket: (UnixMillis, UnixMillis),
+    bar: Bar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Closed {
+    bucket: (UnixMillis, UnixMillis),
+    bar: Bar,
+    /// Whether the stream was proven flowing through the end.
+    proven: bool,
+    /// As last said.
+    complete: bool,
+    revision: u32,
+    /// Whether the bar has changed since it was last said.
+    changed: bool,
+}
+
+impl Closed {
+    fn candle(&self) -> Candle {
+        Candle { closed: true, complete: self.complete, revision: self.revision, ..self.bar.candle(self.bucket) }
+    }
+}
+
+/// Missing ids, and the times between which their trades happened.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    ids: IdRange,
+    from: UnixMillis,
+    to: UnixMillis,
+    repairable: bool,
+}
+
+impl Hole {
+    fn touches(&self, (start, end): (UnixMillis, UnixMillis)) -> bool {
+        start <= self.to && self.from < end
+    }
+}
+
+impl LiveFold {
+    /// A fold that has seen nothing.
+    pub fn new(timeframe: Timeframe, options: FoldOptions) -> Self {
+        let floor = UnixMillis::new(i64::MIN);
+        Self { timeframe, options, closed: VecDeque::new(), open: None, last: None, holes: Vec::new(), floor }
+    }
+
+    /// A longer timeframe's fold as it would stand had it seen what `minutes` has, as far as that remembers.
+    pub fn from_minutes(timeframe: Timeframe, minutes: &Self) -> Self {
+        let mut fold = Self::new(timeframe, minutes.options);
+        (fold.last, fold.holes, fold.floor) = (minutes.last, minutes.holes.clone(), minutes.floor);
+        for minute in &minutes.closed {
+            fold.merge_minute(minute.bucket, &minute.bar);
+        }
+        if let Some(minute) = &minutes.open {
+            fold.merge_minute(minute.bucket, &minute.bar);
+        } else if let (Some(open), Some(minute)) = (fold.open, minutes.closed.back())
+            && open.bucket.1 <= minute.bucket.1
+        {
+            fold.open = None;
+            fold.push_closed(&open, minute.proven);
+        }
+        fold
+    }
+
+    fn merge_minute(&mut self, minute: (UnixMillis, UnixMillis), bar: &Bar) {
+        match &mut self.open {
+            Some(open) if minute.0 < open.bucket.1 => open.bar.merge(bar),
+            open => {
+                let next = Open { bucket: self.timeframe.bucket(minute.0), bar: *bar };
+                if let Some(over) = open.replace(next) {
+                    self.push_closed(&over, true);
+                }
+            }
+        }
+    }
+
+    /// Its timeframe.
+    pub fn timeframe(&self) -> Timeframe {
+        self.timeframe
+    }
+
+    /// The newest trade id it has seen; ids up to it that come again are ignored.
+    pub fn last_id(&self) -> Option<u64> {
+        self.last.map(|(id, _)| id)
+    }
+
+    /// The current candle, not closed.
+    pub fn open(&self) -> Option<Candle> {
+        self.open.map(|open| open.bar.candle(open.bucket))
+    }
+
+    /// The closed candles it keeps, ascending.
+    pub fn closed(&self) -> impl DoubleEndedIterator<Item = Candle> + ExactSizeIterator {
+        self.closed.iter().map(Closed::candle)
+    }
+
+    /// Takes the next trade of the tape.
+    pub fn trade(&mut self, trade: &Trade, link: Link, events: &mut Vec<FoldEvent>) {
+        if let (Some(open), Some((last_id, _)), Link::Joins) = (&mut self.open, self.last, link)
+            && last_id < trade.id
+            && open.bucket.0 <= trade.time
+            && trade.time < open.bucket.1
+        {
+            open.bar.push(trade);
+            self.last = Some((trade.id, trade.time));
+            return;
+        }
+        if self.last.is_none_or(|(last_id, _)| last_id < trade.id) {
+            self.trade_at_edge(trade, link, events);
+        }
+    }
+
+    /// A trade that begins a bucket, follows a hole, or is the first.
+    fn trade_at_edge(&mut self, trade: &Trade, link: Link, events: &mut Vec<FoldEvent>) {
+        self.note_link(trade, link);
+        self.last = Some((trade.id, self.last.map_or(trade.time, |(_, time)| time.max(trade.time))));
+        if let Some(open) = self.open
+            && trade.time >= open.bucket.1
+        {
+            self.close(open, true, events);
+        }
+        if let Some(last) = self.closed.back_mut() {
+            // Whether its end joins is decided now; holes speak for themselves.
+            last.proven = true;
+        }
+        self.place(trade);
+        self.reassess(events);
+    }
+
+    /// Records what is missing before `trade`.
+    fn note_link(&mut self, trade: &Trade, link: Link) {
+        match (link, self.last) {
+            (Link::Joins, _) => {}
+            (_, None) => self.floor = self.floor.max(trade.time.plus(1)),
+            (link, Some((last_id, last_time))) => {
+                if let Some(ids) = IdRange::new(last_id + 1, trade.id - 1) {
+                    let to = trade.time.max(last_time);
+                    self.holes.push(Hole { ids, from: last_time, to, repairable: link == Link::Missing });
+                }
+                if self.holes.len() > HOLES_MAX {
+                    let oldest = self.holes.remove(0);
+                    self.floor = self.floor.max(oldest.to.plus(1));
+                }
+            }
+        }
+    }
+
+    /// Adds a trade to its bucket, wherever that is.
+    fn place(&mut self, trade: &Trade) {
+        match &mut self.open {
+            Some(open) if trade.time >= open.bucket.0 => open.bar.add(trade),
+            None if self.closed.back().is_none_or(|last| trade.time >= last.bucket.1) => {
+                self.open = Some(Open { bucket: self.timeframe.bucket(trade.time), bar: Bar::of(trade) });
+            }
+            _ => self.place_among_closed(trade),
+        }
+    }
+
+    fn place_among_closed(&mut self, trade: &Trade) {
+        let bucket = self.timeframe.bucket(trade.time);
+        match self.closed.binary_search_by_key(&bucket.0, |closed| closed.bucket.0) {
+            Ok(at) => {
+                self.closed[at].bar.add(trade);
+                self.closed[at].changed = true;
+            }
+            // Older than what is kept: whoever keeps history corrects it there.
+            Err(0) if self.closed.len() >= self.options.closed_max => {}
+            Err(at) => {
+                let bar = Bar::of(trade);
+                self.closed
+                    .insert(at, Closed { bucket, bar, proven: true, complete: false, revision: 0, changed: true });
+                self.trim();
+            }
+        }
+    }
+
+    /// Takes prints that came after their hole had been recorded: `trades` are those of them that are trades, and
+    /// `is_missing` tells whether any id of a run is missing still. One correction a candle comes out.
+    pub fn repair<'a>(
+        &mut self,
+        trades: impl IntoIterator<Item = &'a Trade>,
+        is_missing: impl Fn(IdRange) -> bool,
+        events: &mut Vec<FoldEvent>,
+    ) {
+        for trade in trades {
+            if self.holes.iter().any(|hole| hole.ids.contains(trade.id)) {
+                self.place(trade);
+            }
+        }
+        self.holes.retain(|hole| !hole.repairable || is_missing(hole.ids));
+        self.reassess(events);
+    }
+
+    /// Takes the venue's clock, and the time up to which the stream is proven to flow.
+    pub fn clock(&mut self, venue_now: UnixMillis, flowing_to: UnixMillis, events: &mut Vec<FoldEvent>) {
+        if let Some(open) = self.open
+            && venue_now >= open.bucket.1.plus(self.options.grace_ms)
+        {
+            self.close(open, flowing_to >= open.bucket.1, events);
+        }
+        if let Some(last) = self.closed.back_mut()
+            && !last.proven
+            && flowing_to >= last.bucket.1
+        {
+            last.proven = true;
+            self.reassess(events);
+        }
+    }
+
+    /// Whether the bucket that ends at `end` is complete; nothing when it has no trade and no hole touches it.
+    pub fn is_complete_at(&self, end: UnixMillis) -> Option<bool> {
+        if let Ok(at) = self.closed.binary_search_by_key(&end, |closed| closed.bucket.1) {
+            return Some(self.closed[at].complete);
+        }
+        let bucket = self.timeframe.bucket(end.plus(-1));
+        let is_open = self.open.is_some_and(|open| open.bucket.1 == end);
+        (is_open || self.is_touched(bucket)).then_some(false)
+    }
+
+    fn close(&mut self, open: Open, proven: bool, events: &mut Vec<FoldEvent>) {
+        self.open = None;
+        self.push_closed(&open, proven);
+        events.extend(self.closed.back().map(|closed| FoldEvent::Closed(closed.candle())));
+    }
+
+    fn push_closed(&mut self, open: &Open, proven: bool) {
+        let complete = proven && !self.is_touched(open.bucket);
+        let Open { bucket, bar } = *open;
+        self.closed.push_back(Closed { bucket, bar, proven, complete, revision: 0, changed: false });
+        self.trim();
+    }
+
+    fn trim(&mut self) {
+        while self.closed.len() > self.options.closed_max {
+            if let Some(gone) = self.closed.pop_front() {
+                self.floor = self.floor.max(gone.bucket.1);
+            }
+        }
+        let floor = self.floor;
+        self.holes.retain(|hole| hole.to >= floor);
+    }
+
+    fn is_touched(&self, bucket: (UnixMillis, UnixMillis)) -> bool {
+        bucket.0 < self.floor || self.holes.iter().rev().any(|hole| hole.touches(bucket))
+    }
+
+    /// Says every closed candle anew whose figures or completeness are other than last said.
+    fn reassess(&mut self, events: &mut Vec<FoldEvent>) {
+        for at in 0..self.closed.len() {
+            let closed = &self.closed[at];
+            let complete = closed.proven && !self.is_touched(closed.bucket);
+            if !closed.changed && complete == closed.complete {
+                continue;
+            }
+            let closed = &mut self.closed[at];
+            (closed.complete, closed.changed) = (complete, false);
+            closed.revision += 1;
+            events.push(FoldEvent::Correction(closed.candle()));
+        }
+    }
+}

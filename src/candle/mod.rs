@@ -1,0 +1,10 @@
+//! How do trades become candles? Pure: no I/O, no clock of its own; the same trades give the same candles, live,
+//! repaired or replayed.
+
+mod bar;
+mod history;
+mod live;
+
+pub use bar::Bar;
+pub use history::{fold, fold_many, regroup};
+pub use live::{FoldEvent, FoldOptions, Link, LiveFold};

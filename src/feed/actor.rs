@@ -1,0 +1,169 @@
+//! Who keeps one connection to the venue alive, for ever?
+
+use crate::{
+    clock::Clock,
+    exchange::binance::{NAMES_PER_REQUEST_MAX, REQUESTS_PER_SECOND_MAX, control},
+    feed::{Plan, intake::Intake},
+    market::{SymbolHandle, VenueClock},
+    metrics::{Labels, Metrics},
+    net::{Backoff, Dial, Endpoint, Limits, Pace, WebSocket},
+};
+use actix::prelude::*;
+use std::{sync::Arc, time::Duration};
+
+/// Frames taken off a socket before the contracts' actors get their turn.
+const FRAMES_MAX: usize = 256;
+/// How soon a batch that was refused is tried again when the socket is quiet.
+const RETRY: Duration = Duration::from_millis(5);
+
+/// How connections behave.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The venue's stream host.
+    pub endpoint: Endpoint,
+    /// Sizes and timeouts of a connection.
+    pub limits: Limits,
+    /// A connection on which nothing comes for so long is given up.
+    pub idle_timeout: Duration,
+    /// The first and the longest wait before a new attempt.
+    pub backoff: (Duration, Duration),
+    /// A connection that has lasted so long starts the waits from the first again.
+    pub stable_after: Duration,
+    /// Seeds the waits, so that a simulation replays.
+    pub seed: u64,
+}
+
+/// Everything that a connection needs, and its successor too.
+#[derive(Clone)]
+pub struct FeedSpec {
+    /// Path and streams.
+    pub plan: Plan,
+    /// Where each stream's prints go, in the order of the plan.
+    pub handles: Vec<SymbolHandle>,
+    /// How to reach the venue.
+    pub dialer: Arc<dyn Dial>,
+    /// How to behave.
+    pub options: Options,
+    /// Set by every event.
+    pub venue_clock: Arc<VenueClock>,
+    /// Time.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for FeedSpec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FeedSpec").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
+
+/// One connection, many contracts. Its work is one future inside its context: a panic in it ends the actor, which its
+/// supervisor notices.
+#[derive(Debug)]
+pub struct FeedActor {
+    spec: FeedSpec,
+}
+
+impl FeedActor {
+    /// A connection that begins when the actor starts.
+    pub fn new(spec: FeedSpec) -> Self {
+        Self { spec }
+    }
+}
+
+impl Actor for FeedActor {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.spawn(follow(self.spec.clone()).into_actor(self));
+    }
+}
+
+/// Connects, follows, and connects again.
+async fn follow(spec: FeedSpec) {
+    let options = &spec.options;
+    let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
+    let mut intake = Intake::new(
+        &spec.plan,
+        &spec.handles,
+        Arc::clone(&spec.venue_clock),
+        spec.clock,
+        Arc::clone(&spec.metrics),
+    );
+    loop {
+        let started = spec.clock.monotonic();
+        let reason = connection(&spec, &mut intake).await;
+        intake.disconnected();
+        spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
+        let wait = backoff.next_delay(spec.clock.monotonic() - started);
+        tracing::warn!(reason, path = spec.plan.path, wait_ms = wait.as_millis(), "connection to the venue ended");
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// One connection's life; the result says why it ended.
+async fn connection(spec: &FeedSpec, intake: &mut Intake) -> &'static str {
+    let options = &spec.options;
+    let opened = WebSocket::open(&*spec.dialer, &options.endpoint, spec.plan.path, &options.limits).await;
+    let mut socket = match opened {
+        Ok(socket) => socket,
+        Err(error) => {
+            tracing::error!(%error, endpoint = %options.endpoint, path = spec.plan.path, "cannot reach the venue");
+            return error.reason();
+        }
+    };
+    intake.connected();
+    let _up = Up::new(&spec.metrics);
+    if let Err(error) = subscribe(spec, &mut socket).await {
+        return error.reason();
+    }
+    tracing::info!(endpoint = %options.endpoint, path = spec.plan.path, streams = spec.plan.streams.len(), "connected");
+    let mut held = false;
+    loop {
+        let wait = if held { RETRY } else { options.idle_timeout };
+        let read = tokio::time::timeout(wait, socket.read(FRAMES_MAX, |frame| intake.take(frame))).await;
+        let newest_event = intake.newest_event();
+        held = intake.deliver();
+        if let (Some(newest), false) = (newest_event, held) {
+            intake.prove(newest);
+        }
+        match read {
+            // The contracts' actors share this thread and get their turn before the next frames.
+            Ok(Ok(_)) => tokio::task::yield_now().await,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, path = spec.plan.path, "the connection failed");
+                return error.reason();
+            }
+            Err(_) if held || wait == RETRY => {}
+            Err(_) => return "idle",
+        }
+    }
+}
+
+/// Asks for every stream of the plan, within the venue's limits of names a request and requests a second.
+async fn subscribe(spec: &FeedSpec, socket: &mut WebSocket) -> Result<(), crate::net::WriteError> {
+    let mut pace = Pace::new(REQUESTS_PER_SECOND_MAX);
+    for (id, streams) in (1..).zip(spec.plan.streams.chunks(NAMES_PER_REQUEST_MAX)) {
+        let names: Vec<String> = streams.iter().map(|stream| stream.name.clone()).collect();
+        pace.ready().await;
+        socket.send(control::subscribe(id, &names)).await?;
+    }
+    Ok(())
+}
+
+/// Counts a connection as up for as long as it lives.
+struct Up<'a>(&'a Metrics);
+
+impl<'a> Up<'a> {
+    fn new(metrics: &'a Metrics) -> Self {
+        metrics.upstream_connected.inc();
+        Self(metrics)
+    }
+}
+
+impl Drop for Up<'_> {
+    fn drop(&mut self) {
+        self.0.upstream_connected.dec();
+    }
+}

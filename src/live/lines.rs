@@ -1,0 +1,153 @@
+//! Who listens to one topic, and what does each of them still get?
+
+use crate::{
+    live::{
+        Delivery, DialectId, Encoder, Event, Rows, Subscriber,
+        lag::{Lag, Verdict},
+    },
+    model::{IdRange, UnixMillis},
+};
+use actix::prelude::SendError;
+use prometheus_client::metrics::counter::Counter;
+
+/// What the publishers of a live thread share.
+#[derive(Clone, Debug)]
+pub(super) struct Publishing {
+    /// By dialect number.
+    pub(super) encoders: Vec<Encoder>,
+    /// A mailbox that refuses for so long is given up.
+    pub(super) slow_ms_max: i64,
+    /// Rows not delivered to slow sessions, of this channel.
+    pub(super) dropped: Counter,
+    /// Sessions ended for slowness.
+    pub(super) ended: Counter,
+}
+
+/// One subscription, and how far behind it is.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) subscriber: Subscriber,
+    pub(super) closed_only: bool,
+    lag: Lag,
+    /// The newest trade id handed over.
+    sent_to: Option<u64>,
+    /// The earliest closed or corrected candle that was not handed over.
+    candles_owed_from: Option<UnixMillis>,
+}
+
+impl Line {
+    pub(super) fn new(subscriber: Subscriber, closed_only: bool) -> Self {
+        Self { subscriber, closed_only, lag: Lag::default(), sent_to: None, candles_owed_from: None }
+    }
+
+    /// Whether an earlier refusal has not been made good.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.lag.is_clear()
+    }
+
+    /// The ids it was not given.
+    pub(super) fn lost(&self) -> Option<IdRange> {
+        self.lag.lost()
+    }
+
+    /// Notes that everything owed has been handed over.
+    pub(super) fn caught_up(&mut self) {
+        self.lag.cleared();
+        self.candles_owed_from = None;
+    }
+
+    /// Notes that closed or corrected candles from `open_time` on were not handed over.
+    pub(super) fn owe_candles_from(&mut self, open_time: Option<UnixMillis>) {
+        self.candles_owed_from = match (self.candles_owed_from, open_time) {
+            (Some(owed), Some(open_time)) => Some(owed.min(open_time)),
+            (owed, open_time) => owed.or(open_time),
+        };
+    }
+
+    /// The earliest candle that was not handed over.
+    pub(super) fn candles_owed_from(&self) -> Option<UnixMillis> {
+        self.candles_owed_from
+    }
+
+    /// Notes the newest trade id handed over; repairs, whose ids lie below it, leave it alone.
+    pub(super) fn sent_to(&mut self, id: u64) {
+        self.sent_to = self.sent_to.max(Some(id));
+    }
+
+    /// Hands an event over, or says that the mailbox is full (`Some(true)`) or gone (`Some(false)`).
+    pub(super) fn offer(&self, event: Event) -> Offer {
+        match self.subscriber.mailbox.try_send(Delivery { sub: self.subscriber.sub, event }) {
+            Ok(()) => Offer::Taken,
+            Err(SendError::Full(_)) => Offer::Full,
+            Err(SendError::Closed(_)) => Offer::Gone,
+        }
+    }
+
+    /// Decides what a refusal means. `false` ends the line.
+    pub(super) fn refused(&mut self, ids: Option<IdRange>, rows: u64, now_ms: i64, publishing: &Publishing) -> bool {
+        publishing.dropped.inc_by(rows);
+        match self.lag.refused(ids, self.subscriber.on_slow, now_ms, publishing.slow_ms_max) {
+            Verdict::Wait => true,
+            Verdict::End => {
+                publishing.ended.inc();
+                self.end();
+                false
+            }
+        }
+    }
+
+    /// Ends the session: a last word if the mailbox takes it, then the socket from outside, since a client that does not
+    /// read has frozen its own session.
+    fn end(&self) {
+        let said = self.offer(Event::TooSlow(self.sent_to));
+        let cut = self.subscriber.cut.clone();
+        if said == Offer::Taken {
+            actix::spawn(async move {
+                tokio::time::sleep(LAST_WORD).await;
+                cut.now();
+            });
+        } else {
+            cut.now();
+        }
+    }
+}
+
+/// Time for a client that begins to read again to see why it is being closed.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What became of an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    Taken,
+    Full,
+    Gone,
+}
+
+/// The rows of one publication, encoded at most once a dialect.
+#[derive(Debug, Default)]
+pub(super) struct Bodies {
+    by_dialect: Vec<(DialectId, Rows)>,
+}
+
+impl Bodies {
+    /// The rows in `dialect`; nothing when no encoder is registered for it.
+    pub(super) fn rows(
+        &mut self,
+        dialect: DialectId,
+        publishing: &Publishing,
+        encode: impl Fn(&Encoder, &mut Vec<u8>) -> u32,
+    ) -> Option<Rows> {
+        if let Some((_, rows)) = self.by_dialect.iter().find(|(known, _)| *known == dialect) {
+            return Some(rows.clone());
+        }
+        let encoder = publishing.encoders.get(usize::from(dialect.0))?;
+        let mut body = Vec::with_capacity(BODY_BYTES);
+        let count = encode(encoder, &mut body);
+        let rows = Rows { body: body.into(), count };
+        self.by_dialect.push((dialect, rows.clone()));
+        Some(rows)
+    }
+}
+
+/// Room that a body starts with: a handful of trades or two candles.
+const BODY_BYTES: usize = 1_024;
