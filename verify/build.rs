@@ -3,67 +3,110 @@
 //! A planting replaces one piece of the real source. When that piece is gone, or is there more than once, the build
 //! fails, so no planting outlives the code it was made for.
 
-use std::{env, fmt::Write as _, fs, io, path::Path};
+use std::{env, fs, io, path::Path};
 
-/// One weakening: its name, the model that must catch it, and what it changes.
+/// One weakening: its name, the models that must each catch it, and what it changes.
 struct Planting {
     name: &'static str,
-    caught_by: &'static str,
+    caught_by: &'static [&'static str],
     file: &'static str,
     from: &'static str,
     to: &'static str,
 }
 
-const fn planting(
-    [name, caught_by]: [&'static str; 2],
-    file: &'static str,
-    [from, to]: [&'static str; 2],
-) -> Planting {
-    Planting { name, caught_by, file, from, to }
-}
-
 /// Every weakening that the models must catch.
 const PLANTINGS: &[Planting] = &[
-    planting(
-        ["stamp_stored_relaxed", "publish"],
-        "slots.rs",
-        ["store(stamp_of(position), Ordering::Release)", "store(stamp_of(position), Ordering::Relaxed)"],
-    ),
-    planting(
-        ["stamp_loaded_relaxed", "publish"],
-        "slots.rs",
-        ["stamp.load(Ordering::Acquire)", "stamp.load(Ordering::Relaxed)"],
-    ),
-    planting(["no_release_fence", "overwrite"], "slots.rs", ["fence(Ordering::Release);", ""]),
-    planting(["no_acquire_fence", "overwrite"], "slots.rs", ["fence(Ordering::Acquire);", ""]),
-    planting(["no_empty_stamp", "overwrite"], "slots.rs", ["slot.stamp.store(EMPTY, Ordering::Relaxed);\n        //", "//"]),
-    planting(
-        ["no_second_look_at_the_stamp", "overwrite"],
-        "slots.rs",
-        ["if slot.stamp.load(Ordering::Relaxed) == stamp { Ok(words) } else { Err(Lost) }", "Ok(words)"],
-    ),
-    planting(
-        ["head_stored_relaxed", "read_newest"],
-        "slots.rs",
-        ["self.ring.head.store(self.head, Ordering::Release)", "self.ring.head.store(self.head, Ordering::Relaxed)"],
-    ),
-    planting(
-        ["head_loaded_relaxed", "read_newest"],
-        "slots.rs",
-        ["self.head.load(Ordering::Acquire)", "self.head.load(Ordering::Relaxed)"],
-    ),
-    planting(["hole_in_the_newest", "read_newest_lapped"], "slots.rs", ["records.clear();", ""]),
-    planting(
-        ["ring_given_up_relaxed", "adopt"],
-        "slots.rs",
-        ["owned.store(false, Ordering::Release)", "owned.store(false, Ordering::Relaxed)"],
-    ),
-    planting(
-        ["ring_adopted_relaxed", "adopt"],
-        "slots.rs",
-        ["exchange(false, true, Ordering::Acquire", "exchange(false, true, Ordering::Relaxed"],
-    ),
-    planting(["loss_untold", "follow"], "cursor.rs", ["lost.end = self.next;", ""]),
+    Planting {
+        name: "stamp_stored_relaxed",
+        caught_by: &["publish"],
+        file: "slots.rs",
+        from: "store(stamp_of(position), Ordering::Release)",
+        to: "store(stamp_of(position), Ordering::Relaxed)",
+    },
+    Planting {
+        name: "stamp_loaded_relaxed",
+        caught_by: &["publish"],
+        file: "slots.rs",
+        from: "stamp.load(Ordering::Acquire)",
+        to: "stamp.load(Ordering::Relaxed)",
+    },
+    Planting {
+        name: "no_empty_stamp",
+        caught_by: &["overwrite", "read_newest_lapped"],
+        file: "slots.rs",
+        from: "slot.stamp.store(EMPTY, Ordering::Relaxed);\n        //",
+        to: "//",
+    },
+    Planting {
+        name: "no_release_fence",
+        caught_by: &["overwrite", "read_newest_lapped"],
+        file: "slots.rs",
+        from: "fence(Ordering::Release);",
+        to: "",
+    },
+    Planting {
+        name: "no_acquire_fence_in_read",
+        caught_by: &["overwrite"],
+        file: "slots.rs",
+        from: "fence(Ordering::Acquire);\n        if",
+        to: "if",
+    },
+    Planting {
+        name: "no_acquire_fence_in_newest",
+        caught_by: &["read_newest_lapped"],
+        file: "slots.rs",
+        from: "fence(Ordering::Acquire);\n        let",
+        to: "let",
+    },
+    Planting {
+        name: "no_second_look_in_read",
+        caught_by: &["overwrite"],
+        file: "slots.rs",
+        from: "if slot.holds(position) { Ok(words) } else { Err(Lost) }",
+        to: "Ok(words)",
+    },
+    Planting {
+        name: "no_second_look_in_newest",
+        caught_by: &["read_newest_lapped"],
+        file: "slots.rs",
+        from: "!self.slot(position).holds(position)",
+        to: "position > head",
+    },
+    Planting {
+        name: "head_stored_relaxed",
+        caught_by: &["read_newest"],
+        file: "slots.rs",
+        from: "ring.head.store(self.head, Ordering::Release)",
+        to: "ring.head.store(self.head, Ordering::Relaxed)",
+    },
+    Planting {
+        name: "head_loaded_relaxed",
+        caught_by: &["read_newest"],
+        file: "slots.rs",
+        from: "self.head.load(Ordering::Acquire)",
+        to: "self.head.load(Ordering::Relaxed)",
+    },
+    Planting {
+        name: "ring_given_up_relaxed",
+        caught_by: &["adopt"],
+        file: "slots.rs",
+        from: "owned.store(false, Ordering::Release)",
+        to: "owned.store(false, Ordering::Relaxed)",
+    },
+    Planting {
+        name: "ring_adopted_relaxed",
+        caught_by: &["adopt"],
+        file: "slots.rs",
+        from: "exchange(false, true, Ordering::Acquire",
+        to: "exchange(false, true, Ordering::Relaxed",
+    },
+    Planting {
+        name: "loss_untold",
+        caught_by: &["follow"],
+        file: "cursor.rs",
+        from: "lost.end = self.next;",
+        to: "lost.end = from;",
+    },
 ];
 
 fn main() -> io::Result<()> {
@@ -78,21 +121,18 @@ fn main() -> io::Result<()> {
 
     let mut modules = String::new();
     for planting in PLANTINGS {
-        let Planting { name, caught_by, .. } = planting;
-        let folder = Path::new(&out).join(name);
+        let folder = Path::new(&out).join(planting.name);
         plant(planting, &ring, &folder)?;
-        write!(
-            modules,
-            "pub mod {name} {{\n\
-             #[path = {ring:?}] pub mod ring;\n\
-             #[path = {models:?}] pub mod models;\n\
-             #[test] fn is_caught_by_{caught_by}() {{ crate::assert_caught(models::{caught_by}); }}\n\
-             }}\n",
-            ring = folder.join("mod.rs"),
-        )
-        .expect("a string takes it");
+        modules += &module(planting, &folder.join("mod.rs"), &models);
     }
     fs::write(Path::new(&out).join("planted.rs"), modules)
+}
+
+/// The planted ring, the models over it, and a test a model.
+fn module(Planting { name, caught_by, .. }: &Planting, ring: &Path, models: &Path) -> String {
+    let test = |model| format!("#[test] fn is_caught_by_{model}() {{ crate::assert_caught(models::{model}); }}\n");
+    let tests: String = caught_by.iter().map(test).collect();
+    format!("pub mod {name} {{\n#[path = {ring:?}] pub mod ring;\n#[path = {models:?}] pub mod models;\n{tests}}}\n")
 }
 
 /// Copies the ring's sources, one of them with the planting in it.

@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn racing_readers_account_for_every_position() {
         const PUSHES: u64 = 300_000;
-        let ring = Ring::<7>::new(32);
+        let ring = Ring::<7>::new(8);
         let mut writer = Writer::adopt(&ring).unwrap();
         thread::scope(|scope| {
             for count_max in [1, 1000] {

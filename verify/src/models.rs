@@ -1,6 +1,7 @@
 //! What does the ring promise, and to whom, under every interleaving and every stale read?
 //!
-//! The readers of `publish` and `overwrite` do not go through the head: its Acquire would hide a weak stamp.
+//! One reader is enough, since readers write nothing. Those of `publish` and `overwrite` do not go through the head: its
+//! Acquire would hide a weak stamp.
 
 use super::ring::{Cursor, Lost, Ring, Writer};
 use loom::{
@@ -11,8 +12,8 @@ use loom::{
 
 /// Enough to tear a record; one word more only costs time.
 const WORDS: usize = 2;
-/// Involuntary switches of thread that an execution may have.
-const PREEMPTIONS_MAX: usize = 3;
+/// Involuntary switches of thread that an execution may have; 6 take half a minute.
+const PREEMPTIONS_MAX: usize = 4;
 
 type Record = [u64; WORDS];
 
