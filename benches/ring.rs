@@ -36,15 +36,15 @@ fn push(criterion: &mut Criterion) {
     let (_ring, mut writer, mut lines) = full();
     let mut group = criterion.benchmark_group("push");
     group.throughput(Throughput::Elements(1));
-    let mut position = 0;
+    let mut slot = 0;
     group.bench_function("floor", |bencher| {
         bencher.iter(|| {
-            lines[position % SLOTS] = Line(black_box(record(1)));
+            lines[slot % SLOTS] = Line(record(black_box(1)));
             black_box(&mut lines);
-            position += 1;
+            slot += 1;
         });
     });
-    group.bench_function("ring", |bencher| bencher.iter(|| writer.push(black_box(record(1)))));
+    group.bench_function("ring", |bencher| bencher.iter(|| writer.push(record(black_box(1)))));
     group.finish();
 }
 

@@ -106,7 +106,7 @@ impl<const WORDS: usize> Ring<WORDS> {
     /// The records just below `end` (or the head, if that is lower), at most `count`, oldest first, with the position
     /// of the first.
     ///
-    /// Those overwritten meanwhile are left out at the old end, never in the middle: `first + records.len()` is `end`.
+    /// Those overwritten meanwhile are left out at the old end, never in the middle: `first + records.len()` is that end.
     pub fn newest_below(&self, end: u64, count: usize) -> (u64, Vec<[u64; WORDS]>) {
         let head = self.head();
         let end = end.min(head);
@@ -160,7 +160,8 @@ impl<const WORDS: usize> Writer<WORDS> {
         let position = self.head;
         let slot = self.ring.slot(position);
         slot.stamp.store(EMPTY, Ordering::Relaxed);
-        // Pairs with the Acquire fence in `read`: whoever sees a word stored below sees EMPTY or something newer.
+        // Pairs with the Acquire fences in `read` and `newest_below`: whoever sees a word stored below sees EMPTY or
+        // something newer, and all stamps of earlier pushes.
         fence(Ordering::Release);
         for (slot, word) in slot.words.iter().zip(words) {
             slot.store(word, Ordering::Relaxed);
