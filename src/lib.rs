@@ -8,3 +8,6 @@ pub mod metrics;
 
 #[cfg(feature = "engine")]
 pub mod config;
+
+#[cfg(feature = "engine")]
+pub mod cli;

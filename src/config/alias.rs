@@ -3,7 +3,6 @@
 use crate::config::{
     problem::Problem,
     settings::{Origin, Settings},
-    sources::Sources,
 };
 
 /// What an alias sets.
@@ -29,9 +28,10 @@ const ALIASES: &[(&str, &str, Part)] = &[
 ];
 
 /// Applies every alias that is set and not empty.
-pub(super) fn overlay(settings: &mut Settings, sources: &Sources, problems: &mut Vec<Problem>) {
+pub(super) fn overlay(settings: &mut Settings, env: &[(String, Option<String>)], problems: &mut Vec<Problem>) {
+    let variable = |name| env.iter().find(|(given, _)| given == name).and_then(|(_, value)| value.as_deref());
     for (name, key, part) in ALIASES.iter().rev() {
-        let Some(text) = sources.variable(name) else { continue };
+        let Some(text) = variable(*name).filter(|text| !text.is_empty()) else { continue };
         let current = settings.get(key).and_then(|setting| setting.value.as_str()).unwrap_or_default();
         let (host, port) = current.rsplit_once(':').unwrap_or((current, ""));
         let text = match part {
@@ -47,10 +47,11 @@ pub(super) fn overlay(settings: &mut Settings, sources: &Sources, problems: &mut
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Sources;
 
     #[test]
     fn aliases_lead_to_keys() {
-        let settings = Settings::gather(&Sources::default()).expect("the defaults are valid");
+        let settings = Settings::gather(Sources::default()).expect("the defaults are valid");
         for (name, key, _) in ALIASES {
             assert!(settings.get(key).is_some(), "{name}");
         }

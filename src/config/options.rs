@@ -336,7 +336,7 @@ mod tests {
     /// Comments say the bounds that hold, and no key stands in the file that nobody reads.
     #[test]
     fn every_key_is_read_and_its_comment_tells_its_bounds() {
-        let settings = Settings::gather(&Sources::default()).expect("the defaults are valid");
+        let settings = Settings::gather(Sources::default()).expect("the defaults are valid");
         let mut reader = Reader::new(&settings);
         Config::read(&mut reader);
         let text = include_str!("../../config/tapedeck.toml");

@@ -7,20 +7,20 @@ use std::{fmt, io, path::PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
     /// The file could not be read.
-    #[error("{path}: cannot be read: {source}", path = path.display())]
+    #[error("{path}: cannot be read: {error}", path = path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        error: io::Error,
     },
     /// The file is not TOML.
-    #[error("{path}: is not valid TOML: {source}", path = path.display())]
+    #[error("{path}: {error}", path = path.display())]
     Syntax {
         /// Which file.
         path: PathBuf,
         /// Where and why.
-        source: Box<toml::de::Error>,
+        error: Box<toml::de::Error>,
     },
     /// No such key.
     #[error("{origin}: there is no key `{key}`; did you mean `{nearest}`?")]

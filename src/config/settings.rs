@@ -82,20 +82,20 @@ impl Settings {
     /// # Errors
     ///
     /// When a file cannot be read, a key is unknown or a value of the wrong type; all faults are told at once.
-    pub fn gather(sources: &Sources) -> Result<Self, Problems> {
+    pub fn gather(sources: Sources) -> Result<Self, Problems> {
         let mut settings = Self::defaults();
         let mut problems = Vec::new();
-        for (path, text) in &sources.files {
+        for (path, text) in sources.files {
             match text {
-                Ok(text) => settings.overlay_file(path, text, &mut problems),
-                Err(kind) => problems.push(Problem::Unreadable { path: path.to_path_buf(), source: (*kind).into() }),
+                Ok(text) => settings.overlay_file(&path, &text, &mut problems),
+                Err(error) => problems.push(Problem::Unreadable { path: path.to_path_buf(), error }),
             }
         }
-        alias::overlay(&mut settings, sources, &mut problems);
+        alias::overlay(&mut settings, &sources.env, &mut problems);
         for (name, value) in &sources.env {
             settings.overlay_env(name, value.as_deref(), &mut problems);
         }
-        for assignment in &sources.flags {
+        for assignment in sources.flags {
             let origin = Origin::Flag(assignment.flag.to_owned());
             settings.overlay_text(&assignment.key, &assignment.text, origin, &mut problems);
         }
@@ -116,7 +116,7 @@ impl Settings {
     }
 
     fn overlay_file(&mut self, path: &Arc<Path>, text: &str, problems: &mut Vec<Problem>) {
-        let syntax = |source| Problem::Syntax { path: path.to_path_buf(), source: Box::new(source) };
+        let syntax = |error| Problem::Syntax { path: path.to_path_buf(), error: Box::new(error) };
         let root = match DeTable::parse(text) {
             Ok(root) => root.into_inner(),
             Err(error) => return problems.push(syntax(error)),

@@ -23,10 +23,10 @@ pub struct Assignment {
 }
 
 /// All that overlays the defaults, weakest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Sources {
     /// Files and their text, or why it could not be read; later ones win.
-    pub files: Vec<(Arc<Path>, Result<String, io::ErrorKind>)>,
+    pub files: Vec<(Arc<Path>, io::Result<String>)>,
     /// The environment; nothing stands for a value that is not Unicode.
     pub env: Vec<(String, Option<String>)>,
     /// Flags; later ones win.
@@ -49,16 +49,10 @@ impl Sources {
         let files = std::iter::once(built_in).chain(named.map(read)).collect();
         Self { files, env: environment(), flags }
     }
-
-    /// The value of an environment variable that is set and not empty.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.env.iter().find(|(given, _)| given == name)?;
-        value.as_deref().filter(|value| !value.is_empty())
-    }
 }
 
-fn read(path: PathBuf) -> (Arc<Path>, Result<String, io::ErrorKind>) {
-    let text = fs::read_to_string(&path).map_err(|error| error.kind());
+fn read(path: PathBuf) -> (Arc<Path>, io::Result<String>) {
+    let text = fs::read_to_string(&path);
     (path.into(), text)
 }
 
