@@ -28,12 +28,31 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     Err(Failure::NotBuilt("demo"))
 }
 
-/// The demonstration's configuration; whatever it says, the upstream is the simulated exchange of this process.
 fn load(args: Args) -> Result<Config, Failure> {
     let flags = args.common.assignments(args.serving.assignments());
-    let mut config = Config::new(&Settings::gather(Sources::of_demo(args.common.config, flags))?)?;
+    let settings = Settings::gather(Sources::of_demo(args.common.config, flags))?;
+    Ok(upstream_is_ours(Config::new(&settings)?))
+}
+
+/// Whatever else was configured, the demonstration speaks to the simulated exchange of its own process.
+fn upstream_is_ours(mut config: Config) -> Config {
     let exchange = reachable(config.sim.listen);
     config.binance.rest_url = format!("http://{exchange}");
     config.binance.ws_url = format!("ws://{exchange}");
-    Ok(config)
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demonstration_never_leaves_the_machine() {
+        let settings = Settings::gather(Sources::default()).expect("the defaults are valid");
+        let mut config = Config::new(&settings).expect("the defaults are valid");
+        config.sim.listen = "0.0.0.0:8701".parse().expect("an address");
+        let config = upstream_is_ours(config);
+        assert_eq!(config.binance.rest_url, "http://127.0.0.1:8701");
+        assert_eq!(config.binance.ws_url, "ws://127.0.0.1:8701");
+    }
 }

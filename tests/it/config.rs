@@ -322,9 +322,14 @@ server.listen = "0.0.0.0:9000"                       # flag:--listen
 server.connections_max = 10000                       # default
 "#;
     assert_eq!(start, expected);
-    let line = |start: &str| shown.lines().find(|line| line.starts_with(start)).map(|line| line.replace("  ", ""));
+    let line = |start: &str| {
+        shown
+            .lines()
+            .find(|line| line.starts_with(start))
+            .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
     assert_eq!(line("server.flush_ms").as_deref(), Some("server.flush_ms = 50 # file:tapedeck.toml:2"));
-    assert_eq!(line("ring.trades").as_deref(), Some("ring.trades = 4096# flag:--set"));
+    assert_eq!(line("ring.trades").as_deref(), Some("ring.trades = 4096 # flag:--set"));
 
     let again = load(file(&shown)).expect("what is shown is a configuration");
     assert_eq!(again.symbols, [symbol("BTCUSDT"), symbol("币安人生USDT")]);
