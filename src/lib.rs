@@ -9,7 +9,16 @@ pub mod metrics;
 pub mod candle;
 
 #[cfg(feature = "engine")]
+pub mod net;
+
+#[cfg(feature = "engine")]
 pub mod market;
 
 #[cfg(feature = "engine")]
 pub mod live;
+
+#[cfg(feature = "engine")]
+pub mod config;
+
+#[cfg(feature = "engine")]
+pub mod cli;

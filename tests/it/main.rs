@@ -1,1 +1,4 @@
 //! The one integration binary: a `mod` a suite.
+
+mod config;
+mod tidy;

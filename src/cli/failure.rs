@@ -1,0 +1,49 @@
+//! How does a failed command end?
+
+use crate::config::Problems;
+use std::{io, process::ExitCode};
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The configuration is wrong; nothing was started.
+    #[error(transparent)]
+    Config(#[from] Problems),
+    /// Something went wrong while running.
+    #[error(transparent)]
+    Run(#[from] anyhow::Error),
+    /// The command is known, what it starts is not part of this build.
+    #[error("`{0}` is not part of this build")]
+    NotBuilt(&'static str),
+    /// The answer could not be written.
+    #[error("standard output cannot be written")]
+    Output(#[from] io::Error),
+}
+
+impl Failure {
+    /// Tells standard error, one line a fault, and gives the exit code.
+    pub(super) fn report(&self) -> ExitCode {
+        match self {
+            Self::Config(problems) => {
+                for problem in problems.iter() {
+                    eprintln!("tapedeck: {}", problem.to_string().trim_end());
+                }
+                ExitCode::from(2)
+            }
+            Self::Run(error) => {
+                eprintln!("tapedeck: {error:#}");
+                ExitCode::FAILURE
+            }
+            // The reader has seen enough, as in `tapedeck config show | head`.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Self::Output(error) => {
+                eprintln!("tapedeck: {self}: {error}");
+                ExitCode::FAILURE
+            }
+            Self::NotBuilt(_) => {
+                eprintln!("tapedeck: {self}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! What was this process told to do, and by whom? The only reader of configuration files and of the environment.
+//!
+//! `config/tapedeck.toml` is built in. It is the list of all keys and the one place where defaults stand; everything
+//! else overlays it: a file, then the environment, then flags. [`Settings`] remembers for each key who had the last
+//! word, [`Config`] is the checked result, in which nothing is optional that has to be decided.
+
+mod alias;
+mod glob;
+mod options;
+mod problem;
+mod reader;
+mod settings;
+mod sources;
+mod symbols;
+mod url;
+
+pub use options::{Binance, Candle, Config, Log, LogFormat, Server, Session, Sim, Threads};
+pub use problem::{Problem, Problems, Reason};
+pub use settings::{Origin, Setting, Settings};
+pub use sources::{Assignment, Sources};
+pub use symbols::{Contract, TapeKind};
+
+/// `config/demo.toml`: what `tapedeck demo` changes.
+pub const DEMO: &str = include_str!("../../config/demo.toml");

@@ -1,0 +1,376 @@
+//! What does each part of the program need to know?
+
+use crate::{
+    config::{
+        problem::{Problems, Reason},
+        reader::Reader,
+        settings::Settings,
+        symbols::{self, Contract, Override, TapeKind},
+        url,
+    },
+    model::Symbol,
+};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    thread::available_parallelism,
+    time::Duration,
+};
+use toml::Value;
+use tracing_subscriber::filter::LevelFilter;
+
+/// The longest time that most keys take, in milliseconds.
+const TEN_MINUTES: i64 = 600_000;
+
+/// Everything, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What to record: at least one, none twice.
+    pub symbols: Vec<Symbol>,
+    /// `[server]`, what concerns sockets and requests.
+    pub server: Server,
+    /// `[server]`, what concerns WebSocket sessions.
+    pub session: Session,
+    /// `[venue.binance]`
+    pub binance: Binance,
+    /// `[candle]`
+    pub candle: Candle,
+    /// `[threads]`
+    pub threads: Threads,
+    /// `[log]`
+    pub log: Log,
+    /// `[sim]`
+    pub sim: Sim,
+    /// What is kept of contracts without an override.
+    contract: Contract,
+    overrides: Vec<Override>,
+}
+
+/// `[server]`, what concerns sockets and requests.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// Open connections.
+    pub connections_max: NonZeroUsize,
+    /// Open connections from one address.
+    pub connections_per_ip_max: NonZeroUsize,
+    /// For the head of a request.
+    pub header_timeout: Duration,
+    /// For the body of a request.
+    pub body_timeout: Duration,
+    /// The longest body.
+    pub body_bytes_max: usize,
+    /// Origins besides the server's own that may open a WebSocket, as browsers write them; `*` is every one.
+    pub allowed_origins: Vec<String>,
+    /// From the signal to stop until sessions are cut.
+    pub shutdown: Duration,
+}
+
+/// `[server]`, what concerns WebSocket sessions.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// How long updates are gathered before a write; zero writes at once.
+    pub flush: Duration,
+    /// Messages waiting for one session.
+    pub queue_messages_max: NonZeroUsize,
+    /// Subscriptions of one session.
+    pub subscriptions_max: NonZeroUsize,
+    /// Requests of one session in a second.
+    pub requests_per_second_max: NonZeroU32,
+    /// The longest message that is taken.
+    pub message_bytes_max: NonZeroUsize,
+    /// Between heartbeat messages to an idle session.
+    pub heartbeat: Duration,
+    /// Between pings.
+    pub ping: Duration,
+    /// How long a session may take nothing off its socket.
+    pub slow_cut: Duration,
+}
+
+/// `[venue.binance]`
+#[derive(Clone, Debug)]
+pub struct Binance {
+    /// Root of REST, without a slash at its end.
+    pub rest_url: String,
+    /// Root of the streams, without a slash at its end.
+    pub ws_url: String,
+    /// Path by kind of stream, where it is not the usual one.
+    pub routes: BTreeMap<String, String>,
+    /// Certificates to trust beside the public authorities' (PEM).
+    pub extra_ca_file: Option<PathBuf>,
+    /// Streams on one connection.
+    pub streams_per_connection_max: NonZeroUsize,
+    /// To connect.
+    pub connect_timeout: Duration,
+    /// From the connection to the open WebSocket.
+    pub handshake_timeout: Duration,
+    /// How long a connection may carry nothing.
+    pub idle_timeout: Duration,
+    /// Before the first attempt to connect again.
+    pub backoff_base: Duration,
+    /// The longest wait between attempts; at least `backoff_base`.
+    pub backoff_cap: Duration,
+}
+
+/// `[candle]`
+#[derive(Clone, Debug)]
+pub struct Candle {
+    /// From a candle's end by the venue's clock until it closes without a successor.
+    pub grace: Duration,
+    /// How long a trade waits for its predecessor.
+    pub reorder: Duration,
+    /// One-minute candles of a contract held in memory.
+    pub minutes_kept: NonZeroUsize,
+}
+
+/// `[threads]`, counted out: none is zero.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Threads {
+    /// Receive and order trades.
+    pub ingest: NonZeroUsize,
+    /// Fold candles and publish.
+    pub live: NonZeroUsize,
+    /// Serve clients.
+    pub http: NonZeroUsize,
+    /// Everything else.
+    pub aux: NonZeroUsize,
+}
+
+/// `[log]`
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// A filter in the manner of `RUST_LOG`, known to parse.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `[sim]`
+#[derive(Clone, Debug)]
+pub struct Sim {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// What the market grows from.
+    pub seed: u64,
+    /// How many times faster than real time.
+    pub speed: NonZeroU32,
+    /// Contracts and their mean pace; empty for the built-in list.
+    pub trades_per_minute: Vec<(Symbol, u32)>,
+    /// What to replay instead of a generated market.
+    pub recording: Option<PathBuf>,
+}
+
+impl Config {
+    /// Checks `settings`.
+    ///
+    /// # Errors
+    ///
+    /// When a value will not do; all faults are told at once.
+    pub fn new(settings: &Settings) -> Result<Self, Problems> {
+        let mut reader = Reader::new(settings);
+        let config = Self::read(&mut reader);
+        reader.finish(config)
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Self {
+        Self {
+            symbols: reader.value("symbols", symbols::symbols),
+            contract: Contract {
+                tape: reader.text("tape", TapeKind::parse),
+                ring_trades: reader.value("ring.trades", symbols::ring_trades),
+            },
+            overrides: reader.value("override", symbols::overrides),
+            server: server(reader),
+            session: session(reader),
+            binance: binance(reader),
+            candle: candle(reader),
+            threads: threads(reader),
+            log: log(reader),
+            sim: sim(reader),
+        }
+    }
+
+    /// What is kept of `symbol`: the general settings, then each override that fits, in their order.
+    pub fn contract(&self, symbol: &Symbol) -> Contract {
+        self.overrides.iter().fold(self.contract, |contract, exception| exception.apply(symbol, contract))
+    }
+}
+
+fn server(reader: &mut Reader<'_>) -> Server {
+    Server {
+        listen: reader.text("server.listen", address),
+        connections_max: reader.count("server.connections_max", 1_000_000),
+        connections_per_ip_max: reader.count("server.connections_per_ip_max", 1_000_000),
+        header_timeout: reader.millis("server.header_timeout_ms", 100..=TEN_MINUTES),
+        body_timeout: reader.millis("server.body_timeout_ms", 100..=TEN_MINUTES),
+        body_bytes_max: reader.number("server.body_bytes_max", 0..=16_777_216),
+        allowed_origins: reader.texts("server.allowed_origins", url::origin),
+        shutdown: reader.millis("server.shutdown_ms", 0..=TEN_MINUTES),
+    }
+}
+
+fn session(reader: &mut Reader<'_>) -> Session {
+    Session {
+        flush: reader.millis("server.flush_ms", 0..=60_000),
+        queue_messages_max: reader.count("server.ws_queue_messages_max", 1_000_000),
+        subscriptions_max: reader.count("server.ws_subscriptions_max", 100_000),
+        requests_per_second_max: reader.count("server.ws_requests_per_second_max", 100_000),
+        message_bytes_max: reader.nonzero("server.ws_message_bytes_max", 128..=16_777_216),
+        heartbeat: reader.millis("server.heartbeat_ms", 100..=TEN_MINUTES),
+        ping: reader.millis("server.ping_ms", 100..=TEN_MINUTES),
+        slow_cut: reader.millis("server.slow_cut_ms", 100..=TEN_MINUTES),
+    }
+}
+
+fn binance(reader: &mut Reader<'_>) -> Binance {
+    let backoff_base = reader.millis("venue.binance.backoff_base_ms", 10..=TEN_MINUTES);
+    Binance {
+        rest_url: reader.text("venue.binance.rest_url", |text| url::root(text, &url::HTTP)),
+        ws_url: reader.text("venue.binance.ws_url", |text| url::root(text, &url::WS)),
+        routes: reader.value("venue.binance.routes", routes),
+        extra_ca_file: reader.text("venue.binance.extra_ca_file", path),
+        streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1024),
+        connect_timeout: reader.millis("venue.binance.connect_timeout_ms", 100..=TEN_MINUTES),
+        handshake_timeout: reader.millis("venue.binance.handshake_timeout_ms", 100..=TEN_MINUTES),
+        idle_timeout: reader.millis("venue.binance.idle_timeout_ms", 1000..=3_600_000),
+        backoff_base,
+        backoff_cap: reader.millis("venue.binance.backoff_cap_ms", 10..=3_600_000).max(backoff_base),
+    }
+}
+
+fn candle(reader: &mut Reader<'_>) -> Candle {
+    Candle {
+        grace: reader.millis("candle.grace_ms", 0..=60_000),
+        reorder: reader.millis("candle.reorder_ms", 0..=60_000),
+        minutes_kept: reader.nonzero("candle.minutes_kept", 60..=527_040),
+    }
+}
+
+/// The CPUs are those that the process may use: the standard library heeds the affinity mask and the cgroup's quota.
+fn threads(reader: &mut Reader<'_>) -> Threads {
+    let cpus = available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut threads = |key, max, cpus_each| {
+        let given = reader.number::<usize>(key, 0..=max);
+        NonZeroUsize::new(given).or(NonZeroUsize::new(cpus / cpus_each)).unwrap_or(NonZeroUsize::MIN)
+    };
+    Threads {
+        ingest: threads("threads.ingest", 64, 4),
+        live: threads("threads.live", 64, 4),
+        http: threads("threads.http", 256, 2),
+        aux: threads("threads.aux", 64, 8),
+    }
+}
+
+fn log(reader: &mut Reader<'_>) -> Log {
+    let format = |text: &str| match text {
+        "auto" => Ok(LogFormat::Auto),
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Reason::NoneOf(&["auto", "text", "json"])),
+    };
+    Log { filter: reader.text("log.level", filter), format: reader.text("log.format", format) }
+}
+
+fn sim(reader: &mut Reader<'_>) -> Sim {
+    let pace = |value: &Value| symbols::by_symbol(value, "sim.trades_per_minute", 600_000);
+    Sim {
+        listen: reader.text("sim.listen", address),
+        seed: reader.number("sim.seed", 0..=i64::MAX),
+        speed: reader.count("sim.speed", 1000),
+        trades_per_minute: reader.value("sim.trades_per_minute", pace),
+        recording: reader.text("sim.recording", path),
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, Reason> {
+    text.parse().map_err(|_| Reason::NoAddress)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the reader's parsers")]
+fn path(text: &str) -> Result<Option<PathBuf>, Reason> {
+    Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+}
+
+fn routes(value: &Value) -> Result<BTreeMap<String, String>, Reason> {
+    let entry = |(kind, path): (&String, &Value)| {
+        let path = path.as_str().map(|path| path.trim_matches('/'));
+        let path = path.filter(|path| !path.is_empty() && path.bytes().all(|byte| byte.is_ascii_lowercase()));
+        Ok((kind.clone(), path.ok_or_else(|| Reason::NoRoute(kind.clone()))?.to_owned()))
+    };
+    value.as_table().into_iter().flatten().map(entry).collect()
+}
+
+/// Takes a list of levels and `target=level`.
+///
+/// `tracing` reads a lone word that is no level as a module to log in full; here that is a typing error.
+fn filter(text: &str) -> Result<String, Reason> {
+    for part in text.split(',').map(str::trim) {
+        let level = part.rsplit_once('=').map_or(part, |(_, level)| level);
+        let known = !level.is_empty() && level.parse::<LevelFilter>().is_ok();
+        if !known || tracing_subscriber::EnvFilter::try_new(part).is_err() {
+            return Err(Reason::NoFilter(part.to_owned()));
+        }
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    /// Comments say the bounds that hold, and no key stands in the file that nobody reads.
+    #[test]
+    fn every_key_is_read_and_its_comment_tells_its_bounds() {
+        let settings = Settings::gather(Sources::default()).expect("the defaults are valid");
+        let mut reader = Reader::new(&settings);
+        Config::read(&mut reader);
+        let text = include_str!("../../config/tapedeck.toml");
+        let mut section = "";
+        let mut comment = String::new();
+        let mut keys = 0;
+        for line in text.lines() {
+            if let Some(words) = line.strip_prefix('#') {
+                comment += words;
+            } else if let Some(name) = line.strip_prefix('[') {
+                section = name.trim_end_matches(']');
+                comment.clear();
+            } else if let Some((name, _)) = line.split_once(" = ") {
+                let key = [section, name].join(".");
+                let key = key.trim_start_matches('.');
+                let (_, bounds) = reader.seen.iter().find(|(seen, _)| *seen == key).expect(key);
+                if let Some(bounds) = bounds {
+                    let told = format!("{} to {}", bounds.start(), bounds.end());
+                    assert!(comment.contains(&told), "`{key}`: its comment does not say `{told}`");
+                }
+                keys += 1;
+                comment.clear();
+            }
+        }
+        assert_eq!(keys, reader.seen.len(), "each key is read once");
+    }
+
+    #[test]
+    fn a_filter_is_levels_and_modules_with_levels() {
+        for text in ["info", "INFO", "off", "warn,tapedeck::feed=debug", "info, actix=error"] {
+            assert!(filter(text).is_ok(), "{text}");
+        }
+        for (text, part) in [("inof", "inof"), ("info,tapedeck", "tapedeck"), ("", ""), ("info,a=loud", "a=loud")] {
+            assert_eq!(filter(text), Err(Reason::NoFilter(part.to_owned())), "{text}");
+        }
+    }
+}

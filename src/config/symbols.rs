@@ -1,0 +1,125 @@
+//! What is recorded of each symbol?
+
+use crate::{
+    config::{
+        glob,
+        problem::{Reason, nearest},
+    },
+    model::{Symbol, SymbolError},
+};
+use std::num::NonZeroUsize;
+use toml::{Table, Value};
+
+/// The fewest trades that a ring holds.
+pub(super) const RING_TRADES_MIN: i64 = 64;
+/// The most trades that a ring holds: 1 GiB of them.
+pub(super) const RING_TRADES_MAX: i64 = 1 << 24;
+/// What an override may say.
+const OVERRIDE_KEYS: [&str; 3] = ["match", "tape", "ring_trades"];
+
+/// Which stream a tape is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TapeKind {
+    /// Aggregate trades (`aggTrade`); REST repairs their holes.
+    Aggregate,
+    /// Raw trades (`trade`); their holes wait for the archive.
+    Raw,
+}
+
+impl TapeKind {
+    pub(super) fn parse(text: &str) -> Result<Self, Reason> {
+        match text {
+            "aggTrade" => Ok(Self::Aggregate),
+            "trade" => Ok(Self::Raw),
+            _ => Err(Reason::NoneOf(&["aggTrade", "trade"])),
+        }
+    }
+}
+
+/// What is kept of one contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// What its tape is made of.
+    pub tape: TapeKind,
+    /// Newest trades held in memory; a power of two.
+    pub ring_trades: NonZeroUsize,
+}
+
+/// An exception for the symbols that fit a pattern.
+#[derive(Clone, Debug)]
+pub(super) struct Override {
+    pattern: String,
+    tape: Option<TapeKind>,
+    ring_trades: Option<NonZeroUsize>,
+}
+
+impl Override {
+    /// What `contract` is for `symbol` after this exception.
+    pub(super) fn apply(&self, symbol: &Symbol, contract: Contract) -> Contract {
+        if !glob::fits(&self.pattern, symbol.as_str()) {
+            return contract;
+        }
+        Contract {
+            tape: self.tape.unwrap_or(contract.tape),
+            ring_trades: self.ring_trades.unwrap_or(contract.ring_trades),
+        }
+    }
+}
+
+/// The next power of two, as the ring needs it.
+pub(super) fn ring_trades(value: &Value) -> Result<NonZeroUsize, Reason> {
+    let wrong = Reason::OutOfRange { min: RING_TRADES_MIN, max: RING_TRADES_MAX };
+    let trades = value.as_integer().filter(|trades| (RING_TRADES_MIN..=RING_TRADES_MAX).contains(trades));
+    let trades = trades.and_then(|trades| usize::try_from(trades).ok()).and_then(NonZeroUsize::new);
+    trades.and_then(NonZeroUsize::checked_next_power_of_two).ok_or(wrong)
+}
+
+/// Takes the list `override`.
+pub(super) fn overrides(value: &Value) -> Result<Vec<Override>, Reason> {
+    let entry = |(index, value): (usize, &Value)| {
+        let at = format!("override[{index}]");
+        let table = value.as_table().ok_or(Reason::Inside { key: at.clone(), expected: "a table" })?;
+        one_override(table, &at)
+    };
+    value.as_array().into_iter().flatten().enumerate().map(entry).collect()
+}
+
+fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
+    if let Some(key) = table.keys().find(|key| !OVERRIDE_KEYS.contains(&key.as_str())) {
+        return Err(Reason::InsideUnknown { key: format!("{at}.{key}"), nearest: nearest(key, OVERRIDE_KEYS) });
+    }
+    let inside = |key: &str, expected| Reason::Inside { key: format!("{at}.{key}"), expected };
+    let pattern = table.get("match").and_then(Value::as_str).filter(|pattern| !pattern.is_empty());
+    let pattern = pattern.ok_or(inside("match", "a pattern of symbols, such as \"BTC*\""))?.to_ascii_uppercase();
+    let tape = table.get("tape").map(|value| value.as_str().map_or(Err(inside("tape", "a string")), TapeKind::parse));
+    let trades = table.get("ring_trades").map(|value| match value {
+        Value::Integer(_) => ring_trades(value),
+        _ => Err(inside("ring_trades", "an integer")),
+    });
+    Ok(Override { pattern, tape: tape.transpose()?, ring_trades: trades.transpose()? })
+}
+
+/// Takes the list `symbols`: at least one, none twice.
+pub(super) fn symbols(value: &Value) -> Result<Vec<Symbol>, Reason> {
+    let mut symbols = Vec::new();
+    for (index, value) in value.as_array().into_iter().flatten().enumerate() {
+        let wrong = || Reason::Inside { key: format!("symbols[{index}]"), expected: "a string" };
+        let symbol = Symbol::new(value.as_str().ok_or_else(wrong)?)?;
+        if symbols.contains(&symbol) {
+            return Err(Reason::Duplicate(symbol.as_str().to_owned()));
+        }
+        symbols.push(symbol);
+    }
+    if symbols.is_empty() { Err(Reason::Empty) } else { Ok(symbols) }
+}
+
+/// Takes a table from symbols to whole numbers from 0 to `max`.
+pub(super) fn by_symbol(value: &Value, key: &str, max: u32) -> Result<Vec<(Symbol, u32)>, Reason> {
+    let entry = |(symbol, value): (&String, &Value)| -> Result<_, Reason> {
+        let wrong = || Reason::Inside { key: format!("{key}.{symbol}"), expected: "an integer" };
+        let number = u32::try_from(value.as_integer().ok_or_else(wrong)?).ok().filter(|number| *number <= max);
+        let number = number.ok_or(Reason::OutOfRange { min: 0, max: max.into() })?;
+        Ok((Symbol::new(symbol).map_err(|error: SymbolError| Reason::Symbol(error))?, number))
+    };
+    value.as_table().into_iter().flatten().map(entry).collect()
+}
