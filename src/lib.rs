@@ -12,13 +12,22 @@ pub mod candle;
 pub mod net;
 
 #[cfg(feature = "engine")]
+pub mod exchange;
+#[cfg(feature = "engine")]
 pub mod market;
 
+#[cfg(feature = "engine")]
+pub mod feed;
 #[cfg(feature = "engine")]
 pub mod live;
 
 #[cfg(feature = "engine")]
 pub mod config;
+
+#[cfg(feature = "engine")]
+pub mod app;
+#[cfg(feature = "engine")]
+pub mod sim;
 
 #[cfg(feature = "engine")]
 pub mod cli;

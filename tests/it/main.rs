@@ -1,4 +1,5 @@
 //! The one integration binary: a `mod` a suite.
 
 mod config;
+mod sim;
 mod tidy;

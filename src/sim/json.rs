@@ -1,0 +1,198 @@
+//! How does the venue write its payloads? Key order and number forms as captured live (2026-10-07).
+
+use crate::{
+    model::{Price, Quantity, Trade, UnixMillis},
+    sim::{
+        block::{Execution, Fill},
+        contract::{Contract, Kind},
+        kline::Kline,
+    },
+};
+
+/// Text under construction.
+pub(super) struct Json<'a>(pub(super) &'a mut String);
+
+impl Json<'_> {
+    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+        self.0.push_str(text);
+        self
+    }
+
+    pub(super) fn number(&mut self, number: impl itoa::Integer) -> &mut Self {
+        self.0.push_str(itoa::Buffer::new().format(number));
+        self
+    }
+
+    pub(super) fn flag(&mut self, flag: bool) -> &mut Self {
+        self.text(if flag { "true" } else { "false" })
+    }
+
+    pub(super) fn price(&mut self, price: Price, places: u32) -> &mut Self {
+        self.fixed(i128::from(price.units()), 8, places)
+    }
+
+    pub(super) fn quantity(&mut self, quantity: Quantity, places: u32) -> &mut Self {
+        self.fixed(i128::from(quantity.units()), 8, places)
+    }
+
+    /// `units` x 10^-`scale` with exactly `places` decimals; digits beyond are cut off.
+    pub(super) fn fixed(&mut self, units: i128, scale: u32, places: u32) -> &mut Self {
+        let places = places.min(scale);
+        let value = u128::try_from(units).unwrap_or(0) / 10_u128.pow(scale - places);
+        let one = 10_u64.pow(places);
+        let (whole, fraction) = match u64::try_from(value) {
+            Ok(value) => (u128::from(value / one), u128::from(value % one)),
+            Err(_) => (value / u128::from(one), value % u128::from(one)),
+        };
+        self.number(whole);
+        if places > 0 {
+            self.text(".");
+            let mut buffer = itoa::Buffer::new();
+            let digits = buffer.format(fraction);
+            for _ in digits.len()..places as usize {
+                self.text("0");
+            }
+            self.text(digits);
+        }
+        self
+    }
+}
+
+/// An `aggTrade` event sent at `sent`.
+pub(super) fn agg_trade(out: &mut String, contract: &Contract, trade: &Trade, sent: UnixMillis) {
+    let mut json = Json(out);
+    json.text(r#"{"e":"aggTrade","E":"#).number(sent.get()).text(r#","a":"#).number(trade.id);
+    json.text(r#","s":""#).text(contract.symbol.as_str()).text(r#"","#);
+    agg_trade_fields(&mut json, contract, trade);
+    json.text(r#","st":1}"#);
+}
+
+/// A row of REST `aggTrades`.
+pub(super) fn agg_trade_row(out: &mut String, contract: &Contract, trade: &Trade) {
+    let mut json = Json(out);
+    json.text(r#"{"a":"#).number(trade.id).text(",");
+    agg_trade_fields(&mut json, contract, trade);
+    json.text("}");
+}
+
+fn agg_trade_fields(json: &mut Json<'_>, contract: &Contract, trade: &Trade) {
+    json.text(r#""p":""#).price(trade.price, contract.price_places);
+    json.text(r#"","q":""#).quantity(trade.quantity, contract.quantity_places);
+    json.text(r#"","nq":""#).quantity(trade.quantity, contract.quantity_places);
+    json.text(r#"","f":"#).number(trade.first_id).text(r#","l":"#).number(trade.last_id);
+    json.text(r#","T":"#).number(trade.time.get()).text(r#","m":"#).flag(trade.buyer_is_maker);
+}
+
+/// A raw `trade` event; a burnt id is `X: "NA"` with price and quantity "0".
+pub(super) fn raw_trade(out: &mut String, contract: &Contract, fill: &Fill) {
+    let mut json = Json(out);
+    json.text(r#"{"e":"trade","E":"#).number(fill.time.get()).text(r#","T":"#).number(fill.time.get());
+    json.text(r#","s":""#).text(contract.symbol.as_str()).text(r#"","t":"#).number(fill.id);
+    match fill.execution {
+        Execution::Market => {
+            json.text(r#","p":""#).price(fill.price, contract.price_places);
+            json.text(r#"","q":""#).quantity(fill.quantity, contract.quantity_places);
+            json.text(r#"","X":"MARKET","m":"#);
+        }
+        Execution::Burnt => {
+            json.text(r#","p":"0","q":"0","X":"NA","m":"#);
+        }
+    }
+    json.flag(fill.buyer_is_maker).text(r#","st":1}"#);
+}
+
+/// A `kline` event sent at `sent`.
+pub(super) fn kline(
+    out: &mut String,
+    contract: &Contract,
+    interval: &str,
+    (kline, closed): (&Kline, bool),
+    sent: UnixMillis,
+) {
+    let (price, quantity) = (contract.price_places, contract.quantity_places);
+    let mut json = Json(out);
+    json.text(r#"{"e":"kline","E":"#).number(sent.get()).text(r#","s":""#).text(contract.symbol.as_str());
+    json.text(r#"","k":{"t":"#).number(kline.open_time.get());
+    json.text(r#","T":"#).number(kline.close_time.get() - 1).text(r#","s":""#).text(contract.symbol.as_str());
+    json.text(r#"","i":""#).text(interval).text(r#"","f":"#).number(kline.first_id);
+    json.text(r#","L":"#).number(kline.last_id).text(r#","o":""#).price(kline.open, price);
+    json.text(r#"","c":""#).price(kline.close, price).text(r#"","h":""#).price(kline.high, price);
+    json.text(r#"","l":""#).price(kline.low, price).text(r#"","v":""#).fixed(kline.volume.units(), 8, quantity);
+    json.text(r#"","n":"#).number(kline.count).text(r#","x":"#).flag(closed);
+    json.text(r#","q":""#).fixed(kline.quote_volume.units(), 16, contract.quote_places());
+    json.text(r#"","V":""#).fixed(kline.taker_buy_volume.units(), 8, quantity);
+    json.text(r#"","Q":""#).fixed(kline.taker_buy_quote_volume.units(), 16, contract.quote_places());
+    json.text(r#"","B":"0"}}"#);
+}
+
+/// A row of REST `klines`.
+pub(super) fn kline_row(out: &mut String, contract: &Contract, kline: &Kline) {
+    let (price, quantity) = (contract.price_places, contract.quantity_places);
+    let mut json = Json(out);
+    json.text("[").number(kline.open_time.get()).text(r#",""#).price(kline.open, price);
+    json.text(r#"",""#).price(kline.high, price).text(r#"",""#).price(kline.low, price);
+    json.text(r#"",""#).price(kline.close, price).text(r#"",""#).fixed(kline.volume.units(), 8, quantity);
+    json.text(r#"","#).number(kline.close_time.get() - 1);
+    json.text(r#",""#).fixed(kline.quote_volume.units(), 16, contract.quote_places());
+    json.text(r#"","#).number(kline.count);
+    json.text(r#",""#).fixed(kline.taker_buy_volume.units(), 8, quantity);
+    json.text(r#"",""#).fixed(kline.taker_buy_quote_volume.units(), 16, contract.quote_places());
+    json.text(r#"","0"]"#);
+}
+
+/// A `bookTicker` event: one level around the last trade.
+pub(super) fn book_ticker(out: &mut String, contract: &Contract, trade: &Trade, sent: UnixMillis) {
+    let tick = contract.tick.units();
+    let (bid, ask) = match trade.buyer_is_maker {
+        true => (trade.price.units(), trade.price.units() + tick),
+        false => (trade.price.units() - tick, trade.price.units()),
+    };
+    let mut json = Json(out);
+    // Update ids are sparse; a multiple of the last raw id is ascending and needs no memory.
+    json.text(r#"{"e":"bookTicker","u":"#).number(trade.last_id.saturating_mul(131)).text(r#","s":""#);
+    json.text(contract.symbol.as_str()).text(r#"","ps":""#).text(&contract.pair);
+    json.text(r#"","b":""#).price(Price::from_units(bid), contract.price_places);
+    json.text(r#"","B":""#).quantity(depth(contract, trade.first_id), contract.quantity_places);
+    json.text(r#"","a":""#).price(Price::from_units(ask), contract.price_places);
+    json.text(r#"","A":""#).quantity(depth(contract, trade.last_id + 1), contract.quantity_places);
+    json.text(r#"","T":"#).number(trade.time.get()).text(r#","E":"#).number(sent.get()).text(r#","st":1}"#);
+}
+
+fn depth(contract: &Contract, id: u64) -> Quantity {
+    let lots = i64::try_from(id % 4_999).unwrap_or(0) + 1;
+    Quantity::from_units(contract.step.units() * lots)
+}
+
+/// A `markPriceUpdate` event.
+pub(super) fn mark_price(out: &mut String, contract: &Contract, price: Price, sent: UnixMillis) {
+    const FUNDING_MS: i64 = 8 * UnixMillis::HOUR;
+    let mut json = Json(out);
+    json.text(r#"{"e":"markPriceUpdate","E":"#).number(sent.get()).text(r#","s":""#).text(contract.symbol.as_str());
+    for name in [r#"","p":""#, r#"","ap":""#, r#"","P":""#, r#"","i":""#] {
+        json.text(name).price(price, 8);
+    }
+    let funding = match contract.trades() && contract.kind != Kind::CurrentQuarter {
+        true => (r#"","r":"0.00010000","T":"#, sent.floor(FUNDING_MS, 0).get() + FUNDING_MS),
+        false => (r#"","r":"0.00000000","T":"#, 0),
+    };
+    json.text(funding.0).number(funding.1).text(r#","st":1}"#);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_are_as_many_as_asked() {
+        let text = |units, scale, places| {
+            let mut out = String::new();
+            Json(&mut out).fixed(units, scale, places);
+            out
+        };
+        assert_eq!(text(8_309_170_000_000, 8, 2), "83091.70");
+        assert_eq!(text(2_200_000, 8, 3), "0.022");
+        assert_eq!(text(1_125_714_739_600_000_000_000, 16, 5), "112571.47396");
+        assert_eq!(text(500_000_000, 8, 0), "5");
+        assert_eq!(text(i128::from(u64::MAX) * 1_000_000_000, 16, 8), "1844674407370.95516150");
+    }
+}

@@ -1,0 +1,33 @@
+//! What would the venue have sent? A simulated Binance USD-M exchange: WebSocket routes and REST over one port or over
+//! in-memory streams, from a generated market or from a recording.
+//!
+//! The generated market is a pure function of (seed, symbol, absolute time): any page, stream or truth is recomputed,
+//! never remembered, so two processes with one seed publish the same tape.
+
+mod aggregate;
+mod block;
+mod contract;
+mod control;
+mod exchange;
+mod faults;
+mod feed;
+mod json;
+mod kline;
+mod market;
+mod noise;
+mod recording;
+mod rest;
+mod server;
+mod socket;
+mod stream;
+
+pub use aggregate::{Aggregator, Published};
+pub use block::{Execution, Fill};
+pub use contract::{Contract, Kind, Pace, Status, default_contracts};
+pub use exchange::{Exchange, Options, Timers};
+pub use faults::Faults;
+pub use kline::Kline;
+pub use recording::{Recording, RecordingError, record};
+pub use rest::{Response, respond};
+pub use server::{Server, serve_connection};
+pub use socket::SocketError;
