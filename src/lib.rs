@@ -22,6 +22,9 @@ pub mod feed;
 pub mod live;
 
 #[cfg(feature = "engine")]
+pub mod api;
+
+#[cfg(feature = "engine")]
 pub mod config;
 
 #[cfg(feature = "engine")]

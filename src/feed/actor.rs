@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::{NAMES_PER_REQUEST_MAX, REQUESTS_PER_SECOND_MAX, control},
+    exchange::binance::control::{self, NAMES_PER_REQUEST_MAX, REQUESTS_PER_SECOND_MAX},
     feed::{Plan, intake::Intake},
     market::{SymbolHandle, VenueClock},
     metrics::{Labels, Metrics},
@@ -84,13 +84,8 @@ impl Actor for FeedActor {
 async fn follow(spec: FeedSpec) {
     let options = &spec.options;
     let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
-    let mut intake = Intake::new(
-        &spec.plan,
-        &spec.handles,
-        Arc::clone(&spec.venue_clock),
-        spec.clock,
-        Arc::clone(&spec.metrics),
-    );
+    let mut intake =
+        Intake::new(&spec.plan, &spec.handles, Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
     loop {
         let started = spec.clock.monotonic();
         let reason = connection(&spec, &mut intake).await;

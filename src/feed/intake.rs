@@ -101,7 +101,9 @@ impl Intake {
         }
         self.newest_event = self.newest_event.max(decoded.event.event_time());
         let (symbol, print) = match &decoded.event {
-            Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => (symbol, Print::Trade(*trade)),
+            Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => {
+                (symbol, Print::Trade(*trade))
+            }
             Event::Burnt { symbol, id, .. } => (symbol, Print::Burnt(*id)),
             Event::Reply(reply) => {
                 if let Outcome::Refused(refusal) = &reply.outcome {

@@ -25,7 +25,11 @@ pub struct PlannedStream {
 }
 
 /// Spreads the trade streams of `contracts` over connections of at most `streams_max`, one route a connection.
-pub fn plan<'a>(contracts: impl IntoIterator<Item = &'a Arc<Contract>>, routes: &Routes, streams_max: usize) -> Vec<Plan> {
+pub fn plan<'a>(
+    contracts: impl IntoIterator<Item = &'a Arc<Contract>>,
+    routes: &Routes,
+    streams_max: usize,
+) -> Vec<Plan> {
     let mut by_path: BTreeMap<&'static str, Vec<PlannedStream>> = BTreeMap::new();
     for contract in contracts {
         let kind = match contract.kind {

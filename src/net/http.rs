@@ -85,7 +85,8 @@ impl HttpClient {
     }
 
     async fn fetch(&self, url: &str) -> Result<Response, FetchError> {
-        let failed = |source: reqwest::Error| FetchError::Failed { url: url.to_owned(), source: Box::new(source.without_url()) };
+        let failed =
+            |source: reqwest::Error| FetchError::Failed { url: url.to_owned(), source: Box::new(source.without_url()) };
         let mut answer = self.client.get(url).send().await.map_err(failed)?;
         let text = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))

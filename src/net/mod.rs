@@ -13,6 +13,8 @@ mod websocket;
 pub use backoff::Backoff;
 pub use http::{Fetch, FetchError, Fetching, HttpClient, Response};
 pub use pace::Pace;
-pub use stream::{BoxStream, ByteStream, Dial, DialError, Dialing, Endpoint, EndpointError, MemoryDialer, MemoryListener, TcpDialer};
+pub use stream::{
+    BoxStream, ByteStream, Dial, DialError, Dialing, Endpoint, EndpointError, MemoryDialer, MemoryListener, TcpDialer,
+};
 pub use tls::{TlsError, client_config, install_provider};
 pub use websocket::{Limits, OpenError, ReadError, WebSocket, WriteError};

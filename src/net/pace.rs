@@ -8,19 +8,19 @@ const WINDOW: Duration = Duration::from_secs(1);
 /// At most so many messages in any second, however it is cut.
 #[derive(Debug)]
 pub struct Pace {
-    per_second_max: usize,
+    per_second_max: u32,
     sent: VecDeque<Instant>,
 }
 
 impl Pace {
     /// At most `per_second_max` a second, at least one.
-    pub fn new(per_second_max: usize) -> Self {
+    pub fn new(per_second_max: u32) -> Self {
         Self { per_second_max: per_second_max.max(1), sent: VecDeque::new() }
     }
 
     /// Waits until another message may go, and counts it.
     pub async fn ready(&mut self) {
-        if self.sent.len() == self.per_second_max
+        if self.sent.len() >= self.per_second_max as usize
             && let Some(oldest) = self.sent.pop_front()
         {
             tokio::time::sleep_until(oldest + WINDOW).await;

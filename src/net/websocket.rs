@@ -249,7 +249,9 @@ async fn shake_hands(
     let failed = |error| {
         let (endpoint, path) = (endpoint.clone(), path.to_owned());
         match error {
-            tungstenite::Error::Http(response) => OpenError::Refused { endpoint, path, status: response.status().as_u16() },
+            tungstenite::Error::Http(response) => {
+                OpenError::Refused { endpoint, path, status: response.status().as_u16() }
+            }
             other => OpenError::Handshake { endpoint, path, source: Box::new(other) },
         }
     };

@@ -1,0 +1,4 @@
+//! placeholder
+fn main() {
+    criterion::Criterion::default();
+}

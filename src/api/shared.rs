@@ -1,0 +1,53 @@
+//! What does every request handler and session need?
+
+use crate::{
+    api::{Options, Sessions},
+    clock::Clock,
+    live::Handle,
+    market::{Contracts, VenueClock},
+    metrics::Metrics,
+};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// Shared by all HTTP threads; only handles, so a clone is cheap.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// What is recorded.
+    pub contracts: Arc<Contracts>,
+    /// Where subscriptions go.
+    pub live: Handle,
+    /// Time.
+    pub clock: Clock,
+    /// The venue's time.
+    pub venue_clock: Arc<VenueClock>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Whether we are ready.
+    pub readiness: Arc<Readiness>,
+    /// The open sessions.
+    pub sessions: Arc<Sessions>,
+    /// Limits.
+    pub options: Arc<Options>,
+}
+
+/// Whether the process wants requests.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    stopping: AtomicBool,
+}
+
+impl Readiness {
+    /// Says that the process is about to end.
+    pub fn stop(&self) {
+        // A flag that guards no other data: `Relaxed` serves.
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the process is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,8 @@
+//! In which order does everything start, what is rebuilt when it dies, and in which order does it stop?
+
+mod engine;
+mod listings;
+
+mod supervisor;
+
+pub use engine::{Engine, Options, Placement, Seams};

@@ -1,0 +1,38 @@
+//! Who notices that an actor has panicked, and puts another in its place?
+//!
+//! actix lets a panicked actor disappear without a word, so its address is looked at. What the next actor needs stands
+//! outside the dead one.
+
+use crate::metrics::{Labels, Metrics};
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How often addresses are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// An actor under supervision.
+pub(super) struct Ward {
+    /// For logs and counters.
+    pub(super) kind: &'static str,
+    /// Whether it takes messages.
+    pub(super) is_alive: Box<dyn Fn() -> bool>,
+    /// Starts one over the state that the last one left; also the first time.
+    pub(super) raise: Box<dyn Fn()>,
+}
+
+impl fmt::Debug for Ward {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ward({})", self.kind)
+    }
+}
+
+/// Starts every ward in order, then raises those that die, for ever.
+pub(super) async fn watch(wards: Vec<Ward>, metrics: Arc<Metrics>) {
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        for ward in wards.iter().filter(|ward| !(ward.is_alive)()) {
+            metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", ward.kind)])).inc();
+            tracing::error!(actor = ward.kind, "an actor died and is rebuilt");
+            (ward.raise)();
+        }
+    }
+}

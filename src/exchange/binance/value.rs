@@ -1,0 +1,223 @@
+//! Which values may a trade, a kline or a time of the venue have? Both parsers and the REST bodies ask here.
+
+use crate::exchange::binance::event::Kline;
+use crate::model::{DecimalError, Price, Quantity, QuoteVolume, Trade, UnixMillis, Volume};
+
+/// Times from here on are not milliseconds; the venue's spot archive changed its unit without a change of name.
+const TIME_MAX: u64 = 1_000_000_000_000_000;
+
+/// What a field holds that it cannot mean. Fields bear the venue's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not a decimal that is held exactly.
+    #[error("field `{field}`: {source}")]
+    Decimal {
+        /// The field.
+        field: &'static str,
+        /// Why not.
+        source: DecimalError,
+    },
+    /// A number outside its range: an id or a price of 0, a negative quantity, a time that is no millisecond count.
+    #[error("field `{0}` is out of range")]
+    OutOfRange(&'static str),
+    /// Absent, though this kind of row needs it.
+    #[error("field `{0}` is missing")]
+    Missing(&'static str),
+}
+
+/// A time in milliseconds.
+#[inline]
+pub(super) fn time(field: &'static str, millis: u64) -> Result<UnixMillis, ValueError> {
+    match i64::try_from(millis) {
+        Ok(signed @ 1..) if millis < TIME_MAX => Ok(UnixMillis::new(signed)),
+        _ => Err(ValueError::OutOfRange(field)),
+    }
+}
+
+/// A price of at least 0.
+#[inline]
+pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, ValueError> {
+    match Price::parse(text) {
+        Ok(price) if price.units() >= 0 => Ok(price),
+        Ok(_) => Err(ValueError::OutOfRange(field)),
+        Err(source) => Err(ValueError::Decimal { field, source }),
+    }
+}
+
+/// A quantity of at least 0.
+#[inline]
+pub(super) fn quantity(field: &'static str, text: &[u8]) -> Result<Quantity, ValueError> {
+    match Quantity::parse(text) {
+        Ok(quantity) if quantity.units() >= 0 => Ok(quantity),
+        Ok(_) => Err(ValueError::OutOfRange(field)),
+        Err(source) => Err(ValueError::Decimal { field, source }),
+    }
+}
+
+/// A trade as the wire has it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct WireTrade<'a> {
+    pub(super) id: u64,
+    pub(super) price: &'a [u8],
+    pub(super) quantity: &'a [u8],
+    pub(super) first_id: u64,
+    pub(super) last_id: u64,
+    pub(super) time: u64,
+    pub(super) buyer_is_maker: bool,
+}
+
+impl WireTrade<'_> {
+    /// The trade, if every value can be meant. A quantity of 0 can: the venue has published such rows (archives of 2023-03 to
+    /// 2023-05), and refusing them would leave holes that no source ever fills.
+    #[inline]
+    pub(super) fn checked(&self, id_field: &'static str) -> Result<Trade, ValueError> {
+        let price = price("p", self.price)?;
+        let quantity = quantity("q", self.quantity)?;
+        let time = time("T", self.time)?;
+        if self.id == 0 {
+            return Err(ValueError::OutOfRange(id_field));
+        }
+        if price.units() == 0 {
+            return Err(ValueError::OutOfRange("p"));
+        }
+        if self.first_id > self.last_id {
+            return Err(ValueError::OutOfRange("l"));
+        }
+        let (first_id, last_id) = (self.first_id, self.last_id);
+        Ok(Trade { id: self.id, price, quantity, first_id, last_id, time, buyer_is_maker: self.buyer_is_maker })
+    }
+}
+
+/// A kline as the wire has it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct WireKline<'a> {
+    pub(super) open_time: u64,
+    pub(super) last_millisecond: u64,
+    pub(super) open: &'a [u8],
+    pub(super) high: &'a [u8],
+    pub(super) low: &'a [u8],
+    pub(super) close: &'a [u8],
+    pub(super) volume: &'a [u8],
+    pub(super) quote_volume: &'a [u8],
+    pub(super) taker_buy_volume: &'a [u8],
+    pub(super) taker_buy_quote_volume: &'a [u8],
+    pub(super) count: u64,
+    pub(super) first_id: i64,
+    pub(super) last_id: i64,
+    pub(super) closed: bool,
+}
+
+impl WireKline<'_> {
+    /// The kline, if every value can be meant.
+    pub(super) fn checked(&self) -> Result<Kline, ValueError> {
+        let open_time = time("t", self.open_time)?;
+        let last_millisecond = time("T", self.last_millisecond)?;
+        if last_millisecond < open_time {
+            return Err(ValueError::OutOfRange("T"));
+        }
+        Ok(Kline {
+            open_time,
+            close_time: last_millisecond.plus(1),
+            open: price("o", self.open)?,
+            high: price("h", self.high)?,
+            low: price("l", self.low)?,
+            close: price("c", self.close)?,
+            volume: Volume::from_units(sum("v", self.volume, 8)?),
+            quote_volume: QuoteVolume::from_units(sum("q", self.quote_volume, 16)?),
+            taker_buy_volume: Volume::from_units(sum("V", self.taker_buy_volume, 8)?),
+            taker_buy_quote_volume: QuoteVolume::from_units(sum("Q", self.taker_buy_quote_volume, 16)?),
+            count: self.count,
+            first_id: self.first_id,
+            last_id: self.last_id,
+            closed: self.closed,
+        })
+    }
+}
+
+/// A sum of at least 0 in units of 10^-`places`, where `places` is 8 or more.
+fn sum(field: &'static str, text: &[u8], places: u32) -> Result<i128, ValueError> {
+    let units = match Quantity::parse(text) {
+        Ok(quantity) => {
+            i128::from(quantity.units()).checked_mul(10i128.pow(places - 8)).ok_or(DecimalError::OutOfRange)
+        }
+        Err(_) => wide(text, places),
+    };
+    match units {
+        Ok(units @ 0..) => Ok(units),
+        Ok(_) => Err(ValueError::OutOfRange(field)),
+        Err(source) => Err(ValueError::Decimal { field, source }),
+    }
+}
+
+/// Plain decimal text (`digits[.digits]`) that does not fit 64 bits at 1e-8. A derived figure finer than its unit is rounded, as
+/// the venue itself rounded it.
+fn wide(text: &[u8], places: u32) -> Result<i128, DecimalError> {
+    let point = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
+    let (whole, fraction) = (&text[..point], text.get(point + 1..).unwrap_or_default());
+    let dangling = fraction.is_empty() && point < text.len();
+    let plain = !dangling && !whole.is_empty() && whole.iter().chain(fraction).all(u8::is_ascii_digit);
+    let missing = u32::try_from(fraction.len()).ok().and_then(|given| places.checked_sub(given));
+    let Some(missing) = missing.filter(|_| plain) else {
+        let rounded = Quantity::parse_rounded(text)?;
+        return Ok(i128::from(rounded.units()) * 10i128.pow(places - 8));
+    };
+    let digits = whole.iter().chain(fraction).map(|byte| i128::from(byte - b'0'));
+    let value = digits.into_iter().try_fold(0i128, |value, digit| value.checked_mul(10)?.checked_add(digit));
+    value.and_then(|value| value.checked_mul(10i128.pow(missing))).ok_or(DecimalError::OutOfRange)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sums_go_beyond_64_bits_and_stay_exact() {
+        let check = |text: &str, places: u32, expected: Result<i128, ValueError>| {
+            assert_eq!(sum("q", text.as_bytes(), places), expected, "{text}");
+        };
+        let decimal = |source| Err(ValueError::Decimal { field: "q", source });
+        check("1125714.73960", 8, Ok(112_571_473_960_000));
+        check("1125714.73960", 16, Ok(11_257_147_396_000_000_000_000));
+        check("512345678901.25", 8, Ok(51_234_567_890_125_000_000));
+        check("512345678901.25", 16, Ok(5_123_456_789_012_500_000_000_000_000));
+        check("0.0000000001", 16, Ok(1_000_000));
+        check("0.000000015", 8, Ok(2));
+        check("1e3", 8, Ok(100_000_000_000));
+        check("-1", 8, Err(ValueError::OutOfRange("q")));
+        check("99999999999999999999999999999999999999", 8, decimal(DecimalError::OutOfRange));
+        check("", 8, decimal(DecimalError::Malformed));
+        check("1.2.3", 8, decimal(DecimalError::Malformed));
+        check("100000000000.", 8, decimal(DecimalError::Malformed));
+    }
+
+    #[test]
+    fn a_time_is_a_count_of_milliseconds() {
+        assert_eq!(time("T", 1_791_382_992_338), Ok(UnixMillis::new(1_791_382_992_338)));
+        for wrong in [0, 1_791_382_992_338_000, u64::MAX] {
+            assert_eq!(time("T", wrong), Err(ValueError::OutOfRange("T")));
+        }
+    }
+
+    #[test]
+    fn a_trade_has_an_id_a_price_and_ordered_raw_ids() {
+        let good = WireTrade {
+            id: 7,
+            price: b"0.5",
+            quantity: b"0",
+            first_id: 9,
+            last_id: 9,
+            time: 1_791_382_992_338,
+            buyer_is_maker: true,
+        };
+        assert_eq!(good.checked("a").map(|trade| (trade.id, trade.raw_trades())), Ok((7, 1)));
+        let wrong = |trade: WireTrade<'_>| trade.checked("a").expect_err("cannot be meant");
+        assert_eq!(wrong(WireTrade { id: 0, ..good }), ValueError::OutOfRange("a"));
+        assert_eq!(wrong(WireTrade { price: b"0.00", ..good }), ValueError::OutOfRange("p"));
+        assert_eq!(wrong(WireTrade { price: b"-1", ..good }), ValueError::OutOfRange("p"));
+        assert_eq!(wrong(WireTrade { quantity: b"-1", ..good }), ValueError::OutOfRange("q"));
+        assert_eq!(wrong(WireTrade { first_id: 10, ..good }), ValueError::OutOfRange("l"));
+        assert_eq!(wrong(WireTrade { time: 0, ..good }), ValueError::OutOfRange("T"));
+        let too_fine = ValueError::Decimal { field: "p", source: DecimalError::TooFine };
+        assert_eq!(wrong(WireTrade { price: b"0.000000001", ..good }), too_fine);
+    }
+}
