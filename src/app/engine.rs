@@ -7,7 +7,7 @@ use crate::{
     app::supervisor::{Ward, watch},
     clock::Clock,
     exchange::binance::Routes,
-    feed::{self, FeedActor, FeedSpec, Plan},
+    feed::{self, FeedActor, Plan},
     live::{self, Handle, TopicsActor, TopicsState},
     market::{Bell, Contract, Contracts, SymbolActor, SymbolHandle, SymbolState, TapeKind, VenueClock},
     metrics::Metrics,
@@ -217,7 +217,7 @@ impl Assembly {
             let handles = plan.streams.iter().map(|stream| self.symbols[stream.contract.id.index()].clone()).collect();
             let mut options = self.options.feed.clone();
             options.seed = options.seed.wrapping_add(at as u64);
-            let spec = FeedSpec {
+            let spec = feed::Spec {
                 plan,
                 handles,
                 dialer: Arc::clone(&self.seams.dialer),
@@ -232,7 +232,7 @@ impl Assembly {
     }
 }
 
-fn feed_ward(spec: FeedSpec, arbiter: ArbiterHandle) -> Ward {
+fn feed_ward(spec: feed::Spec, arbiter: ArbiterHandle) -> Ward {
     let address: Arc<ArcSwapOption<Addr<FeedActor>>> = Arc::default();
     let looked_at = Arc::clone(&address);
     Ward {

@@ -2,7 +2,8 @@
 
 mod engine;
 mod listings;
-
+mod server;
 mod supervisor;
 
 pub use engine::{Engine, Options, Placement, Seams};
+pub use server::{Running, start, stop_signal};

@@ -1,16 +1,23 @@
 //! `tapedeck demo`: what does a newcomer see first?
 
 use crate::{
+    app::{self, Running},
     cli::{
         args::{Common, Serving},
         failure::Failure,
         healthcheck::reachable,
         logging,
-        screen::banner,
+        screen::{Screen, Status, banner},
+        sim,
     },
     config::{Config, Settings, Sources},
+    metrics::Labels,
+    model::Symbol,
 };
-use std::io::{self, Write as _};
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, Instant},
+};
 
 /// `tapedeck demo`
 #[derive(Debug, clap::Args)]
@@ -24,8 +31,56 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = load(args)?;
     logging::start(&config.log);
-    io::stdout().write_all(banner(reachable(config.server.listen), &config.symbols).as_bytes())?;
-    Err(Failure::NotBuilt("demo"))
+    Ok(actix::System::new().block_on(demonstrate(&config))?)
+}
+
+/// Starts the exchange, then the server against it; tells how it goes until a signal comes.
+async fn demonstrate(config: &Config) -> anyhow::Result<()> {
+    let exchange = sim::start(config).await?;
+    let running = app::start(config)?;
+    let mut stdout = io::stdout();
+    stdout.write_all(banner(reachable(running.address), &config.symbols).as_bytes())?;
+    let mut screen = Screen::new(stdout.is_terminal());
+    let begun = Instant::now();
+    let mut status = Status::default();
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    let mut stopped = std::pin::pin!(app::stop_signal());
+    loop {
+        tokio::select! {
+            signal = &mut stopped => {
+                signal?;
+                break;
+            }
+            _ = ticks.tick() => {
+                status = next_status(&running, &status, begun.elapsed());
+                if let Some(text) = screen.next(&status) {
+                    stdout.write_all(text.as_bytes())?;
+                    stdout.flush()?;
+                }
+            }
+        }
+    }
+    stdout.write_all(screen.end().as_bytes())?;
+    running.stop().await;
+    exchange.stop().await;
+    Ok(())
+}
+
+fn next_status(running: &Running, before: &Status, uptime: Duration) -> Status {
+    let trades = |symbol: &Symbol| {
+        let labels = Labels::new([("symbol", symbol.as_str()), ("source", "live")]);
+        running.metrics.ingest_trades.get_or_create(&labels).get()
+    };
+    let contracts = || running.engine.contracts.iter();
+    let trades = contracts().map(|contract| trades(&contract.symbol)).sum();
+    Status {
+        trades_per_s: trades - before.trades,
+        trades,
+        candles_closed: running.metrics.candles_closed.get(),
+        subscribers: u64::try_from(running.metrics.ws_connections.get()).unwrap_or(0),
+        gaps: contracts().map(|contract| contract.tape.aside().holes.iter().count() as u64).sum(),
+        uptime,
+    }
 }
 
 fn load(args: Args) -> Result<Config, Failure> {

@@ -12,9 +12,6 @@ pub(super) enum Failure {
     /// Something went wrong while running.
     #[error(transparent)]
     Run(#[from] anyhow::Error),
-    /// The command is known, what it starts is not part of this build.
-    #[error("`{0}` is not part of this build")]
-    NotBuilt(&'static str),
     /// The answer could not be written.
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
@@ -38,10 +35,6 @@ impl Failure {
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
                 eprintln!("tapedeck: {self}: {error}");
-                ExitCode::FAILURE
-            }
-            Self::NotBuilt(_) => {
-                eprintln!("tapedeck: {self}");
                 ExitCode::FAILURE
             }
         }

@@ -1,9 +1,13 @@
 //! `tapedeck serve`: how does the server start?
 
-use crate::cli::{
-    args::{Common, Serving},
-    failure::Failure,
-    logging,
+use crate::{
+    app,
+    cli::{
+        args::{Common, Serving},
+        failure::Failure,
+        logging,
+    },
+    config::Config,
 };
 
 /// `tapedeck serve`
@@ -18,5 +22,13 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = args.common.load(args.serving.assignments())?;
     logging::start(&config.log);
-    Err(Failure::NotBuilt("serve"))
+    Ok(actix::System::new().block_on(serve(&config))?)
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let running = app::start(config)?;
+    tracing::info!(address = %running.address, symbols = config.symbols.len(), "serving");
+    app::stop_signal().await?;
+    running.stop().await;
+    Ok(())
 }

@@ -1,10 +1,18 @@
 //! `tapedeck sim`: how does the simulated exchange start alone?
 
-use crate::cli::{
-    args::{Common, flag},
-    failure::Failure,
-    logging,
+use crate::{
+    app,
+    cli::{
+        args::{Common, flag},
+        failure::Failure,
+        logging,
+    },
+    clock::Clock,
+    config::Config,
+    model::{Price, Symbol, SymbolError},
+    sim::{Contract, Exchange, Options, Server, default_contracts},
 };
+use anyhow::Context as _;
 
 /// `tapedeck sim`
 #[derive(Debug, clap::Args)]
@@ -34,5 +42,44 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     ];
     let config = args.common.load(flags.into_iter().flatten().collect())?;
     logging::start(&config.log);
-    Err(Failure::NotBuilt("sim"))
+    Ok(actix::System::new().block_on(serve(&config))?)
+}
+
+async fn serve(config: &Config) -> anyhow::Result<()> {
+    let exchange = start(config).await?;
+    tracing::info!(address = %exchange.local_addr(), "the simulated exchange serves WebSocket and REST");
+    app::stop_signal().await?;
+    exchange.stop().await;
+    Ok(())
+}
+
+/// Starts the simulated exchange that `config` describes.
+pub(super) async fn start(config: &Config) -> anyhow::Result<Server> {
+    let exchange = Exchange::open(&options(config)?, Clock::system())?;
+    let listen = config.sim.listen;
+    Server::bind(exchange, listen).await.with_context(|| format!("sim.listen: cannot listen on {listen}"))
+}
+
+fn options(config: &Config) -> anyhow::Result<Options> {
+    let sim = &config.sim;
+    let mut contracts = default_contracts();
+    if !sim.trades_per_minute.is_empty() {
+        let paced = sim.trades_per_minute.iter().map(|(symbol, pace)| contract(&contracts, symbol, *pace));
+        contracts = paced.collect::<Result<_, _>>()?;
+    }
+    let (listen, seed, speed) = (sim.listen, sim.seed, sim.speed.get());
+    Ok(Options { listen, seed, speed, contracts, recording: sim.recording.clone(), ..Options::default() })
+}
+
+/// A built-in contract at another pace, or a new one that starts at 100.
+fn contract(known: &[Contract], symbol: &Symbol, trades_per_minute: u32) -> Result<Contract, SymbolError> {
+    match known.iter().find(|contract| contract.symbol == *symbol) {
+        Some(contract) => Ok(Contract { trades_per_minute, ..contract.clone() }),
+        None => Contract::perpetual(
+            symbol.as_str(),
+            Price::from_units(100 * Price::UNITS_PER_ONE),
+            (2, 3),
+            trades_per_minute,
+        ),
+    }
 }

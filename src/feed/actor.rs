@@ -6,7 +6,7 @@ use crate::{
     feed::{Plan, intake::Intake},
     market::{SymbolHandle, VenueClock},
     metrics::{Labels, Metrics},
-    net::{Backoff, Dial, Endpoint, Limits, Pace, WebSocket},
+    net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket},
 };
 use actix::prelude::*;
 use std::{sync::Arc, time::Duration};
@@ -35,7 +35,7 @@ pub struct Options {
 
 /// Everything that a connection needs, and its successor too.
 #[derive(Clone)]
-pub struct FeedSpec {
+pub struct Spec {
     /// Path and streams.
     pub plan: Plan,
     /// Where each stream's prints go, in the order of the plan.
@@ -52,9 +52,9 @@ pub struct FeedSpec {
     pub metrics: Arc<Metrics>,
 }
 
-impl std::fmt::Debug for FeedSpec {
+impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FeedSpec").field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Spec").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 
@@ -62,12 +62,12 @@ impl std::fmt::Debug for FeedSpec {
 /// supervisor notices.
 #[derive(Debug)]
 pub struct FeedActor {
-    spec: FeedSpec,
+    spec: Spec,
 }
 
 impl FeedActor {
     /// A connection that begins when the actor starts.
-    pub fn new(spec: FeedSpec) -> Self {
+    pub fn new(spec: Spec) -> Self {
         Self { spec }
     }
 }
@@ -81,7 +81,7 @@ impl Actor for FeedActor {
 }
 
 /// Connects, follows, and connects again.
-async fn follow(spec: FeedSpec) {
+async fn follow(spec: Spec) {
     let options = &spec.options;
     let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
     let mut intake =
@@ -98,46 +98,52 @@ async fn follow(spec: FeedSpec) {
 }
 
 /// One connection's life; the result says why it ended.
-async fn connection(spec: &FeedSpec, intake: &mut Intake) -> &'static str {
-    let options = &spec.options;
-    let opened = WebSocket::open(&*spec.dialer, &options.endpoint, spec.plan.path, &options.limits).await;
-    let mut socket = match opened {
+async fn connection(spec: &Spec, intake: &mut Intake) -> &'static str {
+    let (options, path) = (&spec.options, spec.plan.path);
+    let mut socket = match WebSocket::open(&*spec.dialer, &options.endpoint, path, &options.limits).await {
         Ok(socket) => socket,
-        Err(error) => {
-            tracing::error!(%error, endpoint = %options.endpoint, path = spec.plan.path, "cannot reach the venue");
-            return error.reason();
-        }
+        Err(error) => return told(&error, error.reason(), path),
     };
     intake.connected();
     let _up = Up::new(&spec.metrics);
     if let Err(error) = subscribe(spec, &mut socket).await {
-        return error.reason();
+        return told(&error, error.reason(), path);
     }
-    tracing::info!(endpoint = %options.endpoint, path = spec.plan.path, streams = spec.plan.streams.len(), "connected");
+    tracing::info!(endpoint = %options.endpoint, path, streams = spec.plan.streams.len(), "connected");
+    match read(spec, intake, &mut socket).await {
+        Some(error) => told(&error, error.reason(), path),
+        None => "idle",
+    }
+}
+
+/// Reads until the connection is over, or idle for too long.
+async fn read(spec: &Spec, intake: &mut Intake, socket: &mut WebSocket) -> Option<ReadError> {
     let mut held = false;
     loop {
-        let wait = if held { RETRY } else { options.idle_timeout };
+        let wait = if held { RETRY } else { spec.options.idle_timeout };
         let read = tokio::time::timeout(wait, socket.read(FRAMES_MAX, |frame| intake.take(frame))).await;
-        let newest_event = intake.newest_event();
+        let retried = held;
         held = intake.deliver();
-        if let (Some(newest), false) = (newest_event, held) {
-            intake.prove(newest);
-        }
         match read {
             // The contracts' actors share this thread and get their turn before the next frames.
             Ok(Ok(_)) => tokio::task::yield_now().await,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, path = spec.plan.path, "the connection failed");
-                return error.reason();
-            }
-            Err(_) if held || wait == RETRY => {}
-            Err(_) => return "idle",
+            Ok(Err(error)) => return Some(error),
+            Err(_) if retried || held => {}
+            Err(_) => return None,
         }
     }
 }
 
+/// Logs an error with its causes.
+fn told(error: &dyn std::error::Error, reason: &'static str, path: &str) -> &'static str {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
+    tracing::error!(path, reason, "{error}{causes}");
+    reason
+}
+
 /// Asks for every stream of the plan, within the venue's limits of names a request and requests a second.
-async fn subscribe(spec: &FeedSpec, socket: &mut WebSocket) -> Result<(), crate::net::WriteError> {
+async fn subscribe(spec: &Spec, socket: &mut WebSocket) -> Result<(), crate::net::WriteError> {
     let mut pace = Pace::new(REQUESTS_PER_SECOND_MAX);
     for (id, streams) in (1..).zip(spec.plan.streams.chunks(NAMES_PER_REQUEST_MAX)) {
         let names: Vec<String> = streams.iter().map(|stream| stream.name.clone()).collect();

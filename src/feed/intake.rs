@@ -9,7 +9,7 @@ use crate::{
     model::UnixMillis,
 };
 use prometheus_client::metrics::counter::Counter;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Prints kept for one contract whose actor takes none; beyond, they are dropped and show as a gap.
 const PRINTS_HELD_MAX: usize = 262_144;
@@ -154,16 +154,6 @@ impl Intake {
 
     /// Hands the batches over; whether some are still held.
     pub(super) fn deliver(&mut self) -> bool {
-        if let Some(newest) = self.newest_event.take() {
-            self.venue_clock.note(newest);
-            let lag_ms = u64::try_from(self.clock.wall().since(newest)).unwrap_or(0);
-            let lag = std::time::Duration::from_millis(lag_ms);
-            self.metrics.upstream_event_lag_seconds.observe(lag.as_secs_f64());
-        }
-        for (counter, count) in &mut self.kinds {
-            counter.inc_by(std::mem::take(count));
-        }
-        self.metrics.decode_fallbacks.inc_by(std::mem::take(&mut self.slow));
         let mut held = false;
         for lane in self.lanes.iter_mut().filter(|lane| !lane.prints.is_empty()) {
             if let Err(refused) = lane.handle.send(Batch(std::mem::take(&mut lane.prints))) {
@@ -171,16 +161,27 @@ impl Intake {
                 held = true;
             }
         }
+        self.note_time(held);
+        self.count();
         held
     }
 
-    /// Says how far the connection has proven to flow, once the batches that came before are handed over.
-    pub(super) fn prove(&self, to: UnixMillis) {
-        self.flow.advance(to.plus(-EMISSION_DELAY_MS));
+    /// Sets the venue's clock, and says how far the connection has proven to flow once nothing is held back.
+    fn note_time(&mut self, held: bool) {
+        let Some(newest) = self.newest_event else { return };
+        self.venue_clock.note(newest);
+        if !held {
+            self.flow.advance(newest.plus(-EMISSION_DELAY_MS));
+            self.newest_event = None;
+        }
+        let lag_ms = u64::try_from(self.clock.wall().since(newest)).unwrap_or(0);
+        self.metrics.upstream_event_lag_seconds.observe(Duration::from_millis(lag_ms).as_secs_f64());
     }
 
-    /// The newest event time of the frames taken since the last delivery.
-    pub(super) fn newest_event(&self) -> Option<UnixMillis> {
-        self.newest_event
+    fn count(&mut self) {
+        for (counter, count) in &mut self.kinds {
+            counter.inc_by(std::mem::take(count));
+        }
+        self.metrics.decode_fallbacks.inc_by(std::mem::take(&mut self.slow));
     }
 }

@@ -7,5 +7,7 @@ mod actor;
 mod intake;
 mod plan;
 
-pub use actor::{FeedActor, FeedSpec, Options};
+#[expect(clippy::module_name_repetitions, reason = "actors bear their full names everywhere")]
+pub use actor::FeedActor;
+pub use actor::{Options, Spec};
 pub use plan::{Plan, PlannedStream, plan};

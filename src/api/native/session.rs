@@ -1,0 +1,438 @@
+//! How does one client's WebSocket live?
+//!
+//! actix polls a session only while its socket takes bytes, so a client that does not read freezes its session, timers
+//! included. Whether it lags is therefore judged by the publishers, and a stalled socket is cut from outside.
+
+use crate::{
+    api::{
+        Shared,
+        connection::Grip,
+        guard::Guard,
+        http::origin_allowed,
+        native::{
+            outbox::Outbox,
+            protocol::{Op, Request, RequestError, Wish, parse},
+        },
+        sessions::Goodbye,
+    },
+    live::{Channel, Cut, Delivery, DialectId, Event, SessionKey, Subscriber, Subscription, Topic},
+    metrics::Labels,
+    model::{Timeframe, UnixMillis},
+};
+use actix::{fut, prelude::*};
+use actix_http::ws::{CloseCode, CloseReason, Message as Frame, ProtocolError};
+use actix_web::{HttpRequest, HttpResponse, error, web};
+use actix_web_actors::ws;
+use bytestring::ByteString;
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// The dialect's place among the encoders.
+const DIALECT: DialectId = DialectId(0);
+/// The subprotocol that a client may name.
+const SUBPROTOCOL: &str = "tapedeck.v1+json";
+/// Messages that are no JSON, after which a session is closed.
+const MALFORMED_MAX: u32 = 10;
+/// Seconds with too many requests, after which a session is closed.
+const TOO_FAST_MAX: u32 = 3;
+/// Unanswered pings that end a session.
+const PINGS_MISSED_MAX: u32 = 2;
+/// The longest flush interval that a connection may ask for.
+const FLUSH_MS_MAX: u64 = 1_000;
+
+/// Upgrades a request to a session.
+pub(in crate::api) async fn open(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, actix_web::Error> {
+    if !origin_allowed(&request, &shared.options) {
+        return Err(error::ErrorForbidden("this origin may not open a WebSocket: see server.allowed_origins"));
+    }
+    let flush = flush_interval(request.query_string()).map_err(error::ErrorBadRequest)?;
+    let cut = request.conn_data::<Grip>().map_or_else(|| Cut::new(|| {}), Grip::cut);
+    let bytes_max = shared.options.session.message_bytes_max;
+    let session = SessionActor::new(shared.get_ref().clone(), cut, flush);
+    let payload = Guard::new(payload, bytes_max as u64);
+    ws::WsResponseBuilder::new(session, &request, payload).frame_size(bytes_max).protocols(&[SUBPROTOCOL]).start()
+}
+
+/// The one parameter of the upgrade's address: `flush_ms`.
+fn flush_interval(query: &str) -> Result<Option<Duration>, String> {
+    match query.split_once('=') {
+        None if query.is_empty() => Ok(None),
+        Some(("flush_ms", millis)) => {
+            let millis = millis.parse().ok().filter(|millis| *millis <= FLUSH_MS_MAX);
+            let wrong = || format!("flush_ms must be a whole number from 0 to {FLUSH_MS_MAX}");
+            millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)
+        }
+        _ => Err("the only parameter of this address is flush_ms".to_owned()),
+    }
+}
+
+type Context = ws::WebsocketContext<SessionActor>;
+
+/// One client.
+#[derive(Debug)]
+struct SessionActor {
+    shared: Shared,
+    key: SessionKey,
+    cut: Cut,
+    flush_interval: Duration,
+    flush_planned: bool,
+    flushed_at: Instant,
+    outbox: Outbox,
+    subs: BTreeMap<u32, (Topic, Wish)>,
+    next_sub: u32,
+    pings_missed: u32,
+    malformed: u32,
+    /// The second of the last request, how many came in it, and how many seconds had too many.
+    requests: (u64, u32, u32),
+    started_at: Instant,
+    last_barrier: BTreeMap<Timeframe, UnixMillis>,
+    closing: bool,
+}
+
+impl SessionActor {
+    fn new(shared: Shared, cut: Cut, flush: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self {
+            key: shared.sessions.key(),
+            flush_interval: flush.unwrap_or(shared.options.session.flush),
+            shared,
+            cut,
+            flush_planned: false,
+            flushed_at: now,
+            outbox: Outbox::default(),
+            subs: BTreeMap::new(),
+            next_sub: 1,
+            pings_missed: 0,
+            malformed: 0,
+            requests: (0, 0, 0),
+            started_at: now,
+            last_barrier: BTreeMap::new(),
+            closing: false,
+        }
+    }
+
+    fn say(&mut self, message: &Value, context: &mut Context) {
+        self.flushed_at = Instant::now();
+        context.text(message.to_string());
+    }
+
+    fn hello(&mut self, context: &mut Context) {
+        let limits = &self.shared.options.session;
+        let hello = json!({
+            "type": "hello",
+            "version": env!("CARGO_PKG_VERSION"),
+            "protocol": SUBPROTOCOL,
+            "time": self.shared.clock.wall().get(),
+            "flush_ms": u64::try_from(self.flush_interval.as_millis()).unwrap_or(u64::MAX),
+            "limits": {
+                "subscriptions": limits.subscriptions_max,
+                "requests_per_second": limits.requests_per_second_max,
+                "message_bytes": limits.message_bytes_max,
+            },
+        });
+        self.say(&hello, context);
+    }
+
+    fn refuse(&mut self, id: &Value, error: &RequestError, context: &mut Context) {
+        self.count_refused(error);
+        self.say(&json!({"type": "error", "id": id, "problem": error.problem()}), context);
+    }
+
+    fn count_refused(&self, error: &RequestError) {
+        self.shared.metrics.ws_refused.get_or_create(&Labels::new([("code", error.code().0)])).inc();
+    }
+
+    /// Answers one text message, always with one message.
+    fn answer(&mut self, text: &str, context: &mut Context) {
+        if let Some(error) = self.count_request() {
+            self.refuse(&Value::Null, &error, context);
+            if self.requests.2 > TOO_FAST_MAX {
+                self.end(CloseCode::Policy, "too many requests", context);
+            }
+            return;
+        }
+        match parse(text) {
+            Ok(request) => self.serve(request, context),
+            Err((id, error)) => {
+                self.malformed += u32::from(matches!(error, RequestError::NotJson(_)));
+                self.refuse(&id, &error, context);
+                if self.malformed >= MALFORMED_MAX {
+                    self.end(CloseCode::Policy, "too many messages that are not JSON", context);
+                }
+            }
+        }
+    }
+
+    fn count_request(&mut self) -> Option<RequestError> {
+        let second = self.started_at.elapsed().as_secs();
+        let max = self.shared.options.session.requests_per_second_max;
+        if self.requests.0 != second {
+            (self.requests.0, self.requests.1) = (second, 0);
+        }
+        self.requests.1 += 1;
+        self.requests.2 += u32::from(self.requests.1 == max.saturating_add(1));
+        (self.requests.1 > max).then_some(RequestError::TooFast(max))
+    }
+
+    fn serve(&mut self, request: Request, context: &mut Context) {
+        let Request { id, op } = request;
+        match op {
+            Op::Subscribe { wishes, batch } => self.subscribe_all(&id, wishes, batch, context),
+            Op::Unsubscribe(subs) => match self.unsubscribe_all(&subs) {
+                Ok(()) => self.say(&json!({"type": "ack", "id": id, "unsubscribed": subs}), context),
+                Err(error) => self.refuse(&id, &error, context),
+            },
+            Op::List => {
+                let subs: Vec<_> = self.subs.iter().map(|(sub, (_, wish))| self.described(*sub, wish)).collect();
+                self.say(&json!({"type": "ack", "id": id, "subs": subs}), context);
+            }
+            Op::Ping => {
+                let time = self.shared.clock.wall().get();
+                self.say(&json!({"type": "pong", "id": id, "ts": time}), context);
+            }
+        }
+    }
+
+    fn subscribe_all(
+        &mut self,
+        id: &Value,
+        wishes: Vec<Result<Wish, RequestError>>,
+        batch: bool,
+        context: &mut Context,
+    ) {
+        let outcomes: Vec<_> = wishes.into_iter().map(|wish| self.subscribe(wish?, context)).collect();
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            self.count_refused(error);
+        }
+        let described = |outcome: &Result<u32, RequestError>| match outcome {
+            Ok(sub) => self.subs.get(sub).map_or(Value::Null, |(_, wish)| self.described(*sub, wish)),
+            Err(error) => json!({"problem": error.problem()}),
+        };
+        let answer = match (&outcomes[..], batch) {
+            ([Err(error)], false) => json!({"type": "error", "id": id, "problem": error.problem()}),
+            ([outcome], false) => {
+                let mut ack = described(outcome);
+                ack["type"] = "ack".into();
+                ack["id"] = id.clone();
+                ack
+            }
+            _ => json!({"type": "ack", "id": id, "subs": outcomes.iter().map(described).collect::<Vec<_>>()}),
+        };
+        self.say(&answer, context);
+    }
+
+    /// How a subscription is named in answers.
+    fn described(&self, sub: u32, wish: &Wish) -> Value {
+        let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.as_str());
+        let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
+        if let Channel::Candles(timeframe) = wish.channel {
+            canonical["interval"] = timeframe.to_string().into();
+            canonical["closed_only"] = wish.closed_only.into();
+        }
+        json!({"sub": sub, "channel": wish.channel_name(), "canonical": canonical})
+    }
+
+    fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
+        let contract = self.shared.contracts.find(&wish.symbol);
+        let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
+        let max = self.shared.options.session.subscriptions_max;
+        if self.subs.len() >= max {
+            return Err(RequestError::TooMany(max));
+        }
+        let (sub, topic) = (self.next_sub, Topic { contract: contract.id, channel: wish.channel });
+        let subscriber = Subscriber {
+            session: self.key,
+            sub,
+            dialect: DIALECT,
+            mailbox: context.address().recipient(),
+            on_slow: wish.on_slow,
+            cut: self.cut.clone(),
+        };
+        let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
+        self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
+        self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
+        self.gauge(&wish, 1);
+        self.subs.insert(sub, (topic, wish));
+        self.next_sub += 1;
+        Ok(sub)
+    }
+
+    fn unsubscribe_all(&mut self, subs: &[u32]) -> Result<(), RequestError> {
+        if let Some(sub) = subs.iter().find(|sub| !self.subs.contains_key(sub)) {
+            return Err(RequestError::UnknownSub(*sub));
+        }
+        for sub in subs {
+            self.unsubscribe(*sub);
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(&mut self, sub: u32) {
+        let Some((topic, wish)) = self.subs.remove(&sub) else { return };
+        self.outbox.close(sub);
+        self.gauge(&wish, -1);
+        if let Err(error) = self.shared.live.unsubscribe(topic, self.key, sub) {
+            // The publisher drops the line when it finds the mailbox gone, or sweeps it within a minute.
+            tracing::debug!(%error, "an unsubscription was not taken");
+        }
+    }
+
+    fn gauge(&self, wish: &Wish, by: i64) {
+        self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel_name())])).inc_by(by);
+    }
+
+    /// Writes what is due now, or plans to: once the mailbox is empty, or when the interval is over.
+    fn plan_flush(&mut self, context: &mut Context) {
+        if self.outbox.is_heavy() {
+            return self.flush(context);
+        }
+        if self.flush_planned {
+            return;
+        }
+        self.flush_planned = true;
+        let wait = self.flush_interval.saturating_sub(self.flushed_at.elapsed());
+        if wait.is_zero() {
+            // A future is polled after the mailbox has been emptied, so everything that waits there goes out together.
+            context.spawn(fut::ready(()).map(|(), actor: &mut Self, context| actor.flush(context)));
+        } else {
+            context.run_later(wait, |actor, context| actor.flush(context));
+        }
+    }
+
+    fn flush(&mut self, context: &mut Context) {
+        self.flush_planned = false;
+        self.flushed_at = Instant::now();
+        let (mut frames, now) = (0, self.shared.clock.wall());
+        self.outbox.flush(now, |frame| {
+            // Everything in a frame was text before.
+            if let Ok(text) = ByteString::try_from(frame) {
+                context.text(text);
+                frames += 1;
+            }
+        });
+        self.shared.metrics.ws_messages_sent.inc_by(frames);
+    }
+
+    fn barrier(&mut self, event: &Event, context: &mut Context) {
+        let Event::Barrier { timeframe, end, incomplete } = event else { return };
+        // Every contract's publisher says it; a session hears it once.
+        if self.last_barrier.insert(*timeframe, *end) == Some(*end) {
+            return;
+        }
+        self.flush(context);
+        let incomplete: Vec<_> = incomplete.iter().map(|symbol| symbol.as_str()).collect();
+        let barrier = json!({
+            "type": "barrier", "interval": timeframe.to_string(), "end": end.get(), "incomplete": incomplete,
+        });
+        self.say(&barrier, context);
+    }
+
+    fn end(&mut self, code: CloseCode, description: &str, context: &mut Context) {
+        self.closing = true;
+        context.close(Some(CloseReason { code, description: Some(description.to_owned()) }));
+        context.stop();
+    }
+
+    fn keep_alive(&mut self, context: &mut Context) {
+        if self.pings_missed >= PINGS_MISSED_MAX {
+            self.shared.metrics.ws_cut.get_or_create(&Labels::new([("reason", "no_pong")])).inc();
+            context.stop();
+            return self.cut.now();
+        }
+        self.pings_missed += 1;
+        context.ping(b"");
+    }
+
+    fn heartbeat(&mut self, context: &mut Context) {
+        if self.flushed_at.elapsed() >= self.shared.options.session.heartbeat {
+            let ts = self.shared.clock.wall().get();
+            self.say(&json!({"type": "heartbeat", "ts": ts}), context);
+        }
+    }
+}
+
+impl Actor for SessionActor {
+    type Context = Context;
+
+    fn started(&mut self, context: &mut Context) {
+        let options = &self.shared.options.session;
+        context.set_mailbox_capacity(options.queue_messages_max);
+        context.run_interval(options.ping, Self::keep_alive);
+        context.run_interval(options.heartbeat, Self::heartbeat);
+        self.shared.sessions.add(self.key, context.address().recipient());
+        self.shared.metrics.ws_connections.inc();
+        self.hello(context);
+    }
+
+    fn stopped(&mut self, _: &mut Context) {
+        for sub in self.subs.keys().copied().collect::<Vec<_>>() {
+            self.unsubscribe(sub);
+        }
+        self.shared.sessions.remove(self.key);
+        self.shared.metrics.ws_connections.dec();
+    }
+}
+
+impl Handler<Delivery> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, context: &mut Context) {
+        match delivery.event {
+            _ if self.closing => {}
+            Event::TooSlow(last_id) => {
+                let reason = last_id.map_or("slow consumer".to_owned(), |id| format!("slow consumer; last id {id}"));
+                self.end(CloseCode::Other(4008), &reason, context);
+            }
+            event @ Event::Barrier { .. } => self.barrier(&event, context),
+            event => {
+                self.outbox.push(delivery.sub, event);
+                self.plan_flush(context);
+            }
+        }
+    }
+}
+
+impl Handler<Goodbye> for SessionActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Goodbye, context: &mut Context) {
+        self.flush(context);
+        self.say(&json!({"type": "goodbye", "reason": "shutdown"}), context);
+        self.end(CloseCode::Restart, "shutdown", context);
+    }
+}
+
+impl StreamHandler<Result<Frame, ProtocolError>> for SessionActor {
+    fn handle(&mut self, frame: Result<Frame, ProtocolError>, context: &mut Context) {
+        match frame {
+            _ if self.closing => {}
+            Ok(Frame::Text(text)) => self.answer(&text, context),
+            Ok(Frame::Ping(payload)) => context.pong(&payload),
+            Ok(Frame::Pong(_)) => self.pings_missed = 0,
+            Ok(Frame::Close(reason)) => {
+                context.close(reason);
+                context.stop();
+            }
+            Ok(Frame::Binary(_)) => self.end(CloseCode::Unsupported, "text messages only", context),
+            Ok(Frame::Continuation(_)) => self.end(CloseCode::Unsupported, "no fragmented messages", context),
+            Ok(Frame::Nop) => {}
+            Err(error) => {
+                self.shared.metrics.ws_cut.get_or_create(&Labels::new([("reason", "protocol")])).inc();
+                tracing::debug!(%error, "a session broke the protocol");
+                self.end(CloseCode::Protocol, "protocol error", context);
+                self.cut.now();
+            }
+        }
+    }
+
+    fn finished(&mut self, context: &mut Context) {
+        context.stop();
+    }
+}

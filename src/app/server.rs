@@ -1,0 +1,211 @@
+//! How does the whole server start from its configuration, and how does it stop?
+
+use crate::{
+    api,
+    app::{Engine, Options, Placement, Seams, listings},
+    candle::FoldOptions,
+    clock::Clock,
+    config::{Config, TapeKind},
+    exchange::binance::Routes,
+    feed, live, market,
+    metrics::Metrics,
+    net::{Fetch, HttpClient, Limits, TcpDialer, client_config},
+};
+use actix::prelude::*;
+use anyhow::Context as _;
+use std::{
+    io,
+    net::SocketAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The longest REST body that is taken; the venue's listing is the largest.
+const REST_BODY_BYTES_MAX: usize = 64 << 20;
+/// A connection that has lasted so long starts the waits between attempts from the first again.
+const STABLE_AFTER: Duration = Duration::from_mins(1);
+/// How often the end of the sessions is looked at while stopping.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A server that serves.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Every figure.
+    pub metrics: Arc<Metrics>,
+    /// The live path.
+    pub engine: Engine,
+    shared: api::Shared,
+    http: actix_web::dev::ServerHandle,
+    arbiters: Vec<Arbiter>,
+    aux: tokio::runtime::Runtime,
+    shutdown: Duration,
+}
+
+/// Starts everything: the live path, then the server, then what only reads. Must be called inside an actix system.
+///
+/// # Errors
+///
+/// When the address cannot be bound, or a file of the configuration cannot be used.
+pub fn start(config: &Config) -> anyhow::Result<Running> {
+    let metrics = Arc::new(Metrics::default());
+    count_panics(Arc::clone(&metrics));
+    let clock = Clock::system();
+    let tls = client_config(extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
+    let dialer = Arc::new(TcpDialer::new(Arc::clone(&tls), config.binance.connect_timeout));
+    let start_arbiters = |count: usize| (0..count).map(|_| Arbiter::new()).collect::<Vec<_>>();
+    let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
+    let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
+    let placement = Placement { ingest: handles(&ingest), live: handles(&live) };
+    let engine = Engine::start(engine_options(config, seed(clock))?, Seams { dialer, clock }, placement, &metrics);
+    let shared = api::Shared {
+        contracts: Arc::clone(&engine.contracts),
+        live: engine.live.clone(),
+        clock,
+        venue_clock: Arc::clone(&engine.venue_clock),
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::default(),
+        sessions: Arc::default(),
+        options: Arc::new(api_options(config)),
+    };
+    let (http, address) = api::serve(shared.clone())?;
+    let handle = http.handle();
+    actix_rt::spawn(http);
+    let aux = aux_runtime(config.threads.aux.get())?;
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, REST_BODY_BYTES_MAX)?);
+    let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
+    aux.spawn(listings::read(fetch, rest_url, contracts, Arc::clone(&metrics), seed(clock)));
+    let arbiters = ingest.into_iter().chain(live).collect();
+    let shutdown = config.server.shutdown;
+    Ok(Running { address, metrics, engine, shared, http: handle, arbiters, aux, shutdown })
+}
+
+impl Running {
+    /// Says goodbye to every session, waits for them within the time allowed, and ends every thread.
+    pub async fn stop(self) {
+        let begun = Instant::now();
+        self.shared.readiness.stop();
+        self.shared.sessions.goodbye();
+        while self.shared.sessions.count() > 0 && begun.elapsed() < self.shutdown {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        self.http.stop(false).await;
+        drop(self.engine);
+        for arbiter in self.arbiters {
+            arbiter.stop();
+            if arbiter.join().is_err() {
+                tracing::error!("a thread ended in a panic");
+            }
+        }
+        self.aux.shutdown_background();
+    }
+}
+
+/// Waits for SIGINT or SIGTERM. A second signal ends the process at once.
+///
+/// # Errors
+///
+/// When signals cannot be listened to.
+pub async fn stop_signal() -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    actix_rt::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        std::process::exit(1);
+    });
+    Ok(())
+}
+
+fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("venue.binance.extra_ca_file: cannot read {}", path.display()))
+    };
+    path.map(read).transpose()
+}
+
+/// Small and multi-threaded: REST and whatever else must not disturb the live path.
+fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
+}
+
+fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
+    let contract = |symbol: &crate::model::Symbol| {
+        let kept = config.contract(symbol);
+        let kind = match kept.tape {
+            TapeKind::Aggregate => market::TapeKind::Aggregate,
+            TapeKind::Raw => market::TapeKind::Raw,
+        };
+        (symbol.clone(), kind, kept.ring_trades.get())
+    };
+    let binance = &config.binance;
+    let routes: Vec<_> = binance.routes.iter().collect();
+    Ok(Options {
+        contracts: config.symbols.iter().map(contract).collect(),
+        routes: Routes::with(&routes)?,
+        streams_per_connection_max: binance.streams_per_connection_max.get(),
+        feed: feed::Options {
+            endpoint: binance.ws_url.parse()?,
+            limits: Limits { handshake_timeout: binance.handshake_timeout, ..Limits::default() },
+            idle_timeout: binance.idle_timeout,
+            backoff: (binance.backoff_base, binance.backoff_cap),
+            stable_after: STABLE_AFTER,
+            seed,
+        },
+        reorder_ms: millis(config.candle.reorder),
+        live: live::Options {
+            encoders: vec![api::ENCODER],
+            fold: FoldOptions { grace_ms: millis(config.candle.grace), closed_max: config.candle.minutes_kept.get() },
+            slow_cut: config.session.slow_cut,
+        },
+    })
+}
+
+fn api_options(config: &Config) -> api::Options {
+    let (server, session) = (&config.server, &config.session);
+    api::Options {
+        listen: server.listen,
+        workers: config.threads.http.get(),
+        connections_max: server.connections_max.get(),
+        connections_per_ip_max: server.connections_per_ip_max.get(),
+        header_timeout: server.header_timeout,
+        body_timeout: server.body_timeout,
+        body_bytes_max: server.body_bytes_max,
+        allowed_origins: server.allowed_origins.clone(),
+        session: api::SessionOptions {
+            flush: session.flush,
+            queue_messages_max: session.queue_messages_max.get(),
+            subscriptions_max: session.subscriptions_max.get(),
+            requests_per_second_max: session.requests_per_second_max.get(),
+            message_bytes_max: session.message_bytes_max.get(),
+            heartbeat: session.heartbeat,
+            ping: session.ping,
+        },
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Different in every process, so that a fleet does not reconnect in step.
+fn seed(clock: Clock) -> u64 {
+    clock.wall().get().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
+}
+
+/// Counts every panic of the process before it is told as usual.
+fn count_panics(metrics: Arc<Metrics>) {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        metrics.panics.inc();
+        told(panic);
+    }));
+}
