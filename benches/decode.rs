@@ -1,4 +1,156 @@
-//! placeholder
-fn main() {
-    criterion::Criterion::default();
+//! How long does one combined aggTrade frame take to become a trade, beside a scan that checks nothing and a typed serde reader?
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use serde::Deserialize;
+use std::hint::black_box;
+use tapedeck::exchange::binance::{Event, decode};
+use tapedeck::model::{Price, Quantity};
+
+const FRAMES: usize = 4_096;
+
+/// Frames as the venue writes them in 2026, all different, from a fixed seed.
+fn frames() -> Vec<Vec<u8>> {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    let mut below = |bound: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % bound
+    };
+    let frame = |index: u64| {
+        let (price, quantity) = (800_000 + below(60_000), format!("{}.{:03}", below(3), 1 + below(999)));
+        let (id, first, time) = (3_477_868_433 + index, 8_153_634_393 + 2 * index, 1_791_382_992_338 + 13 * index);
+        format!(
+            "{{\"stream\":\"btcusdt@aggTrade\",\"data\":{{\"e\":\"aggTrade\",\"E\":{},\"a\":{id},\"s\":\"BTCUSDT\",\
+             \"p\":\"{}.{}0\",\"q\":\"{quantity}\",\"nq\":\"{quantity}\",\"f\":{first},\"l\":{},\"T\":{time},\"m\":{},\"st\":1}}}}",
+            time + 150,
+            price / 10,
+            price % 10,
+            first + below(3),
+            below(2) == 0,
+        )
+    };
+    (0..FRAMES as u64).map(frame).map(String::into_bytes).collect()
 }
+
+/// The floor: values by their keys' letters, believing that the frame is what it seems to be.
+fn scan(frame: &[u8]) -> [u64; 8] {
+    let mut values = [0; 8];
+    let mut at = 35;
+    while at + 3 < frame.len() {
+        let (key, one_letter) = (frame[at + 1], frame[at + 2] == b'"');
+        at += if one_letter { 4 } else { 5 };
+        let text = frame[at] == b'"';
+        at += usize::from(text);
+        let (mut value, mut places, mut after_point) = (0u64, 0, 0);
+        let first = frame[at];
+        while !matches!(frame[at], b'"' | b',' | b'}') {
+            match frame[at] {
+                b'.' => after_point = 1,
+                digit => {
+                    value = value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')));
+                    places += after_point;
+                }
+            }
+            at += 1;
+        }
+        at += usize::from(text) + 1;
+        const SCALE: [u64; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+        let slot = match key {
+            b'a' => 0,
+            b'f' => 1,
+            b'l' => 2,
+            b'T' => 3,
+            b'E' => 4,
+            b'p' => 5,
+            b'q' => 6,
+            b'm' => {
+                values[7] = u64::from(first == b't');
+                continue;
+            }
+            _ => continue,
+        };
+        values[slot] = if text && one_letter { value.wrapping_mul(SCALE[places & 7]) } else { value };
+    }
+    values
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Row<'a>,
+}
+
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(rename = "E")]
+    event_time: u64,
+    a: u64,
+    s: &'a str,
+    p: &'a str,
+    q: &'a str,
+    f: u64,
+    l: u64,
+    #[serde(rename = "T")]
+    time: u64,
+    m: bool,
+}
+
+fn typed(frame: &[u8]) -> Option<[u64; 8]> {
+    let Row { event_time, a, s, p, q, f, l, time, m } = serde_json::from_slice::<Envelope<'_>>(frame).ok()?.data;
+    black_box(s);
+    let price = u64::try_from(Price::parse(p.as_bytes()).ok()?.units()).ok()?;
+    let quantity = u64::try_from(Quantity::parse(q.as_bytes()).ok()?.units()).ok()?;
+    Some([a, f, l, time, event_time, price, quantity, u64::from(m)])
+}
+
+fn ours(frame: &[u8]) -> Option<[u64; 8]> {
+    let decoded = decode(frame).ok()?;
+    let Event::AggTrade { trade, event_time, symbol } = decoded.event else { return None };
+    black_box(&symbol);
+    let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
+    let (time, event_time) = (unsigned(trade.time.get()), unsigned(event_time.get()));
+    let (price, quantity) = (unsigned(trade.price.units()), unsigned(trade.quantity.units()));
+    let flag = u64::from(trade.buyer_is_maker);
+    Some([trade.id, trade.first_id, trade.last_id, time, event_time, price, quantity, flag])
+}
+
+fn aggregate_trades(criterion: &mut Criterion) {
+    let frames = frames();
+    for frame in &frames {
+        assert_eq!((Some(scan(frame)), typed(frame)), (ours(frame), ours(frame)));
+    }
+    let mut group = criterion.benchmark_group("decode/aggTrade");
+    group.throughput(Throughput::Elements(FRAMES as u64));
+    let xor = |sum: u64, values: [u64; 8]| values.into_iter().fold(sum, |sum, value| sum ^ value);
+    group.bench_function("scan", |b| b.iter(|| frames.iter().map(|frame| scan(black_box(frame))).fold(0, xor)));
+    group
+        .bench_function("decode", |b| b.iter(|| frames.iter().filter_map(|frame| ours(black_box(frame))).fold(0, xor)));
+    group.bench_function("serde_json", |b| {
+        b.iter(|| frames.iter().filter_map(|frame| typed(black_box(frame))).fold(0, xor));
+    });
+    group.finish();
+}
+
+fn other_shapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode/other");
+    let shapes = [
+        ("trade", include_str!("../tests/fixtures/binance/trade.json")),
+        ("kline", include_str!("../tests/fixtures/binance/kline.json")),
+        ("bookTicker", include_str!("../tests/fixtures/binance/book_ticker.json")),
+        (
+            "undecoded",
+            r#"{"stream":"btcusdt@markPrice","data":{"e":"markPriceUpdate","E":1569888003001,"s":"BTCUSDT","p":"8291.3"}}"#,
+        ),
+    ];
+    for (name, frame) in shapes {
+        let frame = frame.trim_end().as_bytes();
+        group.bench_function(name, |b| {
+            b.iter(|| decode(black_box(frame)).map(|decoded| decoded.event.event_time()).ok())
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, aggregate_trades, other_shapes);
+criterion_main!(benches);

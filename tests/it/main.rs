@@ -1,5 +1,6 @@
 //! The one integration binary: a `mod` a suite.
 
 mod config;
+mod decode;
 mod sim;
 mod tidy;

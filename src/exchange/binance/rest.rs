@@ -175,28 +175,33 @@ struct WireContract<'a> {
     filters: Vec<Filter<'a>>,
 }
 
+/// A trading rule; the steps of rules we do not know may be of any type.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Filter<'a> {
     #[serde(borrow)]
     filter_type: Text<'a>,
-    #[serde(borrow, default)]
-    tick_size: Option<Text<'a>>,
-    #[serde(borrow, default)]
-    step_size: Option<Text<'a>>,
+    #[serde(borrow)]
+    tick_size: Option<&'a RawValue>,
+    #[serde(borrow)]
+    step_size: Option<&'a RawValue>,
+}
+
+fn step<'a>(field: &'static str, value: Option<&'a RawValue>) -> Result<Text<'a>, DecodeError> {
+    Ok(serde_json::from_str(value.ok_or(ValueError::Missing(field))?.get())?)
 }
 
 fn contract(row: &str) -> Result<ContractInfo, DecodeError> {
     let wire: WireContract<'_> = serde_json::from_str(row)?;
     let filter = |kind: &[u8]| wire.filters.iter().find(|filter| filter.filter_type.bytes() == kind);
-    let tick = filter(b"PRICE_FILTER").and_then(|filter| filter.tick_size.as_ref());
-    let step = filter(b"LOT_SIZE").and_then(|filter| filter.step_size.as_ref());
+    let tick = step("tickSize", filter(b"PRICE_FILTER").and_then(|filter| filter.tick_size))?;
+    let lot = step("stepSize", filter(b"LOT_SIZE").and_then(|filter| filter.step_size))?;
     Ok(ContractInfo {
         symbol: Symbol::new(&wire.symbol).map_err(|_| ValueError::OutOfRange("symbol"))?,
         onboard_date: value::time("onboardDate", wire.onboard_date)?,
         delivery_date: value::time("deliveryDate", wire.delivery_date)?,
-        tick_size: value::price("tickSize", tick.ok_or(ValueError::Missing("tickSize"))?.bytes())?,
-        step_size: value::quantity("stepSize", step.ok_or(ValueError::Missing("stepSize"))?.bytes())?,
+        tick_size: value::price("tickSize", tick.bytes())?,
+        step_size: value::quantity("stepSize", lot.bytes())?,
         pair: wire.pair,
         contract_type: wire.contract_type,
         status: wire.status,

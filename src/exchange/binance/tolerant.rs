@@ -116,7 +116,7 @@ fn row(text: &str) -> Result<Event<'_>, DecodeError> {
 }
 
 /// A string, borrowed where it has no escapes.
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
