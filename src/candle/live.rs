@@ -184,7 +184,9 @@ impl LiveFold {
         {
             self.close(open, true, events);
         }
-        if let Some(last) = self.closed.back_mut() {
+        if let Some(last) = self.closed.back_mut()
+            && trade.time >= last.bucket.1
+        {
             // Whether its end joins is decided now; holes speak for themselves.
             last.proven = true;
         }
