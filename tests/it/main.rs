@@ -1,5 +1,6 @@
 //! The one integration binary: a `mod` a suite.
 
+mod candle;
 mod config;
 mod model;
 mod sim;
