@@ -4,3 +4,5 @@ mod folds;
 mod follow;
 mod live;
 mod market;
+mod minutes;
+mod repair;
