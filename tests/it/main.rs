@@ -3,5 +3,7 @@
 mod candle;
 mod config;
 mod model;
+mod sequencer;
 mod sim;
+mod tape;
 mod tidy;

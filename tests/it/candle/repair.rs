@@ -65,7 +65,7 @@ fn runs(prints: &[Print]) -> Vec<(u64, u64)> {
 }
 
 /// A tape with losses, in order of arrival.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Lossy {
     prints: Vec<Print>,
     kept: Vec<Print>,
