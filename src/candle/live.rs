@@ -184,7 +184,9 @@ impl LiveFold {
         {
             self.close(open, true, events);
         }
-        if let Some(last) = self.closed.back_mut() {
+        if let Some(last) = self.closed.back_mut()
+            && trade.time >= last.bucket.1
+        {
             // Whether its end joins is decided now; holes speak for themselves.
             last.proven = true;
         }
@@ -299,10 +301,9 @@ impl LiveFold {
         while self.closed.len() > self.options.closed_max {
             if let Some(gone) = self.closed.pop_front() {
                 self.floor = self.floor.max(gone.bucket.1);
+                self.holes.retain(|hole| hole.to >= gone.bucket.1);
             }
         }
-        let floor = self.floor;
-        self.holes.retain(|hole| hole.to >= floor);
     }
 
     fn is_touched(&self, bucket: (UnixMillis, UnixMillis)) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     market::Holes,
     model::{IdRange, Trade},
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 /// Ids that wait for a missing one before it; beyond, the wait is cut short and the hole recorded at once.
 const PENDING_MAX: usize = 65_536;
@@ -135,8 +135,11 @@ impl Sequencer {
     }
 
     fn accept_early(&mut self, print: Print, now_ms: i64, out: &mut Ordered) {
-        if self.pending.insert(print.id(), (print, now_ms)).is_some() {
-            out.duplicates += 1;
+        match self.pending.entry(print.id()) {
+            Entry::Vacant(entry) => {
+                entry.insert((print, now_ms));
+            }
+            Entry::Occupied(_) => out.duplicates += 1,
         }
         self.release_pending(out);
         if self.pending.len() > PENDING_MAX {

@@ -1,6 +1,10 @@
 //! The one integration binary: a `mod` a suite.
 
+mod candle;
 mod config;
 mod decode;
+mod model;
+mod sequencer;
 mod sim;
+mod tape;
 mod tidy;
