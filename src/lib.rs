@@ -17,6 +17,9 @@ pub mod exchange;
 pub mod market;
 
 #[cfg(feature = "engine")]
+pub mod query;
+
+#[cfg(feature = "engine")]
 pub mod feed;
 #[cfg(feature = "engine")]
 pub mod live;

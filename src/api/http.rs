@@ -3,10 +3,21 @@
 use crate::api::{
     Options, Shared,
     connection::{Places, admit},
-    native,
+    error::ApiError,
+    health, native, shell,
 };
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, Responder, dev::Server, http::header, web};
-use std::{any::Any, io, net::SocketAddr, sync::Arc};
+use actix_web::{
+    App, HttpRequest, HttpServer, Responder, Route,
+    dev::Server,
+    guard,
+    http::header,
+    middleware::{Compress, from_fn},
+    web,
+};
+use std::{any::Any, io, net::SocketAddr, sync::Arc, time::Duration};
+
+/// An idle connection is kept so long.
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -31,26 +42,51 @@ pub fn serve(shared: Shared) -> Result<(Server, SocketAddr), ServeError> {
     let (listen, places) = (options.listen, Places::default());
     let admitted = (Arc::clone(&options), Arc::clone(&shared.metrics));
     let shared = web::Data::new(shared);
-    let bound = HttpServer::new(move || {
-        App::new()
-            .app_data(shared.clone())
-            .route("/livez", web::get().to(livez))
-            .route("/metrics", web::get().to(metrics))
-            .route("/api/v1/ws", web::get().to(native::open))
-    })
-    .on_connect(move |connection: &dyn Any, data| {
-        if let Some(grip) = admit(connection, &places, &admitted.0, &admitted.1) {
-            data.insert(grip);
-        }
-    })
-    .workers(options.workers)
-    .max_connections(options.connections_max)
-    .client_request_timeout(options.header_timeout)
-    .disable_signals()
-    .bind(listen)
-    .map_err(|source| ServeError::Bind { listen, source })?;
+    let bound =
+        HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(shell::around)).configure(routes))
+            .on_connect(move |connection: &dyn Any, data| {
+                if let Some(grip) = admit(connection, &places, &admitted.0, &admitted.1) {
+                    data.insert(grip);
+                }
+            })
+            .workers(options.workers)
+            .max_connections(options.connections_max)
+            .client_request_timeout(options.header_timeout)
+            .keep_alive(KEEP_ALIVE)
+            .disable_signals()
+            .bind(listen)
+            .map_err(|source| ServeError::Bind { listen, source })?;
     let address = bound.addrs().first().copied().unwrap_or(listen);
     Ok((bound.run(), address))
+}
+
+fn routes(config: &mut web::ServiceConfig) {
+    let resource = |path: &'static str, route: fn() -> Route| {
+        web::resource(path).route(route()).default_service(web::to(method_not_allowed)).wrap(Compress::default())
+    };
+    config
+        .service(resource("/livez", || read().to(health::livez)))
+        .service(resource("/readyz", || read().to(health::readyz)))
+        .service(resource("/healthz", || read().to(health::readyz)))
+        .service(resource("/metrics", || read().to(health::metrics)))
+        .service(resource("/api/v1/symbols", || read().to(native::rest::symbols)))
+        .service(resource("/api/v1/trades", || read().to(native::rest::trades)))
+        .service(resource("/api/v1/candles", || read().to(native::rest::candles)))
+        .service(web::resource("/api/v1/ws").route(web::get().to(native::open)))
+        .default_service(web::to(not_found));
+}
+
+/// GET and HEAD.
+fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+async fn not_found(request: HttpRequest) -> impl Responder {
+    Err::<&str, _>(ApiError::NotFound(request.path().chars().take(128).collect()))
+}
+
+async fn method_not_allowed(request: HttpRequest) -> impl Responder {
+    Err::<&str, _>(ApiError::Method(request.method().to_string()))
 }
 
 /// Whether a page of this request's origin may open a WebSocket: one without an origin is no page.
@@ -60,15 +96,4 @@ pub(in crate::api) fn origin_allowed(request: &HttpRequest, options: &Options) -
     let Ok(origin) = origin.to_str() else { return false };
     let own = origin.split_once("://").is_some_and(|(_, origin)| origin.eq_ignore_ascii_case(host));
     own || options.allowed_origins.iter().any(|allowed| allowed == "*" || allowed.eq_ignore_ascii_case(origin))
-}
-
-async fn livez() -> impl Responder {
-    "ok"
-}
-
-async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
-    match shared.metrics.text() {
-        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
-        Err(error) => HttpResponse::InternalServerError().body(error.to_string()),
-    }
 }

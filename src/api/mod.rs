@@ -1,12 +1,16 @@
 //! How do clients talk to us? The only place with clients' words: HTTP shell, native REST, native WebSocket sessions.
 
 mod connection;
+mod error;
 mod guard;
+mod health;
 mod http;
 mod native;
 mod options;
+mod params;
 mod sessions;
 mod shared;
+mod shell;
 
 pub use http::{ServeError, serve};
 pub use native::ENCODER;

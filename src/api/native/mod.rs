@@ -3,7 +3,9 @@
 mod encode;
 mod outbox;
 mod protocol;
+pub(in crate::api) mod rest;
 mod session;
 
+pub(in crate::api) use encode::Decimals;
 pub use encode::ENCODER;
 pub(in crate::api) use session::open;

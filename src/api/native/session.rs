@@ -7,12 +7,14 @@ use crate::{
     api::{
         Shared,
         connection::Grip,
+        error::ApiError,
         guard::Guard,
         http::origin_allowed,
         native::{
             outbox::Outbox,
             protocol::{Op, Request, RequestError, Wish, parse},
         },
+        params::Params,
         sessions::Goodbye,
     },
     live::{Channel, Cut, Delivery, DialectId, Event, SessionKey, Subscriber, Subscription, Topic},
@@ -21,7 +23,7 @@ use crate::{
 };
 use actix::{fut, prelude::*};
 use actix_http::ws::{CloseCode, CloseReason, Message as Frame, ProtocolError};
-use actix_web::{HttpRequest, HttpResponse, error, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use actix_web_actors::ws;
 use bytestring::ByteString;
 use serde_json::{Value, json};
@@ -50,9 +52,9 @@ pub(in crate::api) async fn open(
     shared: web::Data<Shared>,
 ) -> Result<HttpResponse, actix_web::Error> {
     if !origin_allowed(&request, &shared.options) {
-        return Err(error::ErrorForbidden("this origin may not open a WebSocket: see server.allowed_origins"));
+        return Err(ApiError::Origin.into());
     }
-    let flush = flush_interval(request.query_string()).map_err(error::ErrorBadRequest)?;
+    let flush = flush_interval(request.query_string())?;
     let cut = request.conn_data::<Grip>().map_or_else(|| Cut::new(|| {}), Grip::cut);
     let bytes_max = shared.options.session.message_bytes_max;
     let session = SessionActor::new(shared.get_ref().clone(), cut, flush);
@@ -61,16 +63,12 @@ pub(in crate::api) async fn open(
 }
 
 /// The one parameter of the upgrade's address: `flush_ms`.
-fn flush_interval(query: &str) -> Result<Option<Duration>, String> {
-    match query.split_once('=') {
-        None if query.is_empty() => Ok(None),
-        Some(("flush_ms", millis)) => {
-            let millis = millis.parse().ok().filter(|millis| *millis <= FLUSH_MS_MAX);
-            let wrong = || format!("flush_ms must be a whole number from 0 to {FLUSH_MS_MAX}");
-            millis.map(|millis| Some(Duration::from_millis(millis))).ok_or_else(wrong)
-        }
-        _ => Err("the only parameter of this address is flush_ms".to_owned()),
-    }
+fn flush_interval(query: &str) -> Result<Option<Duration>, ApiError> {
+    let params = Params::read(query, "flush_ms")?;
+    let millis = params.text("flush_ms").map(str::parse).transpose();
+    let millis = millis.ok().filter(|millis| millis.is_none_or(|millis| millis <= FLUSH_MS_MAX));
+    let wrong = ApiError::Invalid { param: "flush_ms", expected: "a whole number from 0 to 1000" };
+    Ok(millis.ok_or(wrong)?.map(Duration::from_millis))
 }
 
 type Context = ws::WebsocketContext<SessionActor>;

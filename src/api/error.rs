@@ -1,0 +1,110 @@
+//! How does a request learn that it was refused? RFC 9457 problems; the only place that knows HTTP statuses of faults.
+
+use crate::{
+    live::Unavailable,
+    model::{TimeError, TimeframeError},
+};
+use actix_web::{
+    HttpResponse, ResponseError,
+    http::{StatusCode, header},
+};
+use serde_json::{Value, json};
+
+/// Why a request is refused.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::api) enum ApiError {
+    #[error("`{param}` is no parameter here: there are {known}")]
+    UnknownParam { param: String, known: &'static str },
+    #[error("`{param}` is given twice")]
+    Repeated { param: String },
+    #[error("`{param}` is missing")]
+    Missing { param: &'static str },
+    #[error("`{param}` must be {expected}")]
+    Invalid { param: &'static str, expected: &'static str },
+    #[error("`{param}`: {source}")]
+    Time { param: &'static str, source: TimeError },
+    #[error("`interval`: {0}")]
+    Interval(#[from] TimeframeError),
+    #[error("`start` is not before `end`")]
+    EmptyRange,
+    #[error("the symbol `{0}` is not recorded here: see /api/v1/symbols")]
+    UnknownSymbol(String),
+    #[error("nothing is at `{0}`")]
+    NotFound(String),
+    #[error("`{0}` is not allowed here")]
+    Method(String),
+    #[error("the host `{0}` is not served: on a loopback address only localhost is")]
+    Host(String),
+    #[error("pages of this origin may not open a WebSocket: see server.allowed_origins")]
+    Origin,
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+}
+
+impl ApiError {
+    /// A stable word for programs, and the status.
+    fn code(&self) -> (&'static str, StatusCode) {
+        match self {
+            Self::UnknownParam { .. } => ("unknown_parameter", StatusCode::BAD_REQUEST),
+            Self::Repeated { .. } => ("repeated_parameter", StatusCode::BAD_REQUEST),
+            Self::Missing { .. } => ("missing_parameter", StatusCode::BAD_REQUEST),
+            Self::Invalid { .. } => ("invalid_parameter", StatusCode::BAD_REQUEST),
+            Self::Time { .. } => ("bad_time", StatusCode::BAD_REQUEST),
+            Self::Interval(_) => ("bad_interval", StatusCode::BAD_REQUEST),
+            Self::EmptyRange => ("empty_range", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
+            Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
+            Self::Method(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Host(_) => ("misdirected", StatusCode::MISDIRECTED_REQUEST),
+            Self::Origin => ("origin_refused", StatusCode::FORBIDDEN),
+            Self::Unavailable(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// The parameter at fault.
+    fn param(&self) -> Option<&str> {
+        match self {
+            Self::UnknownParam { param, .. } | Self::Repeated { param } => Some(param),
+            Self::Missing { param } | Self::Invalid { param, .. } | Self::Time { param, .. } => Some(param),
+            Self::Interval(_) => Some("interval"),
+            Self::EmptyRange => Some("start"),
+            Self::UnknownSymbol(_) => Some("symbol"),
+            _ => None,
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.code().1
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let (code, status) = self.code();
+        let errors: Vec<_> =
+            self.param().map(|param| json!({"param": param, "detail": self.to_string()})).into_iter().collect();
+        let mut response = HttpResponse::build(status);
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        response.content_type("application/problem+json").body(problem(
+            code,
+            status.as_u16(),
+            &self.to_string(),
+            &errors,
+        ))
+    }
+}
+
+/// The members of RFC 9457, as text.
+fn problem(code: &str, status: u16, detail: &str, errors: &[Value]) -> String {
+    let problem = json!({
+        "type": format!("urn:tapedeck:problem:{code}"),
+        "title": code.replace('_', " "),
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "errors": errors,
+    });
+    problem.to_string()
+}

@@ -1,0 +1,49 @@
+//! Is the process alive, is it ready, and what are its figures?
+
+use crate::api::{Shared, error::ApiError, params::Params};
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
+use std::fmt::Write as _;
+
+/// Alive: whoever can answer is.
+pub(in crate::api) async fn livez() -> HttpResponse {
+    plain(StatusCode::OK, "ok\n".to_owned())
+}
+
+/// Ready: not stopping, and every stream proven to flow. `verbose` lists the checks, `exclude` leaves some out.
+pub(in crate::api) async fn readyz(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    let params = Params::read(request.query_string(), "verbose, exclude")?;
+    let excluded: Vec<_> = params.text("exclude").unwrap_or_default().split(',').collect();
+    let feeds = shared.contracts.iter().map(|contract| (format!("feed:{}", contract.symbol), contract.is_live()));
+    let checks = std::iter::once(("not_stopping".to_owned(), !shared.readiness.is_stopping())).chain(feeds);
+    let checks: Vec<_> = checks.filter(|(name, _)| !excluded.contains(&name.as_str())).collect();
+    let ready = checks.iter().all(|(_, passed)| *passed);
+    let mut text = String::new();
+    for (name, passed) in checks.iter().filter(|(_, passed)| !passed || params.text("verbose").is_some()) {
+        // Writing to a string cannot fail.
+        writeln!(text, "{} {name}", if *passed { "[+]" } else { "[-]" }).unwrap_or_default();
+    }
+    text.push_str(if ready { "ready\n" } else { "not ready\n" });
+    Ok(plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text))
+}
+
+/// Every figure, as Prometheus text.
+pub(in crate::api) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
+    if let Some(bytes) = resident_bytes() {
+        shared.metrics.process_resident_memory_bytes.set(bytes);
+    }
+    match shared.metrics.text() {
+        Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
+        Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// Resident memory as Linux tells it; nothing elsewhere.
+fn resident_bytes() -> Option<i64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: i64 = statm.split(' ').nth(1)?.parse().ok()?;
+    Some(pages * i64::try_from(rustix::param::page_size()).ok()?)
+}
+
+fn plain(status: StatusCode, text: String) -> HttpResponse {
+    HttpResponse::build(status).content_type("text/plain; charset=utf-8").body(text)
+}

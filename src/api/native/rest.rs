@@ -1,0 +1,200 @@
+//! What do `/api/v1/symbols`, `/api/v1/trades` and `/api/v1/candles` answer? From memory: what the rings and folds hold.
+
+use crate::{
+    api::{
+        Shared,
+        error::ApiError,
+        native::encode::{self, Decimals},
+        params::Params,
+    },
+    live::CandleQuery,
+    market::{Contract, TapeKind},
+    model::{Candle, QuoteVolume, Timeframe, UnixMillis, Volume},
+    query::{self, TradeRange},
+};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Value, json};
+
+/// The recorded contracts.
+pub(in crate::api) async fn symbols(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    Params::read(request.query_string(), "no parameters")?;
+    let data: Vec<_> = shared.contracts.iter().map(|contract| described(contract)).collect();
+    Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
+}
+
+fn described(contract: &Contract) -> Value {
+    let tape = match contract.kind {
+        TapeKind::Aggregate => "aggTrade",
+        TapeKind::Raw => "trade",
+    };
+    let mut row = json!({
+        "symbol": contract.symbol.as_str(),
+        "tape": tape,
+        "state": if contract.is_live() { "live" } else { "connecting" },
+        "newest_id": contract.tape.newest_id(),
+        "ring_trades": contract.tape.capacity(),
+        "missing_ids": contract.tape.aside().holes.count(),
+        "listing": Value::Null,
+    });
+    if let Some(listing) = contract.listing.load().as_ref() {
+        row["listing"] = json!({
+            "status": listing.status,
+            "contract_type": listing.contract_type,
+            "onboard_time": listing.onboard_time.get(),
+            "base_asset": listing.base_asset,
+            "quote_asset": listing.quote_asset,
+            "tick_size": listing.tick_size.to_string(),
+            "step_size": listing.step_size.to_string(),
+        });
+    }
+    row
+}
+
+/// Trades of a contract.
+pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    let params = Params::read(request.query_string(), "symbol, from_id, start, end, limit, decimals")?;
+    let contract = params.contract(&shared)?;
+    let (start, end) = params.range()?;
+    let query = TradeRange { from_id: params.id("from_id")?, start, end, limit: params.limit()? };
+    let decimals = params.decimals()?;
+    let page = query::trades(&contract.tape, &query);
+    let holes: Vec<_> = page.holes.iter().map(|hole| json!({"first": hole.first, "last": hole.last})).collect();
+    let meta = json!({
+        "symbol": contract.symbol.as_str(),
+        "start": start.map(UnixMillis::get),
+        "end": end.map(UnixMillis::get),
+        "first_id": page.trades.first().map(|trade| trade.id),
+        "last_id": page.trades.last().map(|trade| trade.id),
+        "complete": page.complete,
+        "holes": holes,
+        "next": page.next_id,
+    });
+    Ok(answer(rows(&page.trades, |trade, out| encode::trade(trade, decimals, out)), &meta))
+}
+
+/// What stands in for a bucket without trades.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fill {
+    None,
+    Null,
+    Previous,
+}
+
+/// One bucket of an answer.
+enum Row {
+    Candle(Candle),
+    Empty(UnixMillis, UnixMillis),
+}
+
+/// Candles of a contract.
+pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    const KNOWN: &str = "symbol, interval, start, end, limit, fill, closed_only, origin, decimals, shape";
+    let params = Params::read(request.query_string(), KNOWN)?;
+    let (contract, timeframe) = (params.contract(&shared)?, params.timeframe()?);
+    let (start, end) = params.range()?;
+    let limit = params.limit()?;
+    let fills = [("none", Fill::None), ("null", Fill::Null), ("previous", Fill::Previous)];
+    let fill = params.choice("fill", "none, null or previous", &fills)?;
+    let columns = params.choice("shape", "rows or columns", &[("rows", false), ("columns", true)])?;
+    let (decimals, closed_only) = (params.decimals()?, params.flag("closed_only")?);
+    let query = CandleQuery { contract: contract.id, timeframe, start, end, limit };
+    let mut candles = shared.live.candles(query).await?;
+    candles.retain(|candle| candle.closed || !closed_only);
+    let meta = json!({
+        "symbol": contract.symbol.as_str(),
+        "interval": timeframe.to_string(),
+        "start": start.map(UnixMillis::get),
+        "end": end.map(UnixMillis::get),
+        "complete": !candles.is_empty() && candles.iter().all(|candle| candle.complete || !candle.closed),
+        "next": Value::Null,
+    });
+    let filled = filled(timeframe, candles, fill, limit);
+    let data = rows(&filled, |row, out| write_row(row, decimals, out));
+    Ok(answer(if columns { turned(&data) } else { data }, &meta))
+}
+
+/// Puts something in the place of buckets without trades, as far as the limit goes.
+fn filled(timeframe: Timeframe, candles: Vec<Candle>, fill: Fill, limit: usize) -> Vec<Row> {
+    let mut filled = Vec::with_capacity(candles.len());
+    let mut previous: Option<Candle> = None;
+    for candle in candles {
+        while let Some(last) = previous.filter(|last| fill != Fill::None && last.close_time < candle.open_time) {
+            let (open_time, close_time) = timeframe.bucket(last.close_time);
+            let flat = flat(&last, open_time, close_time);
+            filled.push(if fill == Fill::Previous { Row::Candle(flat) } else { Row::Empty(open_time, close_time) });
+            previous = Some(flat);
+        }
+        filled.push(Row::Candle(candle));
+        previous = Some(candle);
+    }
+    filled.drain(..filled.len().saturating_sub(limit));
+    filled
+}
+
+/// A bucket in which nothing traded: the price stays.
+fn flat(last: &Candle, open_time: UnixMillis, close_time: UnixMillis) -> Candle {
+    let (none, no_quote) = (Volume::default(), QuoteVolume::default());
+    Candle {
+        open_time,
+        close_time,
+        open: last.close,
+        high: last.close,
+        low: last.close,
+        volume: none,
+        quote_volume: no_quote,
+        taker_buy_volume: none,
+        taker_buy_quote_volume: no_quote,
+        trades: 0,
+        raw_trades: 0,
+        closed: true,
+        revision: 0,
+        ..*last
+    }
+}
+
+fn write_row(row: &Row, decimals: Decimals, out: &mut Vec<u8>) {
+    match row {
+        Row::Candle(candle) => encode::candle(candle, decimals, out),
+        Row::Empty(open_time, close_time) => {
+            encode::integer(out, b"{\"open_time\":", open_time.get());
+            encode::integer(out, b",\"close_time\":", close_time.get());
+            out.extend_from_slice(b",\"open\":null,\"high\":null,\"low\":null,\"close\":null,\"volume\":0}");
+        }
+    }
+}
+
+fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
+    let mut out = vec![b'['];
+    for (at, row) in rows.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write(row, &mut out);
+    }
+    out.push(b']');
+    out
+}
+
+/// Rows of objects turned into an object of columns; the numbers keep their text.
+fn turned(rows: &[u8]) -> Vec<u8> {
+    type Row<'a> = std::collections::BTreeMap<&'a str, &'a serde_json::value::RawValue>;
+    let rows: Vec<Row<'_>> = serde_json::from_slice(rows).unwrap_or_default();
+    let mut columns: std::collections::BTreeMap<&str, Vec<Option<&serde_json::value::RawValue>>> = Default::default();
+    for name in rows.iter().flat_map(|row| row.keys()) {
+        columns.entry(name).or_default();
+    }
+    for (name, column) in &mut columns {
+        column.extend(rows.iter().map(|row| row.get(name).copied()));
+    }
+    serde_json::to_vec(&columns).unwrap_or_default()
+}
+
+fn answer(data: Vec<u8>, meta: &Value) -> HttpResponse {
+    let mut body = Vec::with_capacity(data.len() + 256);
+    body.extend_from_slice(b"{\"data\":");
+    body.extend(data);
+    body.extend_from_slice(b",\"meta\":");
+    body.extend(meta.to_string().into_bytes());
+    body.push(b'}');
+    HttpResponse::Ok().content_type("application/json").body(body)
+}

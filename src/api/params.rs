@@ -1,0 +1,113 @@
+//! What do the parameters of a request's address say?
+
+use crate::{
+    api::{Shared, error::ApiError, native::Decimals},
+    market::Contract,
+    model::{Origin, Timeframe, UnixMillis},
+};
+use actix_web::web;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Rows of an answer when nothing else is asked for.
+const LIMIT: usize = 1_000;
+/// Rows of an answer at most.
+const LIMIT_MAX: usize = 10_000;
+
+/// The parameters, each known and there once.
+#[derive(Debug)]
+pub(in crate::api) struct Params(BTreeMap<String, String>);
+
+impl Params {
+    /// Reads a query string that may hold the parameters `known`, which are separated by commas.
+    pub(in crate::api) fn read(query: &str, known: &'static str) -> Result<Self, ApiError> {
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query);
+        let pairs = pairs.map_err(|_| ApiError::Invalid { param: "query", expected: "percent-encoded UTF-8" })?;
+        let mut params = BTreeMap::new();
+        for (param, value) in pairs.into_inner() {
+            if !known.split(", ").any(|name| name == param) {
+                return Err(ApiError::UnknownParam { param: param.chars().take(64).collect(), known });
+            }
+            if params.insert(param.clone(), value).is_some() {
+                return Err(ApiError::Repeated { param });
+            }
+        }
+        Ok(Self(params))
+    }
+
+    /// A parameter's text.
+    pub(in crate::api) fn text(&self, param: &str) -> Option<&str> {
+        self.0.get(param).map(String::as_str)
+    }
+
+    /// The contract that `symbol` names.
+    pub(in crate::api) fn contract(&self, shared: &Shared) -> Result<Arc<Contract>, ApiError> {
+        let symbol = self.text("symbol").ok_or(ApiError::Missing { param: "symbol" })?;
+        let contract = shared.contracts.find(symbol).cloned();
+        contract.ok_or_else(|| ApiError::UnknownSymbol(symbol.chars().take(64).collect()))
+    }
+
+    /// The timeframe of `interval` and `origin`.
+    pub(in crate::api) fn timeframe(&self) -> Result<Timeframe, ApiError> {
+        let interval = self.text("interval").ok_or(ApiError::Missing { param: "interval" })?;
+        let origin = self.choice("origin", "epoch or day", &[("epoch", Origin::Epoch), ("day", Origin::Day)])?;
+        Ok(Timeframe::parse(interval)?.with_origin(origin))
+    }
+
+    /// `start` and `end`.
+    pub(in crate::api) fn range(&self) -> Result<(Option<UnixMillis>, Option<UnixMillis>), ApiError> {
+        let (start, end) = (self.time("start")?, self.time("end")?);
+        match (start, end) {
+            (Some(start), Some(end)) if start >= end => Err(ApiError::EmptyRange),
+            range => Ok(range),
+        }
+    }
+
+    /// `limit`.
+    pub(in crate::api) fn limit(&self) -> Result<usize, ApiError> {
+        let Some(limit) = self.text("limit") else { return Ok(LIMIT) };
+        let limit = limit.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        limit.ok_or(ApiError::Invalid { param: "limit", expected: "a whole number from 1 to 10000" })
+    }
+
+    /// `decimals`.
+    pub(in crate::api) fn decimals(&self) -> Result<Decimals, ApiError> {
+        self.choice("decimals", "number or string", &[("number", Decimals::Number), ("string", Decimals::Text)])
+    }
+
+    /// A trade id.
+    pub(in crate::api) fn id(&self, param: &'static str) -> Result<Option<u64>, ApiError> {
+        let id = self.text(param).map(str::parse).transpose();
+        id.map_err(|_| ApiError::Invalid { param, expected: "a whole number" })
+    }
+
+    /// `true` or `false`; false when absent.
+    pub(in crate::api) fn flag(&self, param: &'static str) -> Result<bool, ApiError> {
+        self.choice(param, "true or false", &[("false", false), ("true", true)])
+    }
+
+    /// One of several words; the first when absent.
+    pub(in crate::api) fn choice<T: Copy>(
+        &self,
+        param: &'static str,
+        expected: &'static str,
+        choices: &[(&str, T)],
+    ) -> Result<T, ApiError> {
+        let wrong = ApiError::Invalid { param, expected };
+        match self.text(param) {
+            None => choices.first().map(|(_, value)| *value).ok_or(wrong),
+            Some(text) => choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value).ok_or(wrong),
+        }
+    }
+
+    /// A time: milliseconds, RFC 3339, or a date.
+    fn time(&self, param: &'static str) -> Result<Option<UnixMillis>, ApiError> {
+        let Some(text) = self.text(param) else { return Ok(None) };
+        if let Ok(millis) = text.parse() {
+            return UnixMillis::from_typed(millis).map(Some).map_err(|source| ApiError::Time { param, source });
+        }
+        let date = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+        let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(date);
+        let millis = timestamp.map(|timestamp| UnixMillis::new(timestamp.as_millisecond()));
+        millis.map(Some).ok_or(ApiError::Invalid { param, expected: "milliseconds, RFC 3339 or a date" })
+    }
+}
