@@ -5,3 +5,6 @@ pub mod ring;
 
 pub mod clock;
 pub mod metrics;
+
+#[cfg(feature = "engine")]
+pub mod net;
