@@ -1,1 +1,3 @@
 //! The one integration binary: a `mod` a suite.
+
+mod net;

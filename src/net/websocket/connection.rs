@@ -203,7 +203,7 @@ impl WebSocket {
     /// Puts a ping on its way. Should that fail, silence goes on and ends the connection.
     fn ping(&mut self, cx: &mut Context<'_>) {
         self.pinged = true;
-        self.unflushed = Pin::new(&mut self.stream).start_send(Message::Ping(Bytes::new())).is_ok();
+        self.unflushed |= Pin::new(&mut self.stream).start_send(Message::Ping(Bytes::new())).is_ok();
         self.flush_rest(cx);
     }
 

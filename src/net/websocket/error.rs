@@ -144,6 +144,8 @@ impl From<Error> for ReadError {
             }
             Error::Protocol(error) => Self::Protocol(error),
             Error::Utf8(_) => Self::Encoding,
+            // TLS that ends without its own goodbye.
+            Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => Self::Cut,
             Error::Io(error) => Self::Io(error),
             other => Self::Io(io::Error::other(other)),
         }
