@@ -1,4 +1,5 @@
 //! Do connections behave when the other end does not?
+#![expect(clippy::unwrap_used, reason = "the helpers too are tests: what fails in them is the verdict")]
 
 use flate2::{Compression, write::GzEncoder};
 use futures_util::{SinkExt, StreamExt};
