@@ -22,7 +22,7 @@ pub(super) async fn read(
     let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, seed);
     let url = format!("{rest_url}/fapi/v1/exchangeInfo");
     while let Err(reason) = read_once(&*fetch, &url, &contracts, &metrics).await {
-        let wait = backoff.next_delay(Duration::ZERO) + RETRY.0;
+        let wait = backoff.delay() + RETRY.0;
         tracing::error!(url, reason, retry_ms = wait.as_millis(), "the venue's listing cannot be read");
         tokio::time::sleep(wait).await;
     }

@@ -9,7 +9,7 @@ use crate::{
     exchange::binance::Routes,
     feed, live, market,
     metrics::Metrics,
-    net::{Fetch, HttpClient, Limits, TcpDialer, client_config},
+    net::{DialLimits, Endpoint, Fetch, FetchLimits, HttpClient, Limits, TcpDialer, tls::client_config},
 };
 use actix::prelude::*;
 use anyhow::Context as _;
@@ -22,8 +22,6 @@ use std::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The longest REST body that is taken; the venue's listing is the largest.
-const REST_BODY_BYTES_MAX: usize = 64 << 20;
 /// A connection that has lasted so long starts the waits between attempts from the first again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 /// How often the end of the sessions is looked at while stopping.
@@ -55,7 +53,8 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     count_panics(Arc::clone(&metrics));
     let clock = Clock::system();
     let tls = client_config(extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
-    let dialer = Arc::new(TcpDialer::new(Arc::clone(&tls), config.binance.connect_timeout));
+    let limits = DialLimits { connect_timeout: config.binance.connect_timeout, ..DialLimits::default() };
+    let dialer = Arc::new(TcpDialer::new(Arc::clone(&tls), limits));
     let start_arbiters = |count: usize| (0..count).map(|_| Arbiter::new()).collect::<Vec<_>>();
     let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
     let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
@@ -75,7 +74,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let handle = http.handle();
     actix_rt::spawn(http);
     let aux = aux_runtime(config.threads.aux.get())?;
-    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, REST_BODY_BYTES_MAX)?);
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
     let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
     aux.spawn(listings::read(fetch, rest_url, contracts, Arc::clone(&metrics), seed(clock)));
     let arbiters = ingest.into_iter().chain(live).collect();
@@ -153,7 +152,7 @@ fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
         feed: feed::Options {
-            endpoint: binance.ws_url.parse()?,
+            endpoint: Endpoint::parse(&binance.ws_url)?,
             limits: Limits { handshake_timeout: binance.handshake_timeout, ..Limits::default() },
             idle_timeout: binance.idle_timeout,
             backoff: (binance.backoff_base, binance.backoff_cap),

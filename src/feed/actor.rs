@@ -83,7 +83,8 @@ impl Actor for FeedActor {
 /// Connects, follows, and connects again.
 async fn follow(spec: Spec) {
     let options = &spec.options;
-    let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
+    let (base, cap) = options.backoff;
+    let mut backoff = Backoff::new(base, cap, options.stable_after, options.seed);
     let mut intake =
         Intake::new(&spec.plan, &spec.handles, Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
     loop {
@@ -91,7 +92,8 @@ async fn follow(spec: Spec) {
         let reason = connection(&spec, &mut intake).await;
         intake.disconnected();
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
-        let wait = backoff.next_delay(spec.clock.monotonic() - started);
+        backoff.stable(spec.clock.monotonic() - started);
+        let wait = backoff.delay();
         tracing::warn!(reason, path = spec.plan.path, wait_ms = wait.as_millis(), "connection to the venue ended");
         tokio::time::sleep(wait).await;
     }
@@ -144,7 +146,7 @@ fn told(error: &dyn std::error::Error, reason: &'static str, path: &str) -> &'st
 
 /// Asks for every stream of the plan, within the venue's limits of names a request and requests a second.
 async fn subscribe(spec: &Spec, socket: &mut WebSocket) -> Result<(), crate::net::WriteError> {
-    let mut pace = Pace::new(REQUESTS_PER_SECOND_MAX);
+    let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
     for (id, streams) in (1..).zip(spec.plan.streams.chunks(NAMES_PER_REQUEST_MAX)) {
         let names: Vec<String> = streams.iter().map(|stream| stream.name.clone()).collect();
         pace.ready().await;

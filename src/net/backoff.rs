@@ -2,36 +2,52 @@
 
 use std::time::Duration;
 
-/// Full jitter: a wait is uniform between nothing and a bound that doubles with every attempt, so that a thousand
-/// clients of a venue that comes back do not come back together.
+/// Exponential growth with full jitter: each delay is uniform between nothing and a bound that doubles up to a cap, so
+/// that connections cut together do not come back together. The same seed gives the same delays.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
     cap: Duration,
     stable_after: Duration,
-    attempts: u32,
+    failures: u32,
     state: u64,
 }
 
 impl Backoff {
-    /// Waits within `base`, `2 x base`, ... `cap`; `seed` decides them all.
+    /// The first delay is at most `base`, none exceeds `cap`; a connection that lasted `stable_after` starts over.
     pub fn new(base: Duration, cap: Duration, stable_after: Duration, seed: u64) -> Self {
-        Self { base, cap: cap.max(base), stable_after, attempts: 0, state: seed }
+        Self { base, cap, stable_after, failures: 0, state: seed }
     }
 
-    /// The wait after an attempt that lasted `lasted`; one that was stable starts the series again.
-    pub fn next_delay(&mut self, lasted: Duration) -> Duration {
-        if lasted >= self.stable_after {
-            self.attempts = 0;
+    /// How long to wait after one more failure.
+    pub fn delay(&mut self) -> Duration {
+        let bound = self.bound();
+        self.failures = self.failures.saturating_add(1);
+        let nanos = u64::try_from(bound.as_nanos()).unwrap_or(u64::MAX - 1);
+        let drawn = (u128::from(self.draw()) * (u128::from(nanos) + 1)) >> 64;
+        Duration::from_nanos(u64::try_from(drawn).unwrap_or(nanos))
+    }
+
+    /// Tells how long the last connection was up; starts over if that was long enough. A venue that accepts and cuts at
+    /// once is thus not hammered.
+    pub fn stable(&mut self, up: Duration) {
+        if up >= self.stable_after {
+            self.failures = 0;
         }
-        let bound = self.base.saturating_mul(2u32.saturating_pow(self.attempts)).min(self.cap);
-        self.attempts = self.attempts.saturating_add(1);
-        let bound_us = u64::try_from(bound.as_micros()).unwrap_or(u64::MAX - 1);
-        Duration::from_micros(self.random() % (bound_us + 1))
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
-    fn random(&mut self) -> u64 {
+    /// Failures since the start or the last stable connection.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    fn bound(&self) -> Duration {
+        let factor = 1_u32.checked_shl(self.failures).unwrap_or(u32::MAX);
+        self.base.saturating_mul(factor).min(self.cap)
+    }
+
+    /// One step of splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
+    fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.state;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -46,31 +62,78 @@ mod tests {
 
     const BASE: Duration = Duration::from_millis(100);
     const CAP: Duration = Duration::from_secs(30);
-    const STABLE: Duration = Duration::from_mins(1);
+    const STABLE: Duration = Duration::from_secs(60);
+
+    fn backoff(seed: u64) -> Backoff {
+        Backoff::new(BASE, CAP, STABLE, seed)
+    }
 
     #[test]
-    fn waits_stay_below_a_bound_that_doubles_up_to_the_cap_and_fill_it() {
-        let mut longest = [Duration::ZERO; 12];
-        for seed in 0..500 {
-            let mut backoff = Backoff::new(BASE, CAP, STABLE, seed);
-            for (attempt, longest) in (0..).zip(&mut longest) {
-                let wait = backoff.next_delay(Duration::ZERO);
-                assert!(wait <= (BASE * 2u32.pow(attempt)).min(CAP));
-                *longest = (*longest).max(wait);
+    fn the_generator_is_splitmix64() {
+        // The first outputs of the reference implementation for seed 1234567.
+        let mut generator = backoff(1_234_567);
+        assert_eq!(
+            [(); 3].map(|()| generator.draw()),
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn delays_stay_under_a_bound_that_doubles_up_to_the_cap() {
+        let bounds_ms = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 25_600, 30_000, 30_000];
+        let mut largest = [Duration::ZERO; 11];
+        for seed in 0..2_000 {
+            let mut backoff = backoff(seed);
+            for (bound_ms, largest) in bounds_ms.into_iter().zip(&mut largest) {
+                let delay = backoff.delay();
+                assert!(delay <= Duration::from_millis(bound_ms), "{delay:?} above {bound_ms} ms");
+                *largest = delay.max(*largest);
             }
         }
-        for (attempt, longest) in (0..).zip(longest) {
-            assert!(longest > (BASE * 2u32.pow(attempt)).min(CAP).mul_f64(0.9), "attempt {attempt}: {longest:?}");
+        for (bound_ms, largest) in bounds_ms.into_iter().zip(largest) {
+            assert!(largest > Duration::from_millis(bound_ms * 95 / 100), "{largest:?} of {bound_ms} ms");
         }
     }
 
     #[test]
-    fn a_stable_connection_starts_the_series_again_and_a_seed_repeats_it() {
-        let series = |lasted| {
-            let mut backoff = Backoff::new(BASE, CAP, STABLE, 7);
-            (0..50).map(|_| backoff.next_delay(lasted)).collect::<Vec<_>>()
+    fn delays_are_spread_evenly_from_zero() {
+        let mut tenths = [0; 10];
+        for seed in 0..10_000 {
+            let delay = backoff(seed).delay();
+            let tenth = usize::try_from(delay.as_nanos() * 10 / (BASE.as_nanos() + 1)).unwrap();
+            tenths[tenth] += 1;
+        }
+        assert!(tenths.iter().all(|count| (850..1_150).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn one_seed_gives_one_sequence() {
+        let delays = |seed| {
+            let mut backoff = backoff(seed);
+            [(); 20].map(|()| backoff.delay())
         };
-        assert_eq!(series(Duration::ZERO), series(Duration::ZERO));
-        assert!(series(STABLE).into_iter().all(|wait| wait <= BASE));
+        assert_eq!(delays(7), delays(7));
+        assert_ne!(delays(7), delays(8));
+    }
+
+    #[test]
+    fn only_a_stable_connection_starts_over() {
+        let mut backoff = backoff(1);
+        for _ in 0..8 {
+            backoff.delay();
+        }
+        backoff.stable(STABLE - Duration::from_millis(1));
+        assert_eq!(backoff.failures(), 8);
+        backoff.stable(STABLE);
+        assert_eq!(backoff.failures(), 0);
+        assert!(backoff.delay() <= BASE);
+    }
+
+    #[test]
+    fn no_number_of_failures_overflows() {
+        let mut backoff = Backoff::new(Duration::MAX, Duration::MAX, STABLE, 3);
+        backoff.failures = u32::MAX;
+        backoff.delay();
+        assert_eq!(backoff.failures(), u32::MAX);
     }
 }

@@ -1,29 +1,31 @@
-//! How is a document fetched over HTTP, and what protects us from the answer?
+//! How is a resource fetched over HTTP, and how much may it cost?
 
 use bytes::{Bytes, BytesMut};
 use rustls::ClientConfig;
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error, pin::Pin, sync::Arc, time::Duration};
 
-/// Time for a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time without a byte.
-const READ_TIMEOUT: Duration = Duration::from_secs(15);
-/// Time for all of it.
-const TOTAL_TIMEOUT: Duration = Duration::from_secs(60);
+/// What [`Fetch::get`] returns.
+pub type FetchFuture<'a> = Pin<Box<dyn Future<Output = Result<Response, FetchError>> + Send + 'a>>;
 
-/// An answer, whatever its status.
-#[derive(Clone, Debug)]
+/// The seam between the engine and HTTP servers, real or simulated.
+pub trait Fetch: Send + Sync {
+    /// The answer to a GET of `url`, whatever its status.
+    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a>;
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// HTTP status.
+    /// HTTP status; a redirect is an answer like any other.
     pub status: u16,
-    /// Header names, lower case, and values that are text.
+    /// Names and values as sent, in order.
     pub headers: Vec<(String, String)>,
-    /// Decompressed.
+    /// The body, decompressed.
     pub body: Bytes,
 }
 
 impl Response {
-    /// A header's value.
+    /// The first header of that name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
@@ -32,34 +34,80 @@ impl Response {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// The host cannot be reached, or fails meanwhile.
-    #[error("{url}: cannot be fetched")]
-    Failed {
-        /// What was asked for.
-        url: String,
-        /// What went wrong.
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// More than is taken.
-    #[error("{url}: the body is larger than {bytes_max} bytes")]
+    /// The URL cannot be asked for.
+    #[error("cannot ask for `{0}`")]
+    Url(String),
+    /// The host was not reached: name, TCP or TLS.
+    #[error("cannot reach the host")]
+    Connect(#[source] Box<dyn Error + Send + Sync>),
+    /// A time limit passed, in whatever phase.
+    #[error("no complete answer in time")]
+    Timeout,
+    /// The body, decompressed, is longer than allowed.
+    #[error("the body exceeds {bytes_max} bytes")]
     TooLarge {
-        /// What was asked for.
-        url: String,
-        /// The limit, after decompression.
+        /// The limit.
         bytes_max: usize,
     },
+    /// The answer broke off or is no HTTP.
+    #[error("the answer broke off")]
+    Transfer(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// A fetch under way.
-pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<Response, FetchError>> + Send + 'a>>;
-
-/// Fetches documents.
-pub trait Fetch: Send + Sync {
-    /// Gets `url`.
-    fn get<'a>(&'a self, url: &'a str) -> Fetching<'a>;
+impl FetchError {
+    /// A label for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Connect(_) => "connect",
+            Self::Timeout => "timeout",
+            Self::TooLarge { .. } => "too_large",
+            Self::Transfer(_) => "transfer",
+        }
+    }
 }
 
-/// Fetches over the network: no redirects, bounded in time and size. It belongs to the runtime that first uses it.
+impl From<reqwest::Error> for FetchError {
+    fn from(error: reqwest::Error) -> Self {
+        if error.is_builder() {
+            Self::Url(error.url().map_or_else(String::new, ToString::to_string))
+        } else if error.is_timeout() {
+            Self::Timeout
+        } else if error.is_connect() {
+            Self::Connect(error.without_url().into())
+        } else {
+            Self::Transfer(error.without_url().into())
+        }
+    }
+}
+
+/// How long an answer may take and how long it may be.
+#[derive(Clone, Copy, Debug)]
+pub struct FetchLimits {
+    /// To connect, TLS included.
+    pub connect_timeout: Duration,
+    /// Between two pieces of an answer.
+    pub read_timeout: Duration,
+    /// From asking to the last byte.
+    pub total_timeout: Duration,
+    /// Of the body, after decompression.
+    pub body_bytes_max: usize,
+}
+
+impl Default for FetchLimits {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            read_timeout: Duration::from_secs(10),
+            total_timeout: Duration::from_secs(30),
+            body_bytes_max: 32 << 20,
+        }
+    }
+}
+
+/// Fetches over HTTP/1.1, with or without TLS. Follows no redirect, obeys no proxy variable, retries nothing.
+///
+/// Its connections belong to the runtime that first used it: make one per runtime.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: reqwest::Client,
@@ -67,45 +115,60 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client that trusts as `tls` says.
+    /// A client that trusts what `tls` trusts.
     ///
     /// # Errors
     ///
-    /// When the client cannot be built, which the environment decides (proxies).
-    pub fn new(tls: &Arc<ClientConfig>, body_bytes_max: usize) -> Result<Self, reqwest::Error> {
+    /// When the TLS library cannot be set up.
+    pub fn new(tls: &Arc<ClientConfig>, limits: &FetchLimits) -> Result<Self, FetchError> {
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(ClientConfig::clone(tls))
+            .http1_only()
             .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(READ_TIMEOUT)
-            .timeout(TOTAL_TIMEOUT)
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
             .user_agent(concat!("tapedeck/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, body_bytes_max })
+            .connect_timeout(limits.connect_timeout)
+            .read_timeout(limits.read_timeout)
+            .timeout(limits.total_timeout)
+            .build()
+            .map_err(|error| FetchError::Connect(error.into()))?;
+        Ok(Self { client, body_bytes_max: limits.body_bytes_max })
     }
 
     async fn fetch(&self, url: &str) -> Result<Response, FetchError> {
-        let failed =
-            |source: reqwest::Error| FetchError::Failed { url: url.to_owned(), source: Box::new(source.without_url()) };
-        let mut answer = self.client.get(url).send().await.map_err(failed)?;
-        let text = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        let url = reqwest::Url::parse(url).map_err(|_| FetchError::Url(url.to_owned()))?;
+        let mut answer = self.client.get(url).send().await?;
+        let header = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
         };
-        let headers = answer.headers().iter().filter_map(text).collect();
+        let headers = answer.headers().iter().map(header).collect();
         let status = answer.status().as_u16();
-        let mut body = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > self.body_bytes_max {
-                return Err(FetchError::TooLarge { url: url.to_owned(), bytes_max: self.body_bytes_max });
-            }
-            body.extend_from_slice(&chunk);
+        Ok(Response { status, headers, body: self.body(&mut answer).await? })
+    }
+
+    /// Reads until the end or the limit, so an endless body costs no more than a long one.
+    async fn body(&self, answer: &mut reqwest::Response) -> Result<Bytes, FetchError> {
+        let bytes_max = self.body_bytes_max;
+        let too_large = FetchError::TooLarge { bytes_max };
+        let declared = usize::try_from(answer.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+        if declared > bytes_max {
+            return Err(too_large);
         }
-        Ok(Response { status, headers, body: body.freeze() })
+        let mut body = BytesMut::with_capacity(declared);
+        while let Some(piece) = answer.chunk().await? {
+            if piece.len() > bytes_max - body.len() {
+                return Err(too_large);
+            }
+            body.extend_from_slice(&piece);
+        }
+        Ok(body.freeze())
     }
 }
 
 impl Fetch for HttpClient {
-    fn get<'a>(&'a self, url: &'a str) -> Fetching<'a> {
+    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
         Box::pin(self.fetch(url))
     }
 }

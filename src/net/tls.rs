@@ -1,46 +1,75 @@
-//! Whom do we trust?
+//! Whom do we trust? One cryptography provider and one client configuration for all connections.
 
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
-use rustls_pki_types::{CertificateDer, pem::PemObject};
+use rustls::{ClientConfig, RootCertStore, crypto::CryptoProvider};
+use rustls_pki_types::{CertificateDer, pem, pem::PemObject};
 use std::sync::Arc;
 
-/// Why no TLS configuration came about.
+/// Why there is no configuration.
+#[expect(clippy::module_name_repetitions, reason = "it travels up to where `Error` alone would say nothing")]
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// The extra CA is not PEM.
-    #[error("the extra CA holds no readable PEM certificate")]
-    Pem(#[source] rustls_pki_types::pem::Error),
-    /// The extra CA has no certificate in it.
-    #[error("the extra CA holds no certificate")]
-    NoCertificate,
-    /// A certificate that cannot be a root.
-    #[error("a certificate of the extra CA cannot be a root")]
-    Root(#[source] rustls::Error),
+    /// The text is not PEM.
+    #[error("the extra certificates are not PEM: {0}")]
+    Pem(pem::Error),
+    /// PEM without a certificate in it; probably the wrong file.
+    #[error("the extra certificates hold no certificate")]
+    Empty,
+    /// A certificate that cannot be an authority.
+    #[error("an extra certificate is unusable: {0}")]
+    Certificate(#[source] rustls::Error),
 }
 
-/// Makes aws-lc-rs the process's provider; rustls and reqwest panic without one. Calling it again does no harm.
+/// Makes aws-lc-rs the provider of this process. Does nothing when there is one.
 pub fn install_provider() {
-    if aws_lc_rs::default_provider().install_default().is_err() {
-        tracing::trace!("a TLS provider was installed already");
+    if CryptoProvider::get_default().is_none()
+        && rustls::crypto::aws_lc_rs::default_provider().install_default().is_err()
+    {
+        tracing::debug!("another thread has installed the cryptography provider");
     }
 }
 
-/// One configuration for every client of the process: the web's roots, and those of `extra_ca_pem`.
+/// Trusts Mozilla's roots, as built in, and the authorities in `extra_ca_pem`. Names are always verified; there is no
+/// switch that turns it off.
 ///
 /// # Errors
 ///
-/// When the extra CA is not a list of PEM root certificates.
+/// When the extra text is no PEM or holds no usable certificate.
 pub fn client_config(extra_ca_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, TlsError> {
     install_provider();
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    if let Some(pem) = extra_ca_pem {
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Root)?;
-        }
-        if roots.len() == before {
-            return Err(TlsError::NoCertificate);
-        }
+    if let Some(text) = extra_ca_pem {
+        add(&mut roots, text)?;
     }
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
+}
+
+fn add(roots: &mut RootCertStore, pem_text: &[u8]) -> Result<(), TlsError> {
+    let built_in = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(pem_text) {
+        roots.add(certificate.map_err(TlsError::Pem)?).map_err(TlsError::Certificate)?;
+    }
+    if roots.len() == built_in { Err(TlsError::Empty) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wrong_file_is_refused_rather_than_ignored() {
+        assert!(matches!(client_config(Some(b"")), Err(TlsError::Empty)));
+        assert!(matches!(client_config(Some(b"[server]\nlisten = 1")), Err(TlsError::Empty)));
+        let garbled = b"-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n";
+        assert!(matches!(client_config(Some(garbled)), Err(TlsError::Pem(_))));
+        let no_certificate = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(matches!(client_config(Some(no_certificate)), Err(TlsError::Certificate(_))));
+    }
+
+    #[test]
+    fn installing_twice_is_the_same_as_once() {
+        install_provider();
+        install_provider();
+        assert!(CryptoProvider::get_default().is_some());
+        assert!(client_config(None).is_ok());
+    }
 }

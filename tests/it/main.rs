@@ -3,7 +3,9 @@
 mod candle;
 mod config;
 mod decode;
+mod listing;
 mod model;
+mod net;
 mod sequencer;
 mod sim;
 mod tape;
