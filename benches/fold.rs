@@ -32,7 +32,7 @@ impl Random {
 /// A walk of about 500 trades a minute, most of which come in bursts inside a millisecond.
 fn trades() -> Vec<Trade> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
-    let (mut time, mut price, mut raw_id) = (START, 83_000_00000000_i64, 1u64);
+    let (mut time, mut price, mut raw_id) = (START, 8_300_000_000_000_i64, 1u64);
     let trade = |id: u64| {
         let pause_ms = if random.below(10) < 7 { 0 } else { random.below(800) };
         time += pause_ms.cast_signed();
@@ -113,9 +113,23 @@ fn fold_live(trades: &[Trade]) -> usize {
     closed
 }
 
+/// The floor does the same work, as far as it goes.
+fn check(timeframe: Timeframe, length_ms: u64, trades: &[Trade]) {
+    let (floor, folded) = (floor(&[length_ms], trades), fold_many(&[timeframe], trades));
+    for (sums, candle) in floor[0][1..].iter().zip(&folded[0]) {
+        let prices = [candle.open, candle.high, candle.low, candle.close].map(|price| price.units().cast_unsigned());
+        assert_eq!([sums.open, sums.high, sums.low, sums.close], prices);
+        let volumes = [candle.volume, candle.taker_buy_volume].map(|volume| u64::try_from(volume.units()).ok());
+        assert_eq!([sums.volume, sums.taker_buy_volume].map(Some), volumes);
+        assert_eq!((sums.end, sums.trades), (candle.close_time.get().cast_unsigned(), candle.trades));
+    }
+    assert_eq!(floor[0].len(), folded[0].len() + 1, "the floor begins with an empty candle");
+}
+
 fn compare(group: &mut BenchmarkGroup<'_, WallTime>, minutes: &[u32], trades: &[Trade]) {
     let timeframes: Vec<_> = minutes.iter().map(|n| Timeframe::minutes(*n).expect("in range")).collect();
     let lengths_ms: Vec<_> = minutes.iter().map(|n| u64::from(*n) * 60_000).collect();
+    timeframes.iter().zip(&lengths_ms).for_each(|(timeframe, length_ms)| check(*timeframe, *length_ms, trades));
     group.bench_function("floor", |bencher| bencher.iter(|| floor(black_box(&lengths_ms), black_box(trades))));
     group.bench_function("fold_many", |bencher| bencher.iter(|| fold_many(black_box(&timeframes), black_box(trades))));
 }

@@ -243,6 +243,9 @@ impl LiveFold {
 
     /// Takes prints that came after their hole had been recorded: `trades` are those of them that are trades, and
     /// `is_missing` tells whether any id of a run is missing still. One correction a candle comes out.
+    ///
+    /// Every trade of the tape before them must have been taken. Call it, if with no trade, after a trade that did not
+    /// join, too: where ids are burnt, its hole may have been filled before the fold could learn of it.
     pub fn repair<'a>(
         &mut self,
         trades: impl IntoIterator<Item = &'a Trade>,
@@ -250,7 +253,10 @@ impl LiveFold {
         events: &mut Vec<FoldEvent>,
     ) {
         for trade in trades {
-            if self.holes.iter().any(|hole| hole.ids.contains(trade.id)) {
+            if self.last.is_none_or(|(last_id, _)| last_id < trade.id) {
+                // Only burnt ids have followed its hole so far.
+                self.trade_at_edge(trade, Link::Missing, events);
+            } else if self.holes.iter().any(|hole| hole.ids.contains(trade.id)) {
                 self.place(trade);
             }
         }

@@ -100,10 +100,10 @@ proptest! {
     fn text_of_prices_and_quantities_is_the_shortest_and_reads_back(units: i64) {
         let (price, quantity) = (Price::from_units(units), Quantity::from_units(units));
         let expected = shortest(i128::from(units), 8);
-        prop_assert_eq!(price.to_string(), expected.clone());
-        prop_assert_eq!(quantity.to_string(), expected.clone());
-        prop_assert_eq!(appended(|out| price.write(out)), expected.clone());
-        prop_assert_eq!(appended(|out| quantity.write(out)), expected.clone());
+        prop_assert_eq!(&price.to_string(), &expected);
+        prop_assert_eq!(&quantity.to_string(), &expected);
+        prop_assert_eq!(&appended(|out| price.write(out)), &expected);
+        prop_assert_eq!(&appended(|out| quantity.write(out)), &expected);
         prop_assert_eq!(Price::parse(expected.as_bytes()), Ok(price));
         prop_assert_eq!(Quantity::parse(expected.as_bytes()), Ok(quantity));
     }
@@ -261,7 +261,7 @@ proptest! {
     fn canonical_text_names_the_same_buckets(minutes in minutes(), time in times()) {
         let timeframe = Timeframe::minutes(minutes).expect("in range");
         let again = Timeframe::parse(&timeframe.to_string());
-        prop_assert_eq!(again.clone(), Ok(timeframe));
+        prop_assert_eq!(&again, &Ok(timeframe));
         prop_assert_eq!(again.map(|again| bucket(again, time)), Ok(bucket(timeframe, time)));
     }
 }

@@ -24,7 +24,7 @@ proptest! {
     fn a_fold_is_the_definition(trades in any_trades()) {
         let timeframes = timeframes();
         let expected: Vec<_> = timeframes.iter().map(|timeframe| naive(*timeframe, &trades)).collect();
-        prop_assert_eq!(fold_many(&timeframes, &trades), expected.clone());
+        prop_assert_eq!(&fold_many(&timeframes, &trades), &expected);
         for (timeframe, expected) in timeframes.iter().zip(expected) {
             prop_assert_eq!(fold(*timeframe, &trades), expected);
         }

@@ -136,6 +136,9 @@ impl Path {
             let link = if *joins { Link::Joins } else { Link::Missing };
             self.followers.iter_mut().for_each(|follower| follower.trade(trade, link));
             self.released.push(*trade);
+            if !joins {
+                self.repair();
+            }
         }
         self.duplicates += ordered.duplicates;
         self.late.extend(ordered.late);
