@@ -6,5 +6,6 @@ mod decode;
 mod model;
 mod sequencer;
 mod sim;
+mod spine;
 mod tape;
 mod tidy;
