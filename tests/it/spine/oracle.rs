@@ -121,7 +121,9 @@ pub(super) fn judge(rig: &Rig, contract: &Contract, view: &View) -> Found {
         for (open_time, expected) in folded.range(..).filter(|(_, candle)| candle.close_time <= last.time) {
             let (start, end) = (*open_time, expected.close_time);
             let touches = |run: &Missing| start <= run.to && run.from < end;
-            let complete = first.time < start && !missing.iter().any(touches);
+            // Ids start at 1: nothing can be missing before the first.
+            let is_whole_from_start = first.time < start || first.id == 1;
+            let complete = is_whole_from_start && !missing.iter().any(touches);
             let seen = candles.closed.get(open_time).unwrap_or_else(|| panic!("{}: no {expected:?}", contract.symbol));
             let expected = Candle { complete, revision: seen.revision, ..*expected };
             assert_eq!(*seen, expected, "{}", contract.symbol);
