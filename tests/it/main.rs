@@ -8,5 +8,6 @@ mod model;
 mod net;
 mod sequencer;
 mod sim;
+mod spine;
 mod tape;
 mod tidy;

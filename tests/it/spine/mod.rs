@@ -1,0 +1,168 @@
+//! Is what subscribers see what the exchange published, through the whole live path, whatever happens on the way?
+//!
+//! Engine, exchange and subscribers run on one thread, over in-memory streams, in virtual time.
+
+mod crash;
+mod faults;
+mod oracle;
+mod probe;
+mod recording;
+mod rows;
+mod virtual_time;
+
+use probe::Probe;
+use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use tapedeck::{
+    app::{Engine, Options, Placement, Seams},
+    candle::FoldOptions,
+    clock::Clock,
+    exchange::binance::Routes,
+    feed, live,
+    live::Channel,
+    market::{self, TapeKind},
+    metrics::Metrics,
+    model::{Price, Symbol, Timeframe, UnixMillis},
+    net::{Dial, Limits, MemoryDialer, MemoryListener},
+    sim::{self, Exchange, serve_connection},
+};
+
+/// 2026-11-20 10:00:30 UTC: in the middle of a minute.
+const START: i64 = 1_795_168_830_000;
+const MINUTE: Duration = Duration::from_secs(60);
+const RING_TRADES: usize = 8_192;
+
+fn at(millis: i64) -> UnixMillis {
+    UnixMillis::new(millis)
+}
+
+fn symbol(text: &str) -> Symbol {
+    Symbol::new(text).expect("a symbol")
+}
+
+fn minutes(count: u32) -> Timeframe {
+    Timeframe::minutes(count).expect("in range")
+}
+
+/// Runs `main` in an actix system of its own under the paused clock.
+fn in_virtual_time<R>(main: impl Future<Output = R>) -> R {
+    in_system(true, main)
+}
+
+fn in_system<R>(paused: bool, main: impl Future<Output = R>) -> R {
+    let runtime = move || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(paused).build().expect("a runtime")
+    };
+    actix::System::with_tokio_rt(runtime).block_on(main)
+}
+
+/// What is recorded, from which exchange.
+struct Setup {
+    contracts: Vec<(&'static str, TapeKind)>,
+    exchange: sim::Options,
+    /// Wall time at the start.
+    start: i64,
+}
+
+impl Setup {
+    /// A generated market; every contract trades as often a minute as `rate` says.
+    fn generated(seed: u64, contracts: &[(&'static str, TapeKind, u32)]) -> Self {
+        let price = |symbol| if symbol == "BTCUSDT" { 8_309_170_000_000 } else { 48_700_000 };
+        let listed = |&(symbol, _, rate)| {
+            sim::Contract::perpetual(symbol, Price::from_units(price(symbol)), (4, 2), rate).expect("a symbol")
+        };
+        let exchange =
+            sim::Options { seed, contracts: contracts.iter().map(listed).collect(), ..sim::Options::default() };
+        let contracts = contracts.iter().map(|&(symbol, kind, _)| (symbol, kind)).collect();
+        Self { contracts, exchange, start: START }
+    }
+
+    /// A recording.
+    fn recorded(path: PathBuf, contracts: &[(&'static str, TapeKind)]) -> Self {
+        let exchange = sim::Options { recording: Some(path), ..sim::Options::default() };
+        Self { contracts: contracts.to_vec(), exchange, start: START }
+    }
+
+    /// The exchange, without an engine yet.
+    fn open(&self) -> Arc<Exchange> {
+        Exchange::open(&self.exchange, Clock::starting_at(at(self.start))).expect("a readable recording")
+    }
+
+    fn engine_options(&self, endpoint: &str) -> Options {
+        let spec = |&(text, kind): &(&str, TapeKind)| (symbol(text), kind, RING_TRADES);
+        Options {
+            contracts: self.contracts.iter().map(spec).collect(),
+            routes: Routes::default(),
+            streams_per_connection_max: 2,
+            feed: feed::Options {
+                endpoint: endpoint.parse().expect("an endpoint"),
+                limits: Limits::default(),
+                idle_timeout: 10 * MINUTE,
+                backoff: (Duration::from_millis(500), Duration::from_secs(10)),
+                stable_after: MINUTE,
+                seed: 7,
+            },
+            reorder_ms: 300,
+            live: live::Options {
+                encoders: vec![rows::ENCODER],
+                fold: FoldOptions { grace_ms: 300, closed_max: 1_440 },
+                slow_cut: Duration::from_secs(5),
+            },
+        }
+    }
+
+    /// Starts exchange and engine over in-memory streams.
+    fn start(&self) -> Rig {
+        let (dialer, listener) = MemoryDialer::pair();
+        let exchange = self.open();
+        tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
+        self.start_over(exchange, Arc::new(dialer), "ws://memory")
+    }
+
+    /// Starts an engine that reaches `exchange` by `dialer`.
+    fn start_over(&self, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>, endpoint: &str) -> Rig {
+        let metrics = Arc::new(Metrics::default());
+        let seams = Seams { dialer, clock: Clock::starting_at(exchange.now()) };
+        let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics);
+        Rig { exchange, engine, metrics }
+    }
+}
+
+async fn accept(mut listener: MemoryListener, exchange: Arc<Exchange>) {
+    while let Some(stream) = listener.accept().await {
+        tokio::spawn(serve_connection(Arc::clone(&exchange), stream));
+    }
+}
+
+/// A running exchange and the engine that records it.
+struct Rig {
+    exchange: Arc<Exchange>,
+    engine: Engine,
+    metrics: Arc<Metrics>,
+}
+
+impl Rig {
+    fn contract(&self, symbol: &str) -> Arc<market::Contract> {
+        Arc::clone(self.engine.contracts.find(symbol).expect("recorded"))
+    }
+
+    /// A subscriber to trades, and to candles of some lengths in minutes, of one contract.
+    fn probe(&self, symbol: &str, timeframes: &[u32], snapshots: (usize, usize)) -> Probe {
+        let probe = Probe::start(self.contract(symbol));
+        probe.subscribe(&self.engine.live, Channel::Trades, snapshots.0);
+        for &length in timeframes {
+            probe.subscribe(&self.engine.live, Channel::Candles(minutes(length)), snapshots.1);
+        }
+        probe
+    }
+
+    /// The sum of a counter over its labels, as scrapers see it.
+    fn counter(&self, name: &str) -> u64 {
+        let text = self.metrics.text().expect("encodes");
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.split_once(' ')?;
+            (series.split('{').next() == Some(&format!("tapedeck_{name}"))).then(|| value.parse::<u64>().ok())?
+        });
+        values.sum()
+    }
+}

@@ -1,0 +1,193 @@
+//! What does one subscriber see?
+
+use super::rows;
+use actix::prelude::*;
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+use tapedeck::{
+    live::{Channel, Cut, Delivery, DialectId, Event, Handle, SessionKey, SlowPolicy, Subscriber, Subscription, Topic},
+    market::Contract,
+    model::{Candle, Timeframe, Trade, UnixMillis},
+};
+
+/// Messages that wait for a probe: more than any publication of a test.
+const MAILBOX: usize = 256;
+
+/// A live subscriber to one contract; its log holds everything that was delivered, in order.
+pub(super) struct Probe {
+    pub(super) contract: Arc<Contract>,
+    address: Addr<Listener>,
+    channels: RefCell<Vec<Channel>>,
+    log: Rc<RefCell<Vec<Delivery>>>,
+    cuts: Arc<AtomicUsize>,
+}
+
+struct Listener {
+    log: Rc<RefCell<Vec<Delivery>>>,
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+
+    fn started(&mut self, context: &mut Self::Context) {
+        context.set_mailbox_capacity(MAILBOX);
+    }
+}
+
+impl Handler<Delivery> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
+        self.log.borrow_mut().push(delivery);
+    }
+}
+
+impl Probe {
+    /// A session without subscriptions.
+    pub(super) fn start(contract: Arc<Contract>) -> Self {
+        let log = Rc::<RefCell<Vec<Delivery>>>::default();
+        let address = Listener { log: Rc::clone(&log) }.start();
+        Self { contract, address, channels: RefCell::default(), log, cuts: Arc::default() }
+    }
+
+    /// Subscribes; the number of the subscription is that of the call.
+    pub(super) fn subscribe(&self, live: &Handle, channel: Channel, snapshot: usize) {
+        let sub = u32::try_from(self.channels.borrow().len()).expect("few");
+        self.channels.borrow_mut().push(channel);
+        let cuts = Arc::clone(&self.cuts);
+        let subscriber = Subscriber {
+            session: SessionKey(1),
+            sub,
+            dialect: DialectId(0),
+            mailbox: self.address.clone().recipient(),
+            on_slow: SlowPolicy::Gap,
+            cut: Cut::new(move || {
+                cuts.fetch_add(1, Ordering::Relaxed);
+            }),
+        };
+        let topic = Topic { contract: self.contract.id, channel };
+        live.subscribe(Subscription { topic, snapshot, closed_only: false, subscriber }).expect("taken");
+    }
+
+    /// Everything delivered so far.
+    pub(super) fn log(&self) -> Vec<(u32, Event)> {
+        self.log.borrow().iter().map(|delivery| (delivery.sub, delivery.event.clone())).collect()
+    }
+
+    /// What a client that follows the protocol knows by now.
+    ///
+    /// # Panics
+    ///
+    /// When the protocol was broken: no snapshot first, a candle closed twice or after its successor, a correction of
+    /// nothing or without a higher revision.
+    pub(super) fn view(&self) -> View {
+        assert_eq!(self.cuts.load(Ordering::Relaxed), 0, "no session was cut");
+        let mut view = View::default();
+        let channels = self.channels.borrow();
+        for (sub, event) in self.log() {
+            match channels[sub as usize] {
+                Channel::Trades => view.trades_event(&event),
+                Channel::Candles(timeframe) => view.candles.entry(timeframe).or_default().event(&event),
+            }
+        }
+        view
+    }
+}
+
+/// What a client knows.
+#[derive(Debug, Default)]
+pub(super) struct View {
+    has_snapshot: bool,
+    /// Trades of the snapshot, then the live ones.
+    pub(super) trades: Vec<Trade>,
+    /// Repaired ones.
+    pub(super) repairs: Vec<Trade>,
+    pub(super) candles: BTreeMap<Timeframe, CandleView>,
+}
+
+/// What a client knows of one timeframe.
+#[derive(Debug, Default)]
+pub(super) struct CandleView {
+    has_snapshot: bool,
+    /// Closed candles by open time, as corrected.
+    pub(super) closed: BTreeMap<UnixMillis, Candle>,
+    pub(super) corrections: usize,
+    open: Option<Candle>,
+    /// Ends of barriers, and whether this contract was called incomplete.
+    pub(super) barriers: Vec<(UnixMillis, bool)>,
+}
+
+impl View {
+    fn trades_event(&mut self, event: &Event) {
+        assert_eq!(self.has_snapshot, !matches!(event, Event::Snapshot(_)), "one snapshot, at first");
+        match event {
+            Event::Snapshot(body) => {
+                self.has_snapshot = true;
+                self.trades = rows::trades(&body.body);
+            }
+            Event::Trades(body) => self.trades.extend(rows::trades(&body.body)),
+            Event::Repair(body) => self.repairs.extend(rows::trades(&body.body)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Live and repaired trades, ascending.
+    pub(super) fn held(&self) -> Vec<Trade> {
+        assert!(self.trades.is_sorted_by(|a, b| a.id < b.id), "live trades ascend and none comes twice");
+        let mut held = [self.trades.as_slice(), self.repairs.as_slice()].concat();
+        held.sort_by_key(|trade| trade.id);
+        assert!(held.is_sorted_by(|a, b| a.id < b.id), "no trade comes twice");
+        held
+    }
+}
+
+impl CandleView {
+    fn event(&mut self, event: &Event) {
+        assert_eq!(self.has_snapshot, !matches!(event, Event::Snapshot(_)), "one snapshot, at first");
+        match event {
+            Event::Snapshot(body) => {
+                self.has_snapshot = true;
+                for candle in rows::candles(&body.body) {
+                    if candle.closed { self.close(candle) } else { self.update(candle) }
+                }
+            }
+            Event::Candles { closed, open } => {
+                rows::candles(&closed.body).into_iter().for_each(|candle| self.close(candle));
+                open.iter().flat_map(|body| rows::candles(body)).for_each(|candle| self.update(candle));
+            }
+            Event::Correction(body) => rows::candles(&body.body).into_iter().for_each(|candle| self.correct(candle)),
+            Event::Barrier { end, incomplete, .. } => self.barriers.push((*end, !incomplete.is_empty())),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn close(&mut self, candle: Candle) {
+        assert!(candle.closed);
+        assert!(
+            self.open.is_none_or(|open| open.open_time <= candle.open_time),
+            "closed before its successor: {candle:?}"
+        );
+        assert!(self.closed.keys().next_back().is_none_or(|last| *last < candle.open_time), "closed once: {candle:?}");
+        self.closed.insert(candle.open_time, candle);
+        self.open = None;
+    }
+
+    fn update(&mut self, candle: Candle) {
+        assert!(!candle.closed && !candle.complete);
+        assert!(!self.closed.contains_key(&candle.open_time), "no update after the close: {candle:?}");
+        self.open = Some(candle);
+    }
+
+    fn correct(&mut self, candle: Candle) {
+        self.corrections += 1;
+        let last = self.closed.insert(candle.open_time, candle);
+        assert!(last.is_none_or(|last| last.revision < candle.revision), "a higher revision: {candle:?}");
+    }
+}
