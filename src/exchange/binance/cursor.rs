@@ -10,30 +10,17 @@ const HIGHS: u64 = 0x8080_8080_8080_8080;
 /// Units of 1e-8 in one of the last of so many decimal places.
 const UNITS: [i64; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
 
-/// What a byte does in a string.
-#[derive(Clone, Copy)]
-enum Class {
-    Plain,
-    Quote,
-    BeyondAscii,
-    /// Begins an escape, or may not stand in JSON.
-    Refused,
-}
-
-const CLASSES: [Class; 256] = {
-    let mut classes = [Class::Plain; 256];
-    let mut byte = 0;
-    while byte < classes.len() {
-        if byte < 0x20 {
-            classes[byte] = Class::Refused;
-        } else if byte >= 0x80 {
-            classes[byte] = Class::BeyondAscii;
-        }
+/// The bytes that a string runs over; its quote, escapes, control characters and what is beyond ASCII are not among them.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x80 {
+        plain[byte] = true;
         byte += 1;
     }
-    classes[b'"' as usize] = Class::Quote;
-    classes[b'\\' as usize] = Class::Refused;
-    classes
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
 };
 
 /// A place in a frame.
@@ -169,12 +156,16 @@ impl<'a> Cursor<'a> {
         loop {
             let byte = *self.bytes.get(self.at)?;
             self.at += 1;
-            match CLASSES[usize::from(byte)] {
-                Class::Plain => {}
-                Class::Quote => return self.bytes.get(start..self.at - 1),
-                Class::BeyondAscii => self.beyond_ascii = true,
-                Class::Refused => return None,
+            if PLAIN[usize::from(byte)] {
+                continue;
             }
+            if byte == b'"' {
+                return self.bytes.get(start..self.at - 1);
+            }
+            if byte < 0x80 {
+                return None;
+            }
+            self.beyond_ascii = true;
         }
     }
 
