@@ -1,4 +1,4 @@
-//! How long does one combined aggTrade frame take to become a trade, beside a scan that checks nothing and a typed serde reader?
+//! How long does one combined aggTrade frame take to become a trade, beside a scan that checks next to nothing and a typed serde reader?
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::Deserialize;
@@ -47,14 +47,15 @@ fn digits(frame: &[u8], mut at: usize) -> (u64, usize, usize) {
     }
 }
 
-/// The floor: values by their keys' letters, believing that the frame is what it seems to be.
+/// The floor: finds the row, reads values by their keys' letters in any order, and checks no more than that it is the right kind
+/// of row, that fields are parted by commas, and that id, time and price were there.
 #[inline(always)]
-fn scan(frame: &[u8]) -> [u64; 8] {
+fn scan(frame: &[u8]) -> Option<[u64; 8]> {
     const SCALE: [u64; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
     let mut values = [0; 8];
-    let mut at = r#"{"stream":"btcusdt@aggTrade","data":{"#.len();
-    while at + 3 < frame.len() {
-        let key = if frame[at + 2] == b'"' { frame[at + 1] } else { 0 };
+    let mut at = memchr::memmem::find(frame, b"\"data\":{")? + 8;
+    loop {
+        let key = if *frame.get(at + 2)? == b'"' { frame[at + 1] } else { 0 };
         at += if key == 0 { 5 } else { 4 };
         match key {
             b'a' => (values[0], _, at) = digits(frame, at),
@@ -68,15 +69,20 @@ fn scan(frame: &[u8]) -> [u64; 8] {
                 at = end + 1;
             }
             b'm' => {
-                values[7] = u64::from(frame[at] == b't');
-                at += if frame[at] == b't' { 4 } else { 5 };
+                values[7] = u64::from(*frame.get(at)? == b't');
+                at += if values[7] == 1 { 4 } else { 5 };
             }
-            _ if frame[at] == b'"' => at += 2 + memchr::memchr(b'"', &frame[at + 1..]).unwrap_or_default(),
+            b'e' if frame.get(at..at + 10)? == b"\"aggTrade\"" => at += 10,
+            b'e' => return None,
+            _ if *frame.get(at)? == b'"' => at += 2 + memchr::memchr(b'"', &frame[at + 1..])?,
             _ => (_, _, at) = digits(frame, at),
         }
-        at += 1;
+        match frame.get(at)? {
+            b',' => at += 1,
+            b'}' => return (values[0] > 0 && values[3] > 0 && values[5] > 0).then_some(values),
+            _ => return None,
+        }
     }
-    values
 }
 
 #[derive(Deserialize)]
@@ -122,12 +128,12 @@ fn ours(frame: &[u8]) -> Option<[u64; 8]> {
 fn aggregate_trades(criterion: &mut Criterion) {
     let frames = frames();
     for frame in &frames {
-        assert_eq!((Some(scan(frame)), typed(frame)), (ours(frame), ours(frame)));
+        assert_eq!((scan(frame), typed(frame)), (ours(frame), ours(frame)));
     }
     let mut group = criterion.benchmark_group("decode/aggTrade");
     group.throughput(Throughput::Elements(FRAMES as u64));
     let xor = |sum: u64, values: [u64; 8]| values.into_iter().fold(sum, |sum, value| sum ^ value);
-    group.bench_function("scan", |b| b.iter(|| frames.iter().map(|frame| scan(black_box(frame))).fold(0, xor)));
+    group.bench_function("scan", |b| b.iter(|| frames.iter().filter_map(|frame| scan(black_box(frame))).fold(0, xor)));
     group
         .bench_function("decode", |b| b.iter(|| frames.iter().filter_map(|frame| ours(black_box(frame))).fold(0, xor)));
     group.bench_function("serde_json", |b| {
