@@ -1,11 +1,30 @@
 //! How is compact JSON read once, left to right, without a tree? A step that meets anything unexpected yields nothing, and the
 //! tolerant parser takes over; so everything accepted here must be JSON that it accepts, too, with the same meaning.
+//!
+//! The steps are inlined, and the rare ones take the cursor by value, so that it lives in registers. Words of eight bytes only
+//! ever move it by a constant, never by a count taken from them: branches are predicted, such a count must be waited for.
 
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGHS: u64 = 0x8080_8080_8080_8080;
-const POWERS_OF_TEN: [u64; 9] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Units of 1e-8 in one of the last of so many decimal places.
+const UNITS: [i64; 9] = [100_000_000, 10_000_000, 1_000_000, 100_000, 10_000, 1_000, 100, 10, 1];
+
+/// The bytes that a string runs over; its quote, escapes, control characters and what is beyond ASCII are not among them.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0x20;
+    while byte < 0x80 {
+        plain[byte] = true;
+        byte += 1;
+    }
+    plain[b'"' as usize] = false;
+    plain[b'\\' as usize] = false;
+    plain
+};
 
 /// A place in a frame.
+#[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -41,7 +60,7 @@ impl Seen {
     }
 
     /// Notes a key; nothing when it was met before.
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, letter: u8) -> Option<()> {
         let bit = 1 << (letter & 63);
         let first = self.0 & bit == 0;
@@ -55,33 +74,40 @@ impl<'a> Cursor<'a> {
         Self { bytes, at: 0, beyond_ascii: false }
     }
 
+    /// Where it stands.
+    pub(super) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Steps over `count` bytes that are known.
+    #[inline(always)]
+    pub(super) const fn advance(&mut self, count: usize) {
+        self.at += count;
+    }
+
     /// What is still to be read.
     pub(super) fn rest(&self) -> &'a [u8] {
         self.bytes.get(self.at..).unwrap_or_default()
     }
 
     /// Steps over `expected`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn literal<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
         let found = self.bytes.get(self.at..)?.first_chunk::<N>()?;
         self.at += N;
         (found == expected).then_some(())
     }
 
-    /// Eight bytes from `at`, zeros past the end.
-    #[inline]
-    fn word(&self, at: usize) -> u64 {
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        rest.first_chunk::<8>().map_or_else(|| short_word(rest), |chunk| u64::from_le_bytes(*chunk))
+    /// Eight bytes from `at`.
+    #[inline(always)]
+    fn word(&self, at: usize) -> Option<u64> {
+        self.bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
     }
 
     /// A key and its colon: its letter, [`LINE`] or [`OTHER`]. A letter comes once in an object; the words of the envelope come nowhere in a row.
-    #[inline]
+    #[inline(always)]
     pub(super) fn key(&mut self, seen: &mut Seen) -> Option<u8> {
-        let word = self.word(self.at);
-        // `"x":`
-        if word & 0xFFFF_00FF == 0x3A22_0022 {
-            let letter = word.to_le_bytes()[1];
+        if let [b'"', letter, b'"', b':'] = *self.bytes.get(self.at..)?.first_chunk::<4>()? {
             if !letter.is_ascii_alphabetic() {
                 return None;
             }
@@ -89,77 +115,117 @@ impl<'a> Cursor<'a> {
             self.at += 4;
             return Some(letter);
         }
+        if let Some([b'"', first, second, b'"', b':']) = self.bytes.get(self.at..)?.first_chunk::<5>()
+            && first.is_ascii_alphabetic()
+            && second.is_ascii_alphabetic()
+        {
+            self.at += 5;
+            return Some(if [*first, *second] == *b"st" { LINE } else { OTHER });
+        }
+        *self = self.past_long_key()?;
+        Some(OTHER)
+    }
+
+    #[inline(never)]
+    fn past_long_key(mut self) -> Option<Self> {
         let name = self.text()?;
         self.literal(b":")?;
-        match name {
-            b"st" => Some(LINE),
-            b"stream" | b"data" => None,
-            _ => Some(OTHER),
-        }
+        (name != b"stream" && name != b"data").then_some(self)
     }
 
     /// A string without escapes, between its quotes.
-    #[inline]
+    #[inline(always)]
     pub(super) fn text(&mut self) -> Option<&'a [u8]> {
-        if *self.bytes.get(self.at)? != b'"' {
-            return None;
+        self.literal(b"\"")?;
+        self.text_from(self.at)
+    }
+
+    /// As [`Self::text`], for strings that are seldom short.
+    #[inline(always)]
+    pub(super) fn long_text(&mut self) -> Option<&'a [u8]> {
+        self.literal(b"\"")?;
+        let start = self.at;
+        while self.word(self.at).is_some_and(is_plain) {
+            self.at += 8;
         }
-        let start = self.at + 1;
-        let mut at = start;
+        self.text_from(start)
+    }
+
+    #[inline(always)]
+    fn text_from(&mut self, start: usize) -> Option<&'a [u8]> {
         loop {
-            let word = self.word(at);
-            let stops = zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5C)) | below_space(word) | (word & HIGHS);
-            if stops == 0 {
-                at += 8;
+            let byte = *self.bytes.get(self.at)?;
+            self.at += 1;
+            if PLAIN[usize::from(byte)] {
                 continue;
             }
-            at += stops.trailing_zeros() as usize / 8;
-            match self.bytes.get(at)? {
-                b'"' => break,
-                0x80.. => {
-                    self.beyond_ascii = true;
-                    at += 1;
-                }
-                _ => return None,
+            if byte == b'"' {
+                return self.bytes.get(start..self.at - 1);
             }
+            if byte < 0x80 {
+                return None;
+            }
+            self.beyond_ascii = true;
         }
-        self.at = at + 1;
-        self.bytes.get(start..at)
     }
 
     /// A string as text; a frame that is not UTF-8 has none.
-    #[inline]
+    #[inline(always)]
     pub(super) fn utf8(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.text()?).ok()
     }
 
     /// A natural number of at most 19 digits.
-    #[inline]
+    #[inline(always)]
     pub(super) fn number(&mut self) -> Option<u64> {
         let start = self.at;
         let mut value = 0u64;
-        loop {
-            let digits = self.word(self.at) ^ (ONES * 0x30);
-            // A byte above 9 has or gets its high bit; the lowest such byte is the end.
-            let ends = (digits.wrapping_add(ONES * 0x76) | digits) & HIGHS;
-            let count = ends.trailing_zeros() as usize / 8;
-            self.at += count;
-            if count == 8 {
-                value = value.wrapping_mul(POWERS_OF_TEN[8]).wrapping_add(eight_digits(digits));
-                continue;
-            }
-            // The digits move to the top, and zeros come in before them; in two steps, since `count` may be 0.
-            let digits = digits << (8 * (7 - count)) << 8;
-            value = value.wrapping_mul(POWERS_OF_TEN[count]).wrapping_add(eight_digits(digits));
-            break;
+        while let Some(digits) = self.word(self.at).and_then(digit_values) {
+            value = value.wrapping_mul(100_000_000).wrapping_add(eight_digits(digits));
+            self.at += 8;
         }
+        value = self.digits(value);
         let length = self.at - start;
         let padded = length > 1 && self.bytes.get(start) == Some(&b'0');
         (1..=19).contains(&length).then_some(value).filter(|_| !padded)
     }
 
+    /// A decimal string of at most 18 digits, 8 of them after the point, in units of 1e-8: what `Price::parse` makes of it.
+    #[inline(always)]
+    pub(super) fn decimal(&mut self) -> Option<i64> {
+        self.literal(b"\"")?;
+        let start = self.at;
+        let mut value = self.digits(0);
+        let (whole, mut places) = (self.at - start, 0);
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            let point = self.at;
+            value = self.digits(value);
+            places = self.at - point;
+            if places == 0 {
+                return None;
+            }
+        }
+        self.literal(b"\"")?;
+        if whole == 0 || whole + places > 18 {
+            return None;
+        }
+        i64::try_from(value).ok()?.checked_mul(*UNITS.get(places)?)
+    }
+
+    /// Steps over digits that go on from `value`; more than 19 make nonsense of it.
+    #[inline(always)]
+    fn digits(&mut self, mut value: u64) -> u64 {
+        while let Some(digit) = self.bytes.get(self.at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10)
+        {
+            value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+            self.at += 1;
+        }
+        value
+    }
+
     /// A whole number; `-0` is none, since JSON readers take it for a float.
-    #[inline]
+    #[inline(always)]
     pub(super) fn signed(&mut self) -> Option<i64> {
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
@@ -169,7 +235,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `true` or `false`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn boolean(&mut self) -> Option<bool> {
         if *self.bytes.get(self.at)? == b't' {
             return self.literal(b"true").map(|()| true);
@@ -178,26 +244,33 @@ impl<'a> Cursor<'a> {
     }
 
     /// Steps over a string, a plain number, a boolean or null.
+    #[inline(always)]
     pub(super) fn skip(&mut self) -> Option<()> {
-        match self.bytes.get(self.at)? {
-            b'"' => self.text().map(|_| ()),
-            b't' | b'f' => self.boolean().map(|_| ()),
-            b'n' => self.literal(b"null"),
-            _ => {
-                self.signed()?;
-                if self.bytes.get(self.at) != Some(&b'.') {
-                    return Some(());
-                }
-                self.at += 1;
-                let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-                self.at += digits;
-                (digits > 0).then_some(())
-            }
+        if self.bytes.get(self.at) == Some(&b'"') {
+            return self.text().map(|_| ());
         }
+        *self = self.past_scalar()?;
+        Some(())
+    }
+
+    #[inline(never)]
+    fn past_scalar(mut self) -> Option<Self> {
+        match self.bytes.get(self.at)? {
+            b't' | b'f' => drop(self.boolean()?),
+            b'n' => self.literal(b"null")?,
+            _ => drop(self.signed()?),
+        }
+        if self.bytes.get(self.at) == Some(&b'.') && self.bytes.get(self.at - 1).is_some_and(u8::is_ascii_digit) {
+            self.at += 1;
+            let digits = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+            self.at += digits;
+            return (digits > 0).then_some(self);
+        }
+        Some(self)
     }
 
     /// After a value: whether another field follows.
-    #[inline]
+    #[inline(always)]
     pub(super) fn more(&mut self) -> Option<bool> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
@@ -209,24 +282,33 @@ impl<'a> Cursor<'a> {
     }
 
     /// That nothing follows, and that all of it was text.
-    #[inline]
+    #[inline(always)]
     pub(super) fn end(&self) -> Option<()> {
         let whole = self.at == self.bytes.len() && (!self.beyond_ascii || std::str::from_utf8(self.bytes).is_ok());
         whole.then_some(())
     }
 }
 
-#[cold]
-fn short_word(rest: &[u8]) -> u64 {
-    rest.iter().rev().fold(0, |word, &byte| (word << 8) | u64::from(byte))
+/// Whether no byte of a word ends a string, is escaped, or is beyond ASCII.
+#[inline(always)]
+const fn is_plain(word: u64) -> bool {
+    (zeros(word ^ (ONES * 0x22)) | zeros(word ^ (ONES * 0x5C)) | below_space(word) | (word & HIGHS)) == 0
 }
 
-/// The high bit of the lowest zero byte, exactly; above it, bits may be wrong.
+/// The values of eight digits, if the word is that.
+#[inline(always)]
+fn digit_values(word: u64) -> Option<u64> {
+    let digits = word ^ (ONES * 0x30);
+    // Any byte above 9 gets or has its high bit.
+    ((digits.wrapping_add(ONES * 0x76) | digits) & HIGHS == 0).then_some(digits)
+}
+
+/// High bits of zero bytes; there may be more of them only where there is one.
 const fn zeros(word: u64) -> u64 {
     word.wrapping_sub(ONES) & !word & HIGHS
 }
 
-/// The high bit of the lowest byte below 0x20, exactly; above it, bits may be wrong.
+/// High bits of bytes below 0x20; there may be more of them only where there is one.
 const fn below_space(word: u64) -> u64 {
     word.wrapping_sub(ONES * 0x20) & !word & HIGHS
 }

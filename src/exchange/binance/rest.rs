@@ -108,7 +108,7 @@ pub fn server_time(body: &[u8]) -> Result<UnixMillis, DecodeError> {
 /// When a row is not understood: a page is taken whole or not at all.
 pub fn agg_trades(body: &[u8]) -> Result<Vec<Trade>, DecodeError> {
     let rows: Vec<AggTradeRow<'_>> = serde_json::from_slice(body)?;
-    rows.iter().map(|row| Ok(row.wire().checked("a")?)).collect()
+    rows.iter().map(|row| Ok(row.trade()?)).collect()
 }
 
 /// Reads the body of `/fapi/v1/klines`: ascending rows, the last of which is often still open.

@@ -4,7 +4,7 @@
 use crate::exchange::binance::cursor::{Cursor, LINE, Seen};
 use crate::exchange::binance::event::Event;
 use crate::exchange::binance::value::{self, WireKline, WireTrade};
-use crate::model::UnixMillis;
+use crate::model::{Price, Quantity, UnixMillis};
 use std::borrow::Cow;
 
 /// The field that names the kind, as it stands in every live frame: first.
@@ -13,13 +13,13 @@ const KIND: &[u8; 5] = br#""e":""#;
 const USD_M: u64 = 1;
 
 /// The event of a frame, raw or in the combined envelope.
-#[inline]
+#[inline(always)]
 pub(super) fn event(frame: &[u8]) -> Option<Event<'_>> {
     let mut cursor = Cursor::new(frame);
     let enveloped = frame.starts_with(br#"{"stream":""#);
     if enveloped {
         cursor.literal(br#"{"stream":"#)?;
-        cursor.text()?;
+        cursor.long_text()?;
         cursor.literal(br#","data":{"#)?;
     } else {
         cursor.literal(b"{")?;
@@ -28,42 +28,42 @@ pub(super) fn event(frame: &[u8]) -> Option<Event<'_>> {
     let rest = cursor.rest();
     let at = if rest.starts_with(KIND) { 0 } else { memchr::memmem::find(rest, KIND)? };
     let kind = rest.get(at + KIND.len()..)?;
-    let event = if kind.starts_with(b"aggTrade\"") {
-        agg_trade(&mut cursor)
+    let value_at = cursor.at() + at + KIND.len() - 1;
+    if kind.starts_with(b"aggTrade\"") {
+        agg_trade(&mut cursor, Head::new(enveloped, value_at, b"aggTrade"))
     } else if kind.starts_with(b"trade\"") {
-        trade(&mut cursor)
+        trade(&mut cursor, Head::new(enveloped, value_at, b"trade"))
     } else if kind.starts_with(b"bookTicker\"") {
-        book_ticker(&mut cursor)
+        book_ticker(&mut cursor, Head::new(enveloped, value_at, b"bookTicker"))
     } else if kind.starts_with(b"kline\"") {
-        kline(&mut cursor)
+        kline(&mut cursor, Head::new(enveloped, value_at, b"kline"))
     } else {
         None
-    }?;
-    if enveloped {
-        cursor.literal(b"}")?;
     }
-    cursor.end()?;
-    Some(event)
 }
 
 /// What every row says of itself.
 struct Head<'a> {
-    kind: &'static [u8],
+    enveloped: bool,
+    /// Where the kind was seen, and its length with quotes: the row's own `e` must be the one that was seen.
+    kind: (usize, usize),
     symbol: &'a str,
     event_time: u64,
     line: Option<u64>,
 }
 
 impl<'a> Head<'a> {
-    const fn new(kind: &'static [u8]) -> Self {
-        Self { kind, symbol: "", event_time: 0, line: None }
+    #[inline(always)]
+    const fn new(enveloped: bool, at: usize, kind: &'static [u8]) -> Self {
+        Self { enveloped, kind: (at, kind.len() + 2), symbol: "", event_time: 0, line: None }
     }
 
     /// Reads the value of a key that the kind itself has no use for.
-    #[inline]
+    #[inline(always)]
     fn read(&mut self, key: u8, cursor: &mut Cursor<'a>) -> Option<()> {
         match key {
-            b'e' => (cursor.text()? == self.kind).then_some(())?,
+            b'e' if cursor.at() == self.kind.0 => cursor.advance(self.kind.1),
+            b'e' => return None,
             b'E' => self.event_time = cursor.number()?,
             b's' => self.symbol = cursor.utf8()?,
             LINE if self.line.is_none() => self.line = Some(cursor.number()?),
@@ -71,6 +71,15 @@ impl<'a> Head<'a> {
             _ => cursor.skip()?,
         }
         Some(())
+    }
+
+    /// After the row: the end of its envelope and of the frame.
+    #[inline(always)]
+    fn close(&self, cursor: &mut Cursor<'a>) -> Option<()> {
+        if self.enveloped {
+            cursor.literal(b"}")?;
+        }
+        cursor.end()
     }
 
     fn is_foreign(&self) -> bool {
@@ -87,7 +96,7 @@ impl<'a> Head<'a> {
 }
 
 /// Reads the fields of one object with `read`, until its end; all `needed` keys must have come.
-#[inline]
+#[inline(always)]
 fn fields<'a>(
     cursor: &mut Cursor<'a>,
     needed: Seen,
@@ -103,14 +112,14 @@ fn fields<'a>(
     }
 }
 
-fn agg_trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let mut head = Head::new(b"aggTrade");
+#[inline(always)]
+fn agg_trade<'a>(cursor: &mut Cursor<'a>, mut head: Head<'a>) -> Option<Event<'a>> {
     let mut wire = WireTrade::default();
     fields(cursor, const { Seen::of(b"eEaspqflTm") }, |key, cursor| {
         match key {
             b'a' => wire.id = cursor.number()?,
-            b'p' => wire.price = cursor.text()?,
-            b'q' => wire.quantity = cursor.text()?,
+            b'p' => wire.price = Price::from_units(cursor.decimal()?),
+            b'q' => wire.quantity = Quantity::from_units(cursor.decimal()?),
             b'f' => wire.first_id = cursor.number()?,
             b'l' => wire.last_id = cursor.number()?,
             b'T' => wire.time = cursor.number()?,
@@ -119,6 +128,7 @@ fn agg_trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
         }
         Some(())
     })?;
+    head.close(cursor)?;
     if head.is_foreign() {
         return Some(Event::Foreign);
     }
@@ -126,15 +136,15 @@ fn agg_trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
     Some(Event::AggTrade { symbol: head.symbol(), trade, event_time: head.event_time()? })
 }
 
-fn trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let mut head = Head::new(b"trade");
+#[inline(always)]
+fn trade<'a>(cursor: &mut Cursor<'a>, mut head: Head<'a>) -> Option<Event<'a>> {
     let mut wire = WireTrade::default();
     let mut execution: &[u8] = b"MARKET";
     fields(cursor, const { Seen::of(b"eEstpqTm") }, |key, cursor| {
         match key {
             b't' => wire.id = cursor.number()?,
-            b'p' => wire.price = cursor.text()?,
-            b'q' => wire.quantity = cursor.text()?,
+            b'p' => wire.price = Price::from_units(cursor.decimal()?),
+            b'q' => wire.quantity = Quantity::from_units(cursor.decimal()?),
             b'T' => wire.time = cursor.number()?,
             b'm' => wire.buyer_is_maker = cursor.boolean()?,
             b'X' => execution = cursor.text()?,
@@ -142,6 +152,7 @@ fn trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
         }
         Some(())
     })?;
+    head.close(cursor)?;
     if head.is_foreign() {
         return Some(Event::Foreign);
     }
@@ -154,39 +165,41 @@ fn trade<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
     Some(Event::Trade { symbol, trade: wire.checked("t").ok()?, event_time })
 }
 
-fn book_ticker<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let mut head = Head::new(b"bookTicker");
+#[inline(always)]
+fn book_ticker<'a>(cursor: &mut Cursor<'a>, mut head: Head<'a>) -> Option<Event<'a>> {
     let (mut update_id, mut time) = (0, 0);
-    let (mut bid, mut bid_quantity, mut ask, mut ask_quantity): (&[u8], &[u8], &[u8], &[u8]) = Default::default();
+    let (mut bid, mut ask) = (Price::default(), Price::default());
+    let (mut bid_quantity, mut ask_quantity) = (Quantity::default(), Quantity::default());
     fields(cursor, const { Seen::of(b"eEusbBaAT") }, |key, cursor| {
         match key {
             b'u' => update_id = cursor.number()?,
-            b'b' => bid = cursor.text()?,
-            b'B' => bid_quantity = cursor.text()?,
-            b'a' => ask = cursor.text()?,
-            b'A' => ask_quantity = cursor.text()?,
+            b'b' => bid = Price::from_units(cursor.decimal()?),
+            b'B' => bid_quantity = Quantity::from_units(cursor.decimal()?),
+            b'a' => ask = Price::from_units(cursor.decimal()?),
+            b'A' => ask_quantity = Quantity::from_units(cursor.decimal()?),
             b'T' => time = cursor.number()?,
             _ => head.read(key, cursor)?,
         }
         Some(())
     })?;
+    head.close(cursor)?;
     if head.is_foreign() {
         return Some(Event::Foreign);
     }
     Some(Event::BookTicker {
         symbol: head.symbol(),
         update_id,
-        bid: value::price("b", bid).ok()?,
-        bid_quantity: value::quantity("B", bid_quantity).ok()?,
-        ask: value::price("a", ask).ok()?,
-        ask_quantity: value::quantity("A", ask_quantity).ok()?,
+        bid,
+        bid_quantity,
+        ask,
+        ask_quantity,
         time: value::time("T", time).ok()?,
         event_time: head.event_time()?,
     })
 }
 
-fn kline<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
-    let mut head = Head::new(b"kline");
+#[inline(always)]
+fn kline<'a>(cursor: &mut Cursor<'a>, mut head: Head<'a>) -> Option<Event<'a>> {
     let mut bucket = None;
     fields(cursor, const { Seen::of(b"eEsk") }, |key, cursor| {
         match key {
@@ -195,6 +208,7 @@ fn kline<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
         }
         Some(())
     })?;
+    head.close(cursor)?;
     if head.is_foreign() {
         return Some(Event::Foreign);
     }
@@ -203,6 +217,7 @@ fn kline<'a>(cursor: &mut Cursor<'a>) -> Option<Event<'a>> {
     Some(Event::Kline { symbol: head.symbol(), interval, kline, event_time: head.event_time()? })
 }
 
+#[inline(always)]
 fn bucket_of<'a>(cursor: &mut Cursor<'a>) -> Option<(&'a str, WireKline<'a>)> {
     let mut wire = WireKline::default();
     let mut interval = "";

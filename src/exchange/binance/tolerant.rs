@@ -3,6 +3,7 @@
 
 use crate::exchange::binance::event::{DecodeError, Event, Outcome, Refusal, Reply};
 use crate::exchange::binance::value::{self, ValueError, WireKline, WireTrade};
+use crate::model::Trade;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -146,21 +147,23 @@ pub(super) struct AggTradeRow<'a> {
 }
 
 impl AggTradeRow<'_> {
-    pub(super) fn wire(&self) -> WireTrade<'_> {
-        WireTrade {
+    /// The trade, its values checked.
+    pub(super) fn trade(&self) -> Result<Trade, ValueError> {
+        let wire = WireTrade {
             id: self.a,
-            price: self.p.bytes(),
-            quantity: self.q.bytes(),
+            price: value::price("p", self.p.bytes())?,
+            quantity: value::quantity("q", self.q.bytes())?,
             first_id: self.f,
             last_id: self.l,
             time: self.time,
             buyer_is_maker: self.m,
-        }
+        };
+        wire.checked("a")
     }
 }
 
 fn agg_trade(row: AggTradeRow<'_>) -> Result<Event<'_>, DecodeError> {
-    let trade = row.wire().checked("a")?;
+    let trade = row.trade()?;
     let event_time = value::time("E", row.event_time.ok_or(ValueError::Missing("E"))?)?;
     let symbol = row.s.ok_or(ValueError::Missing("s"))?.0;
     Ok(Event::AggTrade { symbol, trade, event_time })
@@ -196,8 +199,8 @@ impl<'a> TradeRow<'a> {
         let (price, quantity) = (self.p.ok_or(ValueError::Missing("p"))?, self.q.ok_or(ValueError::Missing("q"))?);
         let wire = WireTrade {
             id: self.t,
-            price: price.bytes(),
-            quantity: quantity.bytes(),
+            price: value::price("p", price.bytes())?,
+            quantity: value::quantity("q", quantity.bytes())?,
             first_id: self.t,
             last_id: self.t,
             time: self.time,
