@@ -114,6 +114,10 @@ impl TimeframeActor {
         for (trade, joins) in &self.read {
             state.fold.trade(trade, if *joins { Link::Joins } else { broken }, &mut self.events);
         }
+        if self.read.iter().any(|(_, joins)| !joins) {
+            // A hole may have been filled before this fold came to it.
+            state.fold.repair([], |ids| self.contract.tape.is_missing(ids), &mut self.events);
+        }
         state.reader.is_behind()
     }
 

@@ -22,7 +22,7 @@ use tapedeck::{
     market::{self, TapeKind},
     metrics::Metrics,
     model::{Price, Symbol, Timeframe, UnixMillis},
-    net::{Dial, Limits, MemoryDialer, MemoryListener},
+    net::{Dial, Endpoint, Limits, MemoryDialer, MemoryListener},
     sim::{self, Exchange, serve_connection},
 };
 
@@ -95,7 +95,7 @@ impl Setup {
             routes: Routes::default(),
             streams_per_connection_max: 2,
             feed: feed::Options {
-                endpoint: endpoint.parse().expect("an endpoint"),
+                endpoint: Endpoint::parse(endpoint).expect("an endpoint"),
                 limits: Limits::default(),
                 idle_timeout: 10 * MINUTE,
                 backoff: (Duration::from_millis(500), Duration::from_secs(10)),
@@ -129,8 +129,8 @@ impl Setup {
 }
 
 async fn accept(mut listener: MemoryListener, exchange: Arc<Exchange>) {
-    while let Some(stream) = listener.accept().await {
-        tokio::spawn(serve_connection(Arc::clone(&exchange), stream));
+    loop {
+        tokio::spawn(serve_connection(Arc::clone(&exchange), listener.accept().await));
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 };
 use tapedeck::{
     model::Candle,
-    net::{TcpDialer, client_config},
+    net::{DialLimits, TcpDialer, tls::client_config},
     sim::Server,
 };
 
@@ -92,7 +92,7 @@ fn the_same_over_real_sockets() {
         let server = Server::bind(Arc::clone(&exchange), SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let server = server.await.expect("a free port");
         let tls = client_config(None).expect("the built-in roots");
-        let dialer = Arc::new(TcpDialer::new(tls, Duration::from_secs(5)));
+        let dialer = Arc::new(TcpDialer::new(tls, DialLimits::default()));
         let rig = setup.start_over(exchange, dialer, &format!("ws://{}", server.local_addr()));
         let probe = rig.probe("BTCUSDT", &[5], (0, 0));
         finish(&rig, "BTCUSDT", SPEED).await;
