@@ -60,6 +60,8 @@ pub struct LiveFold {
     holes: Vec<Hole>,
     /// Buckets that begin before it are not complete: the tape or the history begins there.
     floor: UnixMillis,
+    /// Repairs up to this id have been lost on their way here: holes below it stay.
+    unrepairable_to: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -106,13 +108,23 @@ impl LiveFold {
     /// A fold that has seen nothing.
     pub fn new(timeframe: Timeframe, options: FoldOptions) -> Self {
         let floor = UnixMillis::new(i64::MIN);
-        Self { timeframe, options, closed: VecDeque::new(), open: None, last: None, holes: Vec::new(), floor }
+        Self {
+            timeframe,
+            options,
+            closed: VecDeque::new(),
+            open: None,
+            last: None,
+            holes: Vec::new(),
+            floor,
+            unrepairable_to: 0,
+        }
     }
 
     /// A longer timeframe's fold as it would stand had it seen what `minutes` has, as far as that remembers.
     pub fn from_minutes(timeframe: Timeframe, minutes: &Self) -> Self {
         let mut fold = Self::new(timeframe, minutes.options);
         (fold.last, fold.holes, fold.floor) = (minutes.last, minutes.holes.clone(), minutes.floor);
+        fold.unrepairable_to = minutes.unrepairable_to;
         for minute in &minutes.closed {
             fold.merge_minute(minute.bucket, &minute.bar);
         }
@@ -202,7 +214,12 @@ impl LiveFold {
             (link, Some((last_id, last_time))) => {
                 if let Some(ids) = IdRange::new(last_id + 1, trade.id - 1) {
                     let to = trade.time.max(last_time);
-                    self.holes.push(Hole { ids, from: last_time, to, repairable: link == Link::Missing });
+                    self.holes.push(Hole {
+                        ids,
+                        from: last_time,
+                        to,
+                        repairable: link == Link::Missing && ids.first > self.unrepairable_to,
+                    });
                 }
                 if self.holes.len() > HOLES_MAX {
                     let oldest = self.holes.remove(0);
@@ -262,6 +279,14 @@ impl LiveFold {
         }
         self.holes.retain(|hole| !hole.repairable || is_missing(hole.ids));
         self.reassess(events);
+    }
+
+    /// Notes that repairs of these ids will not come here, though the tape has them: their holes stay.
+    pub fn give_up(&mut self, ids: IdRange) {
+        self.unrepairable_to = self.unrepairable_to.max(ids.last);
+        for hole in self.holes.iter_mut().filter(|hole| hole.ids.first <= ids.last) {
+            hole.repairable = false;
+        }
     }
 
     /// Takes the venue's clock, and the time up to which the stream is proven to flow.

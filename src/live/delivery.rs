@@ -118,10 +118,13 @@ pub enum Event {
     Correction(Rows),
     /// Trades that this subscription lost because its session was slow.
     Gap(IdRange),
-    /// Every candle that ends at `end` has been closed, but for these contracts its bucket is not complete.
+    /// Every candle of a live thread's contracts that ends at `end` has been closed, but for these contracts its bucket is
+    /// not complete.
     Barrier {
         /// Of which timeframe.
         timeframe: Timeframe,
+        /// Which live thread says so; each speaks for its own contracts.
+        thread: usize,
         /// The exclusive end.
         end: UnixMillis,
         /// Whose bucket is not complete.

@@ -28,6 +28,7 @@ const RETRY: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct Barrier {
+    pub(super) thread: usize,
     pub(super) end: UnixMillis,
     pub(super) incomplete: Arc<[Symbol]>,
 }
@@ -37,6 +38,8 @@ pub(super) struct Barrier {
 pub(super) struct FoldState {
     pub(super) fold: LiveFold,
     pub(super) reader: TapeReader,
+    /// What the fold has said and nobody has been told.
+    pub(super) events: Vec<FoldEvent>,
 }
 
 impl FoldState {
@@ -59,7 +62,6 @@ pub(super) struct TimeframeActor {
     state: Arc<Mutex<FoldState>>,
     lines: Vec<Line>,
     read: Vec<(Trade, bool)>,
-    events: Vec<FoldEvent>,
     retry_set: bool,
 }
 
@@ -98,7 +100,6 @@ impl TimeframeActor {
             state,
             lines: Vec::new(),
             read: Vec::with_capacity(TRADES_MAX),
-            events: Vec::new(),
             retry_set: false,
         }
     }
@@ -112,11 +113,11 @@ impl TimeframeActor {
         self.counters.lapped.inc_by(u64::from(reading.lapped.is_some()));
         let broken = if reading.lapped.is_some() { Link::Unseen } else { Link::Missing };
         for (trade, joins) in &self.read {
-            state.fold.trade(trade, if *joins { Link::Joins } else { broken }, &mut self.events);
+            state.fold.trade(trade, if *joins { Link::Joins } else { broken }, &mut state.events);
         }
         if self.read.iter().any(|(_, joins)| !joins) {
             // A hole may have been filled before this fold came to it.
-            state.fold.repair([], |ids| self.contract.tape.is_missing(ids), &mut self.events);
+            state.fold.repair([], |ids| self.contract.tape.is_missing(ids), &mut state.events);
         }
         state.reader.is_behind()
     }
@@ -124,14 +125,17 @@ impl TimeframeActor {
     /// Folds everything on the tape, then does `step`, then publishes.
     fn advance(&mut self, step: impl FnOnce(&mut LiveFold, &mut Vec<FoldEvent>)) {
         while self.fold_next() {}
-        step(&mut FoldState::lock(&self.state).fold, &mut self.events);
+        let mut state = FoldState::lock(&self.state);
+        let FoldState { fold, events, .. } = &mut *state;
+        step(fold, events);
+        drop(state);
         self.publish();
     }
 
     /// Hands what the fold said, and the current candle, to every line.
     fn publish(&mut self) {
         let (mut closed, mut corrections) = (Vec::new(), Vec::new());
-        for event in self.events.drain(..) {
+        for event in std::mem::take(&mut FoldState::lock(&self.state).events) {
             match event {
                 FoldEvent::Closed(candle) => closed.push(candle),
                 FoldEvent::Correction(candle) => corrections.push(candle),
@@ -328,7 +332,12 @@ impl Handler<Barrier> for TimeframeActor {
     type Result = ();
 
     fn handle(&mut self, barrier: Barrier, _: &mut Self::Context) {
-        let event = Event::Barrier { timeframe: self.timeframe, end: barrier.end, incomplete: barrier.incomplete };
+        let event = Event::Barrier {
+            timeframe: self.timeframe,
+            thread: barrier.thread,
+            end: barrier.end,
+            incomplete: barrier.incomplete,
+        };
         // A barrier waits for nobody: a session that is behind misses it.
         self.lines.retain(|line| line.is_behind() || line.offer(event.clone()) != Offer::Gone);
     }

@@ -11,7 +11,7 @@ use crate::{
     },
     market::{Bell, Contract, Contracts, Repaired, Rings, VenueClock},
     metrics::{Labels, Metrics},
-    model::{Candle, ContractId, Symbol, Timeframe, UnixMillis},
+    model::{Candle, ContractId, IdRange, Symbol, Timeframe, UnixMillis},
 };
 use actix::prelude::*;
 use std::{
@@ -93,6 +93,7 @@ pub(super) struct ReadCandles(pub(super) CandleQuery);
 /// What the topics actor of a thread leaves to its successor.
 #[derive(Debug)]
 pub struct TopicsState {
+    thread: usize,
     contracts: Vec<Arc<Contract>>,
     bell: Arc<Bell>,
     clock: Clock,
@@ -133,6 +134,7 @@ impl TopicsState {
     ) -> Self {
         let contracts = contracts.iter().filter(|contract| contract.id.index() % threads == thread).cloned().collect();
         Self {
+            thread,
             contracts,
             bell,
             clock,
@@ -231,10 +233,12 @@ impl TopicsState {
             return FoldState {
                 fold: LiveFold::new(timeframe, self.options.fold),
                 reader: contract.tape.reader_from_oldest(),
+                events: Vec::new(),
             };
         };
         let minutes = FoldState::lock(&minutes.state);
-        FoldState { fold: LiveFold::from_minutes(timeframe, &minutes.fold), reader: minutes.reader.clone() }
+        let fold = LiveFold::from_minutes(timeframe, &minutes.fold);
+        FoldState { fold, reader: minutes.reader.clone(), events: Vec::new() }
     }
 
     fn subscribe(&mut self, subscription: &Subscription) {
@@ -297,7 +301,18 @@ impl TopicsState {
             publisher.tell(repaired.clone());
         }
         for (_, fold) in self.folds_of(repaired.contract) {
-            fold.publisher.tell(repaired.clone());
+            if !fold.publisher.tell(repaired.clone()) {
+                self.lose(repaired, fold);
+            }
+        }
+    }
+
+    /// A fold that was not told of a repair must not take its hole for filled.
+    fn lose(&self, repaired: &Repaired, fold: &Fold) {
+        self.metrics.mailbox_full.get_or_create(&Labels::new([("queue", "publisher")])).inc();
+        let ids = repaired.prints.first().zip(repaired.prints.last());
+        if let Some(ids) = ids.and_then(|(first, last)| IdRange::new(first.id(), last.id())) {
+            FoldState::lock(&fold.state).fold.give_up(ids);
         }
     }
 
@@ -331,7 +346,9 @@ impl TopicsState {
         let tick = *self.next_tick.get_or_insert_with(|| next_minute(venue_now.plus(-grace_ms)));
         if venue_now >= tick.plus(grace_ms) {
             self.next_tick = Some(next_minute(venue_now.plus(-grace_ms)));
-            self.folds.values().for_each(|fold| fold.publisher.tell(Tick { venue_now }));
+            for fold in self.folds.values() {
+                fold.publisher.tell(Tick { venue_now });
+            }
             self.sweep();
         }
         let settle_ms = grace_ms + BARRIER_MS;
@@ -354,7 +371,7 @@ impl TopicsState {
             let incomplete: Arc<[Symbol]> =
                 folds().filter_map(|((id, _), fold)| self.incomplete_at(*id, fold, end)).collect();
             for (_, fold) in folds() {
-                fold.publisher.tell(Barrier { end, incomplete: Arc::clone(&incomplete) });
+                fold.publisher.tell(Barrier { thread: self.thread, end, incomplete: Arc::clone(&incomplete) });
             }
         }
     }
@@ -414,15 +431,14 @@ impl<A: Actor<Context = Context<A>> + Handler<Join> + Handler<Leave>> Publisher<
 }
 
 impl<A: Actor<Context = Context<A>>> Publisher<A> {
-    /// Sends without waiting. A full mailbox holds wakes already, and a closed one is found by the next sweep.
-    fn tell<M>(&self, message: M)
+    /// Sends without waiting; whether it was taken. A mailbox that refuses a wake holds one already, and a dead publisher
+    /// is found by the next sweep.
+    fn tell<M>(&self, message: M) -> bool
     where
         M: Message<Result = ()> + Send + 'static,
         A: Handler<M>,
     {
-        if self.address.try_send(message).is_err() {
-            tracing::debug!(actor = std::any::type_name::<A>(), "a publisher took no message");
-        }
+        self.address.try_send(message).is_ok()
     }
 }
 

@@ -86,9 +86,19 @@ impl Sequencer {
         Self { reorder_ms, head: None, start: 0, broken: true, pending: BTreeMap::new(), holes: Holes::default() }
     }
 
-    /// Forgets the prints that wait: after a panic they may be torn, and their ids become a hole.
-    pub fn forget_pending(&mut self) {
+    /// Goes on after a panic: what waits is forgotten, and ids that were released but did not get past `published`, the
+    /// newest id known to be dealt with, are a hole.
+    pub fn resume(&mut self, published: Option<u64>) -> Option<IdRange> {
         self.pending.clear();
+        let head = self.head?;
+        let Some(published) = published else {
+            (self.head, self.broken) = (None, true);
+            return None;
+        };
+        let hole = IdRange::new(published + 1, head)?;
+        self.holes.open(hole);
+        self.broken = true;
+        Some(hole)
     }
 
     /// The newest id released or given up.

@@ -19,7 +19,7 @@ use std::{
 
 /// Batches that wait for one symbol actor; its feed keeps and extends what does not fit.
 const MAILBOX_BATCHES: usize = 64;
-/// Repairs that wait for a live thread to take them; beyond, the oldest is dropped and counted.
+/// Repairs that wait for a live thread to take them; beyond, late prints are refused and their hole stays.
 const REPAIRS_MAX: usize = 1_024;
 
 /// Prints of one contract in the order in which they came off the stream.
@@ -48,6 +48,8 @@ pub struct SymbolState {
     contract: Arc<Contract>,
     clock: Clock,
     sequencer: Sequencer,
+    /// The sequencer's head when everything released had been dealt with.
+    published: Option<u64>,
     writer: TapeWriter,
     bells: Vec<Arc<Bell>>,
     repair_sinks: Vec<Recipient<Repaired>>,
@@ -85,6 +87,7 @@ impl SymbolState {
             contract: Arc::clone(contract),
             clock,
             sequencer: Sequencer::new(reorder_ms),
+            published: None,
             bells,
             repair_sinks: Vec::new(),
             repairs_waiting: Vec::new(),
@@ -95,14 +98,15 @@ impl SymbolState {
 
     /// Sets who is told of repaired trades, one a live thread.
     pub fn set_repair_sinks(&mut self, sinks: Vec<Recipient<Repaired>>) {
-        self.repairs_waiting.clear();
         self.repair_sinks = sinks;
     }
 
     /// Makes the state whole again after a panic: what waited or was being handled is given up.
     fn recover(&mut self) {
-        self.sequencer.forget_pending();
         self.ordered.clear();
+        let published = self.published.max(self.contract.tape.newest_id());
+        self.ordered.holes.extend(self.sequencer.resume(published));
+        self.publish();
     }
 
     fn accept(&mut self, prints: Vec<Print>) {
@@ -139,6 +143,7 @@ impl SymbolState {
         metrics.ingest_before_start.inc_by(self.ordered.before_start);
         metrics.ingest_burnt_ids.inc_by(self.ordered.burnt);
         self.ordered.clear();
+        self.published = self.sequencer.head();
     }
 
     fn record_holes(&mut self) {
@@ -152,6 +157,11 @@ impl SymbolState {
     }
 
     fn record_late(&mut self) {
+        if self.repairs_waiting.len() >= REPAIRS_MAX {
+            // Nobody would hear of it: the hole stays on the tape, which is honest, and is counted.
+            self.counters.refused.inc();
+            return;
+        }
         self.ordered.late.sort_by_key(Print::id);
         for print in &self.ordered.late {
             self.contract.tape.aside().holes.fill(print.id());
@@ -162,10 +172,6 @@ impl SymbolState {
         self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
         let repaired = Repaired { contract: self.contract.id, prints: self.ordered.late.as_slice().into() };
         self.repairs_waiting.extend((0..self.repair_sinks.len()).map(|sink| (sink, repaired.clone())));
-        if self.repairs_waiting.len() > REPAIRS_MAX {
-            self.repairs_waiting.remove(0);
-            self.counters.refused.inc();
-        }
     }
 
     fn send_repairs(&mut self) {

@@ -88,6 +88,9 @@ pub struct Contract {
     pub pace: Pace,
 }
 
+/// 2019-09-25, when the venue's first contract was listed: before every recording and every generated market.
+const LISTED: i64 = 1_569_398_400_000;
+
 impl Contract {
     /// A lively perpetual of `symbol` about `price`, with prices to `price_places` and quantities to `quantity_places`
     /// decimals (both at most 8), on the grid of the last decimal.
@@ -109,7 +112,7 @@ impl Contract {
             symbol,
             kind: Kind::Perpetual,
             status: Status::Trading,
-            onboard: UnixMillis::new(0),
+            onboard: UnixMillis::new(LISTED),
             delivery: NEVER,
             tick: Price::from_units(unit(price_places)),
             step: Quantity::from_units(unit(quantity_places)),

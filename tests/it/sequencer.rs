@@ -220,9 +220,18 @@ fn too_many_waiting_prints_cut_the_wait_short() {
 fn forgotten_prints_become_a_hole_when_the_next_comes() {
     let mut sequencer = begun(10);
     accept(&mut sequencer, &[12, 13], 0);
-    sequencer.forget_pending();
+    assert_eq!(sequencer.resume(Some(10)), None);
     assert_eq!(sequencer.deadline_ms(), None);
     accept(&mut sequencer, &[14], 100);
     let out = expire(&mut sequencer, 400);
     assert_eq!((tape(&out), runs(&out.holes)), (vec![(14, false)], vec![(11, 13)]));
+}
+
+#[test]
+fn what_was_released_but_never_published_is_a_hole_after_a_panic() {
+    let mut sequencer = begun(10);
+    accept(&mut sequencer, &[11, 12, 13], 0);
+    assert_eq!(sequencer.resume(Some(11)).map(|hole| (hole.first, hole.last)), Some((12, 13)));
+    let out = accept(&mut sequencer, &[14, 12], 1);
+    assert_eq!((tape(&out), out.late.len()), (vec![(14, false)], 1));
 }

@@ -105,12 +105,18 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
         "interval": timeframe.to_string(),
         "start": start.map(UnixMillis::get),
         "end": end.map(UnixMillis::get),
-        "complete": !candles.is_empty() && candles.iter().all(|candle| candle.complete || !candle.closed),
+        "complete": is_complete(&candles),
         "next": Value::Null,
     });
     let filled = filled(timeframe, candles, fill, limit);
     let data = rows(&filled, |row, out| write_row(row, decimals, out));
     Ok(answer(if columns { turned(&data) } else { data }, &meta))
+}
+
+/// Whether there are closed candles and every one is complete; the current one speaks for itself.
+fn is_complete(candles: &[Candle]) -> bool {
+    let mut closed = candles.iter().filter(|candle| candle.closed).peekable();
+    closed.peek().is_some() && closed.all(|candle| candle.complete)
 }
 
 /// Puts something in the place of buckets without trades, as far as the limit goes.

@@ -90,7 +90,7 @@ struct SessionActor {
     /// The second of the last request, how many came in it, and how many seconds had too many.
     requests: (u64, u32, u32),
     started_at: Instant,
-    last_barrier: BTreeMap<Timeframe, UnixMillis>,
+    last_barrier: BTreeMap<(Timeframe, usize), UnixMillis>,
     closing: bool,
 }
 
@@ -319,9 +319,9 @@ impl SessionActor {
     }
 
     fn barrier(&mut self, event: &Event, context: &mut Context) {
-        let Event::Barrier { timeframe, end, incomplete } = event else { return };
-        // Every contract's publisher says it; a session hears it once.
-        if self.last_barrier.insert(*timeframe, *end) == Some(*end) {
+        let Event::Barrier { timeframe, thread, end, incomplete } = event else { return };
+        // Every contract's publisher says it; a session hears it once a live thread.
+        if self.last_barrier.insert((*timeframe, *thread), *end) == Some(*end) {
             return;
         }
         self.flush(context);
