@@ -1,10 +1,10 @@
 //! What does the venue's listing say of the contracts that are recorded?
 
 use crate::{
-    exchange::binance::rest,
+    exchange::binance::{DecodeError, rest},
     market::{Contracts, Listing},
     metrics::{Labels, Metrics},
-    net::{Backoff, Fetch},
+    net::{Backoff, Fetch, FetchError, with_causes},
 };
 use std::{sync::Arc, time::Duration};
 
@@ -21,26 +21,34 @@ pub(super) async fn read(
 ) {
     let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, seed);
     let url = format!("{rest_url}/fapi/v1/exchangeInfo");
-    while let Err(reason) = read_once(&*fetch, &url, &contracts, &metrics).await {
+    while let Err(error) = read_once(&*fetch, &url, &contracts, &metrics).await {
         let wait = backoff.delay() + RETRY.0;
-        tracing::error!(url, reason, retry_ms = wait.as_millis(), "the venue's listing cannot be read");
+        tracing::error!(url, retry_ms = wait.as_millis(), "{}", with_causes(&error));
         tokio::time::sleep(wait).await;
     }
 }
 
-async fn read_once(fetch: &dyn Fetch, url: &str, contracts: &Contracts, metrics: &Metrics) -> Result<(), String> {
+/// Why the listing is not known.
+#[derive(Debug, thiserror::Error)]
+enum ListingError {
+    #[error("the venue's listing cannot be fetched")]
+    Fetch(#[from] FetchError),
+    #[error("the venue answers HTTP {0} instead of its listing")]
+    Status(u16),
+    #[error("the venue's listing cannot be read")]
+    Decode(#[from] DecodeError),
+}
+
+async fn read_once(fetch: &dyn Fetch, url: &str, contracts: &Contracts, metrics: &Metrics) -> Result<(), ListingError> {
     let count = |code: &str| {
         metrics.rest_requests.get_or_create(&Labels::new([("endpoint", "exchangeInfo"), ("code", code)])).inc();
     };
-    let response = fetch.get(url).await.map_err(|error| {
-        count("none");
-        chain(&error)
-    })?;
+    let response = fetch.get(url).await.inspect_err(|_| count("none"))?;
     count(&response.status.to_string());
     if response.status != 200 {
-        return Err(format!("HTTP {}", response.status));
+        return Err(ListingError::Status(response.status));
     }
-    let info = rest::exchange_info(&response.body).map_err(|error| chain(&error))?;
+    let info = rest::exchange_info(&response.body)?;
     for contract in contracts.iter() {
         let Some(listed) = info.contracts.iter().find(|listed| listed.symbol == contract.symbol) else {
             tracing::error!(symbol = %contract.symbol, "the venue does not list this symbol: nothing will come for it");
@@ -57,16 +65,4 @@ async fn read_once(fetch: &dyn Fetch, url: &str, contracts: &Contracts, metrics:
         })));
     }
     Ok(())
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

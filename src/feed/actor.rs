@@ -6,7 +6,7 @@ use crate::{
     feed::{Plan, intake::Intake},
     market::{SymbolHandle, VenueClock},
     metrics::{Labels, Metrics},
-    net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket},
+    net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, with_causes},
 };
 use actix::prelude::*;
 use std::{sync::Arc, time::Duration};
@@ -138,9 +138,7 @@ async fn read(spec: &Spec, intake: &mut Intake, socket: &mut WebSocket) -> Optio
 
 /// Logs an error with its causes.
 fn told(error: &dyn std::error::Error, reason: &'static str, path: &str) -> &'static str {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-    tracing::error!(path, reason, "{error}{causes}");
+    tracing::error!(path, reason, "{}", with_causes(error));
     reason
 }
 

@@ -41,7 +41,7 @@ pub type Counters<const N: usize> = Family<Labels<N>, Counter>;
 pub type Gauges<const N: usize> = Family<Labels<N>, Gauge>;
 
 macro_rules! metrics {
-    ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal $(, $labels:literal)?;)+) => {
+    ($($(#[doc = $help:literal])+ $field:ident: $kind:ty = $name:literal;)+) => {
         /// Every figure of the process. Names on the wire have the prefix `tapedeck_`.
         #[derive(Debug)]
         pub struct Metrics {
@@ -102,13 +102,13 @@ metrics! {
     /// Connections to the venue that are up.
     upstream_connected: Gauge = "upstream_connected";
     /// Connections to the venue that ended, by reason.
-    upstream_reconnects: Counters<1> = "upstream_reconnects", "reason";
+    upstream_reconnects: Counters<1> = "upstream_reconnects";
     /// Frames received, by event kind.
-    upstream_messages: Counters<1> = "upstream_messages", "kind";
+    upstream_messages: Counters<1> = "upstream_messages";
     /// Time from the venue's event time to our receipt, by our wall clock.
     upstream_event_lag_seconds: Histogram = "upstream_event_lag_seconds";
     /// Frames that no decoder understood, by reason.
-    decode_errors: Counters<1> = "decode_errors", "reason";
+    decode_errors: Counters<1> = "decode_errors";
     /// Frames that only the slow parser understood.
     decode_fallbacks: Counter = "decode_fallbacks";
     /// Rows of another market (`st` not 1) that were dropped.
@@ -116,7 +116,7 @@ metrics! {
     /// Frames for a symbol that this connection did not ask for.
     decode_unasked: Counter = "decode_unasked";
     /// Trades put on a tape, by symbol and source.
-    ingest_trades: Counters<2> = "ingest_trades", "symbol,source";
+    ingest_trades: Counters<2> = "ingest_trades";
     /// Trades that were there already.
     ingest_duplicates: Counter = "ingest_duplicates";
     /// Trades older than the start of their tape.
@@ -126,19 +126,19 @@ metrics! {
     /// Trades dropped because a symbol actor did not take them; their ids become a gap.
     ingest_dropped: Counter = "ingest_dropped";
     /// Jumps in the ids of a tape, by symbol.
-    gaps_detected: Counters<1> = "gaps_detected", "symbol";
+    gaps_detected: Counters<1> = "gaps_detected";
     /// Ids inside those jumps.
     gap_missing_ids: Counter = "gap_missing_ids";
     /// Trades that arrived after their gap was recorded.
     gap_repaired_trades: Counter = "gap_repaired_trades";
     /// Messages that a full mailbox refused, by queue.
-    mailbox_full: Counters<1> = "mailbox_full", "queue";
+    mailbox_full: Counters<1> = "mailbox_full";
     /// Actors rebuilt after a panic, by kind.
-    actor_rebuilds: Counters<1> = "actor_rebuilds", "actor";
+    actor_rebuilds: Counters<1> = "actor_rebuilds";
     /// Panics, wherever they happened.
     panics: Counter = "panics";
     /// Positions of rings overwritten before a reader came, by reader.
-    ring_lapped: Counters<1> = "ring_lapped", "reader";
+    ring_lapped: Counters<1> = "ring_lapped";
     /// Candles closed.
     candles_closed: Counter = "candles_closed";
     /// Corrections of closed candles.
@@ -146,21 +146,21 @@ metrics! {
     /// WebSocket sessions open.
     ws_connections: Gauge = "ws_connections";
     /// Subscriptions, by channel.
-    ws_subscriptions: Gauges<1> = "ws_subscriptions", "channel";
+    ws_subscriptions: Gauges<1> = "ws_subscriptions";
     /// Data frames written to sessions.
     ws_messages_sent: Counter = "ws_messages_sent";
     /// Rows not delivered to slow sessions, by channel and reason.
-    ws_dropped: Counters<2> = "ws_dropped", "channel,reason";
+    ws_dropped: Counters<2> = "ws_dropped";
     /// Sessions ended by us, by reason.
-    ws_cut: Counters<1> = "ws_cut", "reason";
+    ws_cut: Counters<1> = "ws_cut";
     /// Requests of sessions that were refused, by code.
-    ws_refused: Counters<1> = "ws_refused", "code";
+    ws_refused: Counters<1> = "ws_refused";
     /// HTTP requests, by route, method and status.
-    http_requests: Counters<3> = "http_requests", "route,method,status";
+    http_requests: Counters<3> = "http_requests";
     /// Time to answer an HTTP request.
     http_request_duration_seconds: Histogram = "http_request_duration_seconds";
     /// Requests to the venue's REST API, by endpoint and status.
-    rest_requests: Counters<2> = "rest_requests", "endpoint,code";
+    rest_requests: Counters<2> = "rest_requests";
     /// Resident memory of this process.
     process_resident_memory_bytes: Gauge = "process_resident_memory_bytes";
 }

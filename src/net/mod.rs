@@ -12,6 +12,7 @@
 //! [`Backoff::delay`], and sends requests no faster than [`Pace`] lets it.
 
 mod backoff;
+mod causes;
 mod endpoint;
 mod http;
 mod memory;
@@ -22,6 +23,7 @@ pub mod tls;
 mod websocket;
 
 pub use backoff::Backoff;
+pub use causes::with_causes;
 pub use endpoint::{Endpoint, EndpointError, Scheme};
 pub use http::{Fetch, FetchError, FetchFuture, FetchLimits, HttpClient, Response};
 pub use memory::{MemoryDialer, MemoryListener};

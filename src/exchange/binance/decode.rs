@@ -34,43 +34,6 @@ fn fall_back(frame: &[u8]) -> Result<Decoded<'_>, DecodeError> {
     Ok(Decoded { event, slow })
 }
 
-/// [`decode`] with counts of what was met, for one connection.
-#[derive(Clone, Debug, Default)]
-pub struct Decoder {
-    /// Frames in all.
-    pub frames: u64,
-    /// Hot shapes that only the tolerant parser could read.
-    pub fallbacks: u64,
-    /// Rows of another product line.
-    pub foreign: u64,
-    /// Events that nothing decodes.
-    pub unknown: u64,
-    /// Frames that were not understood.
-    pub refused: u64,
-}
-
-impl Decoder {
-    /// Reads one frame and counts it.
-    ///
-    /// # Errors
-    ///
-    /// As [`decode`].
-    #[inline]
-    pub fn decode<'a>(&mut self, frame: &'a [u8]) -> Result<Event<'a>, DecodeError> {
-        self.frames += 1;
-        let decoded = decode(frame);
-        match &decoded {
-            Ok(decoded) => {
-                self.fallbacks += u64::from(decoded.slow);
-                self.foreign += u64::from(matches!(decoded.event, Event::Foreign));
-                self.unknown += u64::from(matches!(decoded.event, Event::Unknown { .. }));
-            }
-            Err(_) => self.refused += 1,
-        }
-        decoded.map(|decoded| decoded.event)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,24 +139,6 @@ mod tests {
         assert_eq!(reply(nested), (Some(9), refused(4, "Too many subscriptions")));
         assert_eq!(reply(&nested.replace(",\"id\":9", "")).0, None);
         assert_eq!(reply(r#"{"id":"text","result":{"new":1}}"#), (None, Outcome::Done));
-    }
-
-    #[test]
-    fn frames_are_counted_by_what_they_were() {
-        let mut decoder = Decoder::default();
-        for frame in [
-            AGG_TRADE,
-            &AGG_TRADE.replace(',', ", "),
-            &AGG_TRADE.replace("\"st\":1", "\"st\":2"),
-            r#"{"e":"news"}"#,
-            r#"{"result":null,"id":1}"#,
-            "{",
-        ] {
-            // Only the counts matter here.
-            drop(decoder.decode(frame.as_bytes()));
-        }
-        let counts = (decoder.frames, decoder.fallbacks, decoder.foreign, decoder.unknown, decoder.refused);
-        assert_eq!(counts, (6, 1, 1, 1, 1));
     }
 
     /// Whether the strict parser took the frame; if it did, the tolerant one must say the same.

@@ -10,7 +10,7 @@ mod strict;
 mod tolerant;
 mod value;
 
-pub use decode::{Decoded, Decoder, decode};
+pub use decode::{Decoded, decode};
 pub use event::{DecodeError, Event, Kline, Outcome, Refusal, Reply};
 pub use routes::{KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, offers_klines, stream_name};
 pub use value::ValueError;
