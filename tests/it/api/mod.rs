@@ -36,7 +36,7 @@ fn options() -> Options {
         workers: 1,
         connections_max: 64,
         connections_per_ip_max: 32,
-        header_timeout: Duration::from_millis(400),
+        header_timeout: Duration::from_millis(1_500),
         body_timeout: Duration::from_millis(400),
         body_bytes_max: 4_096,
         allowed_origins: vec!["https://friend.example".to_owned()],
@@ -61,8 +61,23 @@ struct Site {
 
 /// Opens a server after the market has run for `age`, and hands it to `main`.
 fn with_site<R, F: Future<Output = R>>(age: Duration, options: Options, main: impl FnOnce(Site) -> F) -> R {
+    with_market(&CONTRACTS, age, options, main)
+}
+
+/// A market of which one contract trades less than once a minute, after half an hour.
+fn with_quiet_site<R, F: Future<Output = R>>(main: impl FnOnce(Site) -> F) -> R {
+    let contracts = [("BTCUSDT", TapeKind::Aggregate, 60), ("SOLUSDT", TapeKind::Aggregate, 1)];
+    with_market(&contracts, Duration::from_mins(30), options(), main)
+}
+
+fn with_market<R, F: Future<Output = R>>(
+    contracts: &[(&'static str, TapeKind, u32)],
+    age: Duration,
+    options: Options,
+    main: impl FnOnce(Site) -> F,
+) -> R {
     in_virtual_time(async move {
-        let mut setup = Setup::generated(11, &CONTRACTS);
+        let mut setup = Setup::generated(11, contracts);
         setup.encoder = ENCODER;
         let rig = setup.start();
         tokio::time::sleep(age).await;
