@@ -33,6 +33,8 @@ pub(in crate::api) enum ApiError {
     NotFound(String),
     #[error("`{0}` is not allowed here")]
     Method(String),
+    #[error("the request's address and header lines are longer than {0} bytes")]
+    Head(usize),
     #[error("the host `{0}` is not served: on a loopback address only localhost is")]
     Host(String),
     #[error("pages of this origin may not open a WebSocket: see server.allowed_origins")]
@@ -55,6 +57,7 @@ impl ApiError {
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
             Self::Method(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Head(_) => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::Host(_) => ("misdirected", StatusCode::MISDIRECTED_REQUEST),
             Self::Origin => ("origin_refused", StatusCode::FORBIDDEN),
             Self::Unavailable(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -86,6 +89,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(status);
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        if let Self::Method(_) = self {
+            response.insert_header((header::ALLOW, "GET, HEAD"));
         }
         response.content_type("application/problem+json").body(problem(
             code,

@@ -13,7 +13,7 @@ pub struct Options {
     pub connections_max: usize,
     /// Open connections from one address.
     pub connections_per_ip_max: usize,
-    /// For the head of a request.
+    /// For the head of a request. Below 1 s it may cut honest requests: actix reads a clock that ticks twice a second.
     pub header_timeout: Duration,
     /// For the body of a request.
     pub body_timeout: Duration,

@@ -20,11 +20,13 @@ use std::{
     time::Instant,
 };
 
+/// An address and header lines together, without what separates them.
+const HEAD_BYTES_MAX: usize = 32 << 10;
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 /// A client's own request id is taken up to so many bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 
-/// Checks the host and the body, passes the request on, and dresses and counts the answer.
+/// Checks the head and the body, passes the request on, and dresses and counts the answer.
 pub(in crate::api) async fn around<B: MessageBody + 'static>(
     shared: web::Data<Shared>,
     mut request: ServiceRequest,
@@ -32,7 +34,7 @@ pub(in crate::api) async fn around<B: MessageBody + 'static>(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
     let id = request_id(&request);
-    let refused = match refuse_host(&request, &shared) {
+    let refused = match refuse_head(&request).or_else(|| refuse_host(&request, &shared)) {
         Some(refusal) => Some(refusal),
         None => refuse_body(&mut request, &shared).await,
     };
@@ -43,6 +45,13 @@ pub(in crate::api) async fn around<B: MessageBody + 'static>(
     dress(&mut response, &id);
     count(&response, &shared, started);
     Ok(response)
+}
+
+/// Refuses a long head: actix itself takes 128 KiB.
+fn refuse_head(request: &ServiceRequest) -> Option<HttpResponse> {
+    let lines = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len());
+    let bytes = lines.sum::<usize>() + request.uri().path().len() + request.query_string().len();
+    (bytes > HEAD_BYTES_MAX).then(|| ApiError::Head(HEAD_BYTES_MAX).error_response())
 }
 
 /// A server on a loopback address answers only to loopback names: a page elsewhere may have rebound its own name to us.

@@ -1,5 +1,6 @@
 //! The one integration binary: a `mod` a suite.
 
+mod api;
 mod candle;
 mod config;
 mod decode;

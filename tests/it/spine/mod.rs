@@ -4,7 +4,7 @@
 
 mod crash;
 mod faults;
-mod oracle;
+pub(crate) mod oracle;
 mod probe;
 mod recording;
 mod rows;
@@ -18,7 +18,7 @@ use tapedeck::{
     clock::Clock,
     exchange::binance::Routes,
     feed, live,
-    live::Channel,
+    live::{Channel, Encoder},
     market::{self, TapeKind},
     metrics::Metrics,
     model::{Price, Symbol, Timeframe, UnixMillis},
@@ -27,24 +27,24 @@ use tapedeck::{
 };
 
 /// 2026-11-20 10:00:30 UTC: in the middle of a minute.
-const START: i64 = 1_795_168_830_000;
+pub(crate) const START: i64 = 1_795_168_830_000;
 const MINUTE: Duration = Duration::from_secs(60);
 const RING_TRADES: usize = 8_192;
 
-fn at(millis: i64) -> UnixMillis {
+pub(crate) fn at(millis: i64) -> UnixMillis {
     UnixMillis::new(millis)
 }
 
-fn symbol(text: &str) -> Symbol {
+pub(crate) fn symbol(text: &str) -> Symbol {
     Symbol::new(text).expect("a symbol")
 }
 
-fn minutes(count: u32) -> Timeframe {
+pub(crate) fn minutes(count: u32) -> Timeframe {
     Timeframe::minutes(count).expect("in range")
 }
 
 /// Runs `main` in an actix system of its own under the paused clock.
-fn in_virtual_time<R>(main: impl Future<Output = R>) -> R {
+pub(crate) fn in_virtual_time<R>(main: impl Future<Output = R>) -> R {
     in_system(true, main)
 }
 
@@ -57,16 +57,18 @@ fn in_system<R>(paused: bool, main: impl Future<Output = R>) -> R {
 }
 
 /// What is recorded, from which exchange.
-struct Setup {
+pub(crate) struct Setup {
     contracts: Vec<(&'static str, TapeKind)>,
     exchange: sim::Options,
     /// Wall time at the start.
-    start: i64,
+    pub(crate) start: i64,
+    /// How rows are written for subscribers.
+    pub(crate) encoder: Encoder,
 }
 
 impl Setup {
     /// A generated market; every contract trades as often a minute as `rate` says.
-    fn generated(seed: u64, contracts: &[(&'static str, TapeKind, u32)]) -> Self {
+    pub(crate) fn generated(seed: u64, contracts: &[(&'static str, TapeKind, u32)]) -> Self {
         let price = |symbol| if symbol == "BTCUSDT" { 8_309_170_000_000 } else { 48_700_000 };
         let listed = |&(symbol, _, rate)| {
             sim::Contract::perpetual(symbol, Price::from_units(price(symbol)), (4, 2), rate).expect("a symbol")
@@ -74,13 +76,13 @@ impl Setup {
         let exchange =
             sim::Options { seed, contracts: contracts.iter().map(listed).collect(), ..sim::Options::default() };
         let contracts = contracts.iter().map(|&(symbol, kind, _)| (symbol, kind)).collect();
-        Self { contracts, exchange, start: START }
+        Self { contracts, exchange, start: START, encoder: rows::ENCODER }
     }
 
     /// A recording.
     fn recorded(path: PathBuf, contracts: &[(&'static str, TapeKind)]) -> Self {
         let exchange = sim::Options { recording: Some(path), ..sim::Options::default() };
-        Self { contracts: contracts.to_vec(), exchange, start: START }
+        Self { contracts: contracts.to_vec(), exchange, start: START, encoder: rows::ENCODER }
     }
 
     /// The exchange, without an engine yet.
@@ -104,7 +106,7 @@ impl Setup {
             },
             reorder_ms: 300,
             live: live::Options {
-                encoders: vec![rows::ENCODER],
+                encoders: vec![self.encoder],
                 fold: FoldOptions { grace_ms: 300, closed_max: 1_440 },
                 slow_cut: Duration::from_secs(5),
             },
@@ -112,7 +114,7 @@ impl Setup {
     }
 
     /// Starts exchange and engine over in-memory streams.
-    fn start(&self) -> Rig {
+    pub(crate) fn start(&self) -> Rig {
         let (dialer, listener) = MemoryDialer::pair();
         let exchange = self.open();
         tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
@@ -135,14 +137,14 @@ async fn accept(mut listener: MemoryListener, exchange: Arc<Exchange>) {
 }
 
 /// A running exchange and the engine that records it.
-struct Rig {
-    exchange: Arc<Exchange>,
-    engine: Engine,
-    metrics: Arc<Metrics>,
+pub(crate) struct Rig {
+    pub(crate) exchange: Arc<Exchange>,
+    pub(crate) engine: Engine,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl Rig {
-    fn contract(&self, symbol: &str) -> Arc<market::Contract> {
+    pub(crate) fn contract(&self, symbol: &str) -> Arc<market::Contract> {
         Arc::clone(self.engine.contracts.find(symbol).expect("recorded"))
     }
 
@@ -157,7 +159,7 @@ impl Rig {
     }
 
     /// The sum of a counter over its labels, as scrapers see it.
-    fn counter(&self, name: &str) -> u64 {
+    pub(crate) fn counter(&self, name: &str) -> u64 {
         let text = self.metrics.text().expect("encodes");
         let values = text.lines().filter_map(|line| {
             let (series, value) = line.split_once(' ')?;

@@ -9,7 +9,7 @@ use tapedeck::{
 };
 
 /// Everything the exchange published of a contract between two times; burnt ids of a raw tape apart.
-pub(super) fn truth(rig: &Rig, contract: &Contract, span: (i64, i64)) -> (Vec<Trade>, Vec<u64>) {
+pub(crate) fn truth(rig: &Rig, contract: &Contract, span: (i64, i64)) -> (Vec<Trade>, Vec<u64>) {
     let (from, to) = (at(span.0), at(span.1));
     if contract.kind == TapeKind::Aggregate {
         return (rig.exchange.truth(&contract.symbol, from, to), Vec::new());
@@ -28,7 +28,7 @@ fn raw_trade(fill: &Fill) -> Trade {
 }
 
 /// Candles by open time, folded in the plainest way: closed, complete, never revised.
-pub(super) fn fold(timeframe: Timeframe, trades: &[Trade]) -> BTreeMap<UnixMillis, Candle> {
+pub(crate) fn fold(timeframe: Timeframe, trades: &[Trade]) -> BTreeMap<UnixMillis, Candle> {
     let mut buckets: BTreeMap<_, Vec<&Trade>> = BTreeMap::new();
     for trade in trades {
         buckets.entry(timeframe.bucket(trade.time)).or_default().push(trade);
