@@ -124,15 +124,16 @@ impl SymbolState {
 
     /// Puts what the sequencer released on the tape, and tells whoever follows it.
     fn publish(&mut self) {
+        // Before the trades that show them: who reads a trade that does not join finds its hole on the tape.
+        if !self.ordered.holes.is_empty() {
+            self.record_holes();
+        }
         for (trade, joins) in &self.ordered.trades {
             self.writer.push(trade, *joins);
         }
         if !self.ordered.trades.is_empty() {
             self.counters.trades.inc_by(self.ordered.trades.len() as u64);
             self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
-        }
-        if !self.ordered.holes.is_empty() {
-            self.record_holes();
         }
         if !self.ordered.late.is_empty() {
             self.record_late();

@@ -82,12 +82,17 @@ impl Tape {
 
     /// A reader that starts at the next trade.
     pub fn reader(self: &Arc<Self>) -> TapeReader {
-        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.head()), last_id: None }
+        TapeReader {
+            tape: Arc::clone(self),
+            cursor: Cursor::at(self.ring.head()),
+            last_id: self.newest_id(),
+            lapped: false,
+        }
     }
 
     /// A reader that starts at the oldest trade held.
     pub fn reader_from_oldest(self: &Arc<Self>) -> TapeReader {
-        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.oldest()), last_id: None }
+        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.oldest()), last_id: None, lapped: false }
     }
 
     /// The writing end, or nothing while another lives.
@@ -130,6 +135,8 @@ pub struct TapeReader {
     tape: Arc<Tape>,
     cursor: Cursor,
     last_id: Option<u64>,
+    /// Whether it was lapped since the last trade that it handed over.
+    lapped: bool,
 }
 
 /// What one [`TapeReader::read`] found.
@@ -148,13 +155,14 @@ impl TapeReader {
         let before = self.last_id;
         let start = out.len();
         let batch = self.cursor.read(&self.tape.ring, count_max, |words| out.push(decode(words)));
-        let lapped = !batch.lost.is_empty();
-        let first_id = out.get_mut(start).map(|(trade, joins)| {
-            *joins &= !lapped;
-            trade.id
-        });
+        self.lapped |= !batch.lost.is_empty();
+        // A loss without a trade after it is told with the next trade: only that says which ids are lost.
+        let Some((first, joins)) = out.get_mut(start) else { return Reading { trades: 0, lapped: None } };
+        let lapped = std::mem::take(&mut self.lapped);
+        *joins &= !lapped;
+        let first_id = first.id;
         self.last_id = out.last().map(|(trade, _)| trade.id).or(before);
-        let ids = || IdRange::new(before.map_or(1, |id| id + 1), first_id.map_or(u64::MAX, |id| id - 1));
+        let ids = || IdRange::new(before.map_or(1, |id| id + 1), first_id - 1);
         Reading { trades: batch.records, lapped: if lapped { ids() } else { None } }
     }
 
