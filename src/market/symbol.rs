@@ -300,10 +300,8 @@ impl SymbolHandle {
         })
     }
 
-    /// Makes the actor panic; see [`Crash`].
-    pub fn crash(&self) {
-        if let Some(actor) = self.actor.load().as_ref() {
-            actor.do_send(Crash);
-        }
+    /// Makes the actor panic; see [`Crash`]. Whether its mailbox had room for that.
+    pub fn crash(&self) -> bool {
+        self.actor.load().as_ref().is_some_and(|actor| actor.try_send(Crash).is_ok())
     }
 }

@@ -30,7 +30,7 @@ fn a_crash_under_load_is_healed_by_the_feed_that_keeps_its_batch() {
     in_virtual_time(async {
         let (rig, probes) = running(21).await;
         let handle = rig.engine.symbols[probes[0].contract.id.index()].clone();
-        handle.crash();
+        assert!(handle.crash());
         tokio::time::sleep(4 * MINUTE).await;
         assert!(handle.is_alive());
         assert_rebuilt(&rig, 1);
@@ -56,7 +56,7 @@ fn ids_that_waited_when_it_crashed_are_a_hole() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         assert_eq!(probes[0].contract.tape.newest_id(), Some(newest), "the others wait");
-        handle.crash();
+        assert!(handle.crash());
         tokio::time::sleep(4 * MINUTE).await;
         assert_rebuilt(&rig, 1);
         let found = oracle::judge(&rig, &probes[0].contract, &probes[0].view());
@@ -74,7 +74,7 @@ fn crashes_again_and_again_never_make_a_wrong_candle() {
         for round in 0_u64..20 {
             rig.exchange.faults().reorder_next(&probes[0].contract.symbol);
             tokio::time::sleep(Duration::from_millis(611 + 37 * round)).await;
-            handle.crash();
+            assert!(handle.crash());
         }
         tokio::time::sleep(3 * MINUTE).await;
         assert_rebuilt(&rig, 20);
