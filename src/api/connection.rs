@@ -1,6 +1,10 @@
 //! What is done to a client's socket when it connects, and how is it ended from outside?
 
-use crate::{api::Options, live::Cut, metrics::Metrics};
+use crate::{
+    api::Options,
+    live::Cut,
+    metrics::{Counters, Labels, Metrics},
+};
 use socket2::{SockRef, Socket};
 use std::{
     any::Any,
@@ -38,11 +42,18 @@ impl Grip {
     }
 }
 
-/// How many connections each address has.
-#[derive(Clone, Debug, Default)]
+/// How many connections there are, and each address has.
+#[derive(Clone, Debug)]
 pub(in crate::api) struct Places {
     /// Touched when a connection begins or ends.
-    by_address: Arc<Mutex<HashMap<IpAddr, usize>>>,
+    taken: Arc<Mutex<Taken>>,
+    turned_away: Counters<1>,
+}
+
+#[derive(Debug, Default)]
+struct Taken {
+    all: usize,
+    by_address: HashMap<IpAddr, usize>,
 }
 
 /// One connection's place.
@@ -52,62 +63,101 @@ struct Place {
     address: IpAddr,
 }
 
-impl Places {
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
-        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
+/// Why a connection is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// The process has as many as it may.
+    Full,
+    /// The address has.
+    AddressFull,
+    /// The socket cannot be prepared, most likely for want of descriptors.
+    NoDescriptor,
+}
+
+impl Refusal {
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Full => "connection_limit",
+            Self::AddressFull => "per_address_limit",
+            Self::NoDescriptor => "no_descriptor",
+        }
     }
 
-    /// A place, unless the address has `max` already.
-    fn take(&self, address: IpAddr, max: usize) -> Option<Place> {
-        let mut by_address = self.lock();
-        let count = by_address.entry(address).or_default();
-        if *count >= max {
-            return None;
+    /// What the client reads: nothing has been read from it yet, so this is said over HTTP's head.
+    fn answer(self) -> &'static [u8] {
+        match self {
+            Self::AddressFull => {
+                b"HTTP/1.1 429 Too Many Requests\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+            }
+            Self::Full | Self::NoDescriptor => {
+                b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n"
+            }
+        }
+    }
+}
+
+impl Places {
+    /// All places free.
+    pub(in crate::api) fn new(metrics: &Metrics) -> Self {
+        Self { taken: Arc::default(), turned_away: metrics.ws_cut.clone() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place, unless all are taken, or all that the address may have.
+    fn take(&self, address: IpAddr, all_max: usize, of_address_max: usize) -> Result<Place, Refusal> {
+        let mut taken = self.lock();
+        if taken.all >= all_max {
+            return Err(Refusal::Full);
+        }
+        let count = taken.by_address.entry(address).or_default();
+        if *count >= of_address_max {
+            return Err(Refusal::AddressFull);
         }
         *count += 1;
-        Some(Place { places: self.clone(), address })
+        taken.all += 1;
+        Ok(Place { places: self.clone(), address })
+    }
+
+    /// Says why, as far as the socket takes it at once, and ends the connection.
+    fn turn_away(&self, stream: &actix_rt::net::TcpStream, refusal: Refusal) {
+        self.turned_away.get_or_create(&Labels::new([("reason", refusal.reason())])).inc();
+        let socket = SockRef::from(stream);
+        if let Err(error) = socket.send(refusal.answer()).and_then(|_| socket.shutdown(Shutdown::Both)) {
+            tracing::trace!(%error, "a refused socket was gone already");
+        }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut by_address = self.places.lock();
-        if let Some(count) = by_address.get_mut(&self.address) {
+        let mut taken = self.places.lock();
+        taken.all -= 1;
+        if let Some(count) = taken.by_address.get_mut(&self.address) {
             *count -= 1;
             if *count == 0 {
-                by_address.remove(&self.address);
+                taken.by_address.remove(&self.address);
             }
         }
     }
 }
 
 /// Prepares a socket that has just been accepted: the grip to keep with it, or nothing when it is refused.
-pub(in crate::api) fn admit(
-    connection: &dyn Any,
-    places: &Places,
-    options: &Options,
-    metrics: &Metrics,
-) -> Option<Grip> {
+pub(in crate::api) fn admit(connection: &dyn Any, places: &Places, options: &Options) -> Option<Grip> {
     let stream = connection.downcast_ref::<actix_rt::net::TcpStream>()?;
-    let refuse = |reason: &str| {
-        metrics.ws_cut.get_or_create(&crate::metrics::Labels::new([("reason", reason)])).inc();
-        if let Err(error) = SockRef::from(stream).shutdown(Shutdown::Both) {
-            tracing::trace!(%error, "a refused socket was gone already");
-        }
-    };
     let Ok(peer) = stream.peer_addr() else { return None };
-    let Some(place) = places.take(peer.ip(), options.connections_per_ip_max) else {
-        refuse("per_address_limit");
-        return None;
-    };
-    match tune(stream) {
-        Ok(socket) => Some(Grip { socket: Arc::new(socket), _place: Arc::new(place) }),
+    let address = peer.ip().to_canonical();
+    let place = places.take(address, options.connections_max, options.connections_per_ip_max);
+    let grip = place.and_then(|place| match tune(stream) {
+        Ok(socket) => Ok(Grip { socket: Arc::new(socket), _place: Arc::new(place) }),
         Err(error) => {
             tracing::warn!(%error, "a client's socket cannot be prepared");
-            refuse("no_descriptor");
-            None
+            Err(Refusal::NoDescriptor)
         }
-    }
+    });
+    grip.map_err(|refusal| places.turn_away(stream, refusal)).ok()
 }
 
 /// No Nagle, a bounded kernel buffer, a deadline for what is sent; and a second descriptor.
@@ -125,12 +175,14 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_places_and_gets_them_back() {
-        let (places, address) = (Places::default(), IpAddr::from([127, 0, 0, 1]));
-        let taken: Vec<_> = (0..2).map(|_| places.take(address, 2)).collect();
-        assert!(taken.iter().all(Option::is_some));
-        assert!(places.take(address, 2).is_none());
-        assert!(places.take(IpAddr::from([127, 0, 0, 2]), 2).is_some());
-        drop(taken);
-        assert!(places.lock().is_empty());
+        let (places, address) = (Places::new(&Metrics::default()), IpAddr::from([127, 0, 0, 1]));
+        let other = IpAddr::from([127, 0, 0, 2]);
+        let taken: Vec<_> = (0..2).map(|_| places.take(address, 3, 2).expect("a place")).collect();
+        assert_eq!(places.take(address, 3, 2).err(), Some(Refusal::AddressFull));
+        let last = places.take(other, 3, 2).expect("another address");
+        assert_eq!(places.take(other, 3, 2).err(), Some(Refusal::Full));
+        drop((taken, last));
+        let left = places.lock();
+        assert_eq!((left.all, left.by_address.len()), (0, 0));
     }
 }

@@ -8,7 +8,8 @@ use actix_web::{
     HttpResponse, ResponseError,
     http::{StatusCode, header},
 };
-use serde_json::{Value, json};
+use actix_web_actors::ws::HandshakeError;
+use serde_json::json;
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -33,12 +34,26 @@ pub(in crate::api) enum ApiError {
     NotFound(String),
     #[error("`{0}` is not allowed here")]
     Method(String),
-    #[error("the request's address and header lines are longer than {0} bytes")]
-    Head(usize),
     #[error("the host `{0}` is not served: on a loopback address only localhost is")]
     Host(String),
     #[error("pages of this origin may not open a WebSocket: see server.allowed_origins")]
     Origin,
+    #[error("the request names more than one host")]
+    ManyHosts,
+    #[error("the request's address and header lines are longer than {0} bytes")]
+    Head(usize),
+    #[error("the body is larger than {0} bytes")]
+    BodyTooLarge(usize),
+    #[error("the body cannot be read")]
+    BodyBroken,
+    #[error("the body takes too long")]
+    BodyTooSlow,
+    #[error("{0}")]
+    Handshake(HandshakeError),
+    #[error("none of the offered subprotocols is spoken: offer `{0}`, or none")]
+    Subprotocol(&'static str),
+    #[error("{}", .0.canonical_reason().unwrap_or("the request is refused"))]
+    Other(StatusCode),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -57,9 +72,22 @@ impl ApiError {
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
             Self::Method(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
-            Self::Head(_) => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
             Self::Host(_) => ("misdirected", StatusCode::MISDIRECTED_REQUEST),
             Self::Origin => ("origin_refused", StatusCode::FORBIDDEN),
+            Self::ManyHosts => ("many_hosts", StatusCode::BAD_REQUEST),
+            Self::Head(_) => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Self::BodyTooLarge(_) => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::BodyBroken => ("body_broken", StatusCode::BAD_REQUEST),
+            Self::BodyTooSlow => ("body_too_slow", StatusCode::REQUEST_TIMEOUT),
+            Self::Handshake(HandshakeError::GetMethodRequired) => {
+                ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED)
+            }
+            Self::Handshake(HandshakeError::NoWebsocketUpgrade | HandshakeError::NoConnectionUpgrade) => {
+                ("upgrade_required", StatusCode::UPGRADE_REQUIRED)
+            }
+            Self::Handshake(_) => ("bad_handshake", StatusCode::BAD_REQUEST),
+            Self::Subprotocol(_) => ("unknown_subprotocol", StatusCode::BAD_REQUEST),
+            Self::Other(status) => ("refused", *status),
             Self::Unavailable(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }
     }
@@ -82,35 +110,38 @@ impl ResponseError for ApiError {
         self.code().1
     }
 
+    /// Status and headers. The body is written around the request, since it names it.
     fn error_response(&self) -> HttpResponse {
-        let (code, status) = self.code();
-        let errors: Vec<_> =
-            self.param().map(|param| json!({"param": param, "detail": self.to_string()})).into_iter().collect();
+        let (_, status) = self.code();
         let mut response = HttpResponse::build(status);
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header((header::RETRY_AFTER, "1"));
-        }
-        if let Self::Method(_) = self {
-            response.insert_header((header::ALLOW, "GET, HEAD"));
-        }
-        response.content_type("application/problem+json").body(problem(
-            code,
-            status.as_u16(),
-            &self.to_string(),
-            &errors,
-        ))
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, "1")),
+            StatusCode::METHOD_NOT_ALLOWED => response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS")),
+            StatusCode::UPGRADE_REQUIRED => response.insert_header((header::UPGRADE, "websocket")),
+            // What is left of such a request is not worth reading.
+            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => response.force_close(),
+            _ => &mut response,
+        };
+        response.finish()
     }
 }
 
-/// The members of RFC 9457, as text.
-fn problem(code: &str, status: u16, detail: &str, errors: &[Value]) -> String {
-    let problem = json!({
-        "type": format!("urn:tapedeck:problem:{code}"),
-        "title": code.replace('_', " "),
-        "status": status,
-        "detail": detail,
-        "code": code,
-        "errors": errors,
-    });
-    problem.to_string()
+impl ApiError {
+    /// The members of RFC 9457, as text.
+    pub(in crate::api) fn problem(&self, instance: &str, request_id: &str) -> String {
+        let (code, status) = self.code();
+        let detail = self.to_string();
+        let errors: Vec<_> = self.param().map(|param| json!({"param": param, "detail": detail})).into_iter().collect();
+        let problem = json!({
+            "type": format!("urn:tapedeck:problem:{code}"),
+            "title": code.replace('_', " "),
+            "status": status.as_u16(),
+            "detail": detail,
+            "instance": instance,
+            "code": code,
+            "request_id": request_id,
+            "errors": errors,
+        });
+        problem.to_string()
+    }
 }

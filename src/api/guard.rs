@@ -7,7 +7,9 @@ use actix_web::error::PayloadError;
 use bytes::Bytes;
 use futures_util::Stream;
 use std::{
+    cell::Cell,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll},
 };
 
@@ -20,6 +22,8 @@ pub(in crate::api) struct Guard<P> {
     payload: P,
     frame_bytes_max: u64,
     walk: Walk,
+    /// Set when a frame is refused, since the codec passes errors on without their kind.
+    refused: Rc<Cell<bool>>,
 }
 
 /// Where in the frames the upload stands.
@@ -32,9 +36,9 @@ enum Walk {
 }
 
 impl<P> Guard<P> {
-    /// A guard in front of `payload`.
-    pub(in crate::api) fn new(payload: P, frame_bytes_max: u64) -> Self {
-        Self { payload, frame_bytes_max, walk: Walk::Header([0; HEADER_BYTES_MAX], 0) }
+    /// A guard in front of `payload` that sets `refused` when it refuses a frame.
+    pub(in crate::api) fn new(payload: P, frame_bytes_max: u64, refused: Rc<Cell<bool>>) -> Self {
+        Self { payload, frame_bytes_max, walk: Walk::Header([0; HEADER_BYTES_MAX], 0), refused }
     }
 
     fn check(&mut self, mut bytes: &[u8]) -> Result<(), PayloadError> {
@@ -53,7 +57,10 @@ impl<P> Guard<P> {
                     *have += 1;
                     bytes = rest;
                     match declared(&header[..*have]) {
-                        Some(length) if length > self.frame_bytes_max => return Err(PayloadError::Overflow),
+                        Some(length) if length > self.frame_bytes_max => {
+                            self.refused.set(true);
+                            return Err(PayloadError::Overflow);
+                        }
                         Some(0) => self.walk = Walk::Header([0; HEADER_BYTES_MAX], 0),
                         Some(length) => self.walk = Walk::Body(length),
                         None => {}
@@ -119,7 +126,7 @@ mod tests {
     fn pass(bytes: &[u8], chunk: usize) -> (usize, bool) {
         let chunks: Vec<_> = bytes.chunks(chunk).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
         let items: Vec<Result<Bytes, PayloadError>> =
-            Guard::new(stream::iter(chunks), 65_536).collect().now_or_never().expect("ready");
+            Guard::new(stream::iter(chunks), 65_536, Rc::default()).collect().now_or_never().expect("ready");
         (items.iter().flatten().map(Bytes::len).sum(), items.iter().any(Result::is_err))
     }
 

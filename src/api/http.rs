@@ -19,6 +19,9 @@ use std::{any::Any, io, net::SocketAddr, sync::Arc, time::Duration};
 /// An idle connection is kept so long.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
+/// Connections above the limit that are accepted to be turned away.
+const SPARE_CONNECTIONS: usize = 256;
+
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -39,18 +42,19 @@ pub enum ServeError {
 /// When the address cannot be bound.
 pub fn serve(shared: Shared) -> Result<(Server, SocketAddr), ServeError> {
     let options = Arc::clone(&shared.options);
-    let (listen, places) = (options.listen, Places::default());
-    let admitted = (Arc::clone(&options), Arc::clone(&shared.metrics));
+    let (listen, places) = (options.listen, Places::new(&shared.metrics));
+    let limits = Arc::clone(&options);
     let shared = web::Data::new(shared);
     let bound =
         HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(shell::around)).configure(routes))
             .on_connect(move |connection: &dyn Any, data| {
-                if let Some(grip) = admit(connection, &places, &admitted.0, &admitted.1) {
+                if let Some(grip) = admit(connection, &places, &limits) {
                     data.insert(grip);
                 }
             })
             .workers(options.workers)
-            .max_connections(options.connections_max)
+            // Connections beyond the limit are turned away with an answer; this is only the last resort, a thread.
+            .max_connections(options.connections_max.saturating_add(SPARE_CONNECTIONS))
             .client_request_timeout(options.header_timeout)
             .keep_alive(KEEP_ALIVE)
             .disable_signals()

@@ -35,37 +35,79 @@ pub struct TradePage {
 
 /// Reads trades off a tape.
 pub fn trades(tape: &Tape, query: &TradeRange) -> TradePage {
-    let held = held(tape);
-    let reaches_back = match (query.from_id, query.start, held.first()) {
-        (_, _, None) => false,
-        (Some(id), _, Some(first)) => first.id <= id,
-        // Trades of the same millisecond may have come before the first that is held.
-        (None, Some(start), Some(first)) => first.id == 1 || first.time < start,
-        (None, None, Some(_)) => true,
-    };
-    let mut wanted: Vec<Trade> = held.into_iter().filter(|trade| is_wanted(trade, query)).collect();
-    let found = wanted.len();
-    if query.from_id.is_none() && query.start.is_none() {
-        wanted.drain(..found.saturating_sub(query.limit));
-    } else {
-        wanted.truncate(query.limit);
+    let held = held(tape, query);
+    let slice = Slice::of(&held, query);
+    let trades = held[slice.from..slice.to].to_vec();
+    let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
+    let clip = |hole: IdRange, span: IdRange| IdRange::new(hole.first.max(span.first), hole.last.min(span.last));
+    let holes_of = |span| tape.aside().holes.within(span).filter_map(|hole| clip(hole, span)).collect::<Vec<_>>();
+    let holes = slice.span(&held, query).map(holes_of).unwrap_or_default();
+    let complete = holes.is_empty() && !slice.reaches_before(&held, query);
+    TradePage { trades, complete, holes, next_id }
+}
+
+/// Which of the held trades answer a query.
+#[derive(Clone, Copy, Debug)]
+struct Slice {
+    from: usize,
+    to: usize,
+    /// Whether the limit left out older trades of the range.
+    cut_before: bool,
+    /// Whether the limit left out newer trades of the range.
+    cut_after: bool,
+}
+
+impl Slice {
+    fn of(held: &[Trade], query: &TradeRange) -> Self {
+        let is_before = |trade: &Trade| {
+            query.from_id.is_some_and(|id| trade.id < id) || query.start.is_some_and(|start| trade.time < start)
+        };
+        let low = held.partition_point(is_before);
+        let high = low + held[low..].partition_point(|trade| query.end.is_none_or(|end| trade.time < end));
+        let (from, to) = if query.goes_forward() {
+            (low, high.min(low.saturating_add(query.limit)))
+        } else {
+            (low.max(high.saturating_sub(query.limit)), high)
+        };
+        Self { from, to, cut_before: from > low, cut_after: to < high }
     }
-    let span = wanted.first().zip(wanted.last()).map(|(first, last)| IdRange { first: first.id, last: last.id });
-    let holes: Vec<_> = span.map(|span| tape.aside().holes.within(span).collect()).unwrap_or_default();
-    let cut_short = wanted.len() < found && (query.from_id.is_some() || query.start.is_some());
-    let next_id = wanted.last().filter(|_| cut_short).map(|trade| trade.id + 1);
-    TradePage { complete: reaches_back && holes.is_empty(), holes, next_id, trades: wanted }
+
+    /// The ids that the page stands for: not only from its first trade to its last, but up to the held trades around it,
+    /// so that a hole between two pages, or a range inside a hole, is named.
+    fn span(self, held: &[Trade], query: &TradeRange) -> Option<IdRange> {
+        let first = match self.from.checked_sub(1) {
+            Some(before) if !self.cut_before => held[before].id + 1,
+            _ => held.get(self.from)?.id,
+        };
+        let last = match held.get(self.to) {
+            Some(after) if !self.cut_after => after.id - 1,
+            _ => held.get(self.to.checked_sub(1)?)?.id,
+        };
+        IdRange::new(first.max(query.from_id.unwrap_or(0)), last)
+    }
+
+    /// Whether the range may begin with trades older than every one that is held.
+    fn reaches_before(self, held: &[Trade], query: &TradeRange) -> bool {
+        let Some(first) = held.first() else { return true };
+        // Trades of the same millisecond may have come before the first that is held.
+        let asked = query.from_id.is_none_or(|id| id < first.id) && query.start.is_none_or(|start| start <= first.time);
+        // Ids count from 1: nothing came before that one.
+        first.id > 1 && asked && self.from == 0 && (query.goes_forward() || (query.end.is_some() && self.to == 0))
+    }
 }
 
-fn is_wanted(trade: &Trade, query: &TradeRange) -> bool {
-    query.from_id.is_none_or(|id| trade.id >= id)
-        && query.start.is_none_or(|start| trade.time >= start)
-        && query.end.is_none_or(|end| trade.time < end)
+impl TradeRange {
+    /// Whether the oldest trades of the range are wanted rather than the newest.
+    fn goes_forward(&self) -> bool {
+        self.from_id.is_some() || self.start.is_some()
+    }
 }
 
-/// Every trade that memory holds, ascending by id, each once.
-fn held(tape: &Tape) -> Vec<Trade> {
-    let mut held = tape.held();
+/// The trades that memory holds and the query may want, ascending by id, each once.
+fn held(tape: &Tape, query: &TradeRange) -> Vec<Trade> {
+    let all = query.goes_forward() || query.end.is_some();
+    // One more than is wanted, so that the page's older neighbour is seen.
+    let mut held = if all { tape.held() } else { tape.newest(query.limit.saturating_add(1)) };
     let Some(oldest) = held.first().map(|trade| trade.id) else { return held };
     let late: Vec<_> = tape.aside().trades.range(oldest..).map(|(_, trade)| *trade).collect();
     if !late.is_empty() {
@@ -102,6 +144,21 @@ mod tests {
         let page = trades(&tape(), &query);
         let found: Vec<_> = page.trades.iter().map(|trade| trade.id).collect();
         assert_eq!((found.as_slice(), page.complete, page.next_id), (ids, complete, next_id), "{query:?}");
+    }
+
+    #[test]
+    fn a_hole_between_two_pages_or_around_a_range_is_named() {
+        let all = TradeRange { limit: 100, ..TradeRange::default() };
+        let holes = |query: TradeRange| -> Vec<_> {
+            trades(&tape(), &query).holes.iter().map(|hole| (hole.first, hole.last)).collect()
+        };
+        let at = |seconds: i64| Some(UnixMillis::new(1_000 * seconds));
+        assert_eq!(holes(TradeRange { from_id: Some(15), limit: 1, ..all }), [(15, 15)]);
+        check(TradeRange { from_id: Some(17), ..all }, &[18, 19], false, None);
+        check(TradeRange { start: at(15), end: at(16), ..all }, &[], false, None);
+        check(TradeRange { start: at(12), end: at(15), ..all }, &[12, 13, 14], false, None);
+        check(TradeRange { end: at(10), ..all }, &[], false, None);
+        check(TradeRange { end: at(12), limit: 1, ..all }, &[11], true, None);
     }
 
     #[test]

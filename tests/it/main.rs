@@ -4,6 +4,7 @@ mod api;
 mod candle;
 mod config;
 mod decode;
+mod limits;
 mod listing;
 mod model;
 mod net;

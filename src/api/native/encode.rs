@@ -62,8 +62,13 @@ pub(in crate::api) fn candle(candle: &Candle, decimals: Decimals, out: &mut Vec<
     decimal(out, b",\"delta\":", decimals, |out| candle.delta().write(out));
     integer(out, b",\"trades\":", candle.trades);
     integer(out, b",\"raw_trades\":", candle.raw_trades);
-    integer(out, b",\"first_id\":", candle.first_id);
-    integer(out, b",\"last_id\":", candle.last_id);
+    // A bucket that was filled in has no trade, so no id.
+    if candle.trades == 0 {
+        out.extend_from_slice(b",\"first_id\":null,\"last_id\":null");
+    } else {
+        integer(out, b",\"first_id\":", candle.first_id);
+        integer(out, b",\"last_id\":", candle.last_id);
+    }
     boolean(out, b",\"closed\":", candle.closed);
     boolean(out, b",\"complete\":", candle.complete);
     integer(out, b",\"revision\":", candle.revision);

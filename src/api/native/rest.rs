@@ -108,7 +108,10 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
         "complete": is_complete(&candles),
         "next": Value::Null,
     });
-    let filled = filled(timeframe, candles, fill, limit);
+    let mut filled = filled(timeframe, candles, fill);
+    // Filling made more rows: what the limit keeps is still the oldest of a range from `start`, else the newest.
+    let surplus = filled.len().saturating_sub(limit);
+    filled.drain(if start.is_some() { limit.min(filled.len())..filled.len() } else { 0..surplus });
     let data = rows(&filled, |row, out| write_row(row, decimals, out));
     Ok(answer(if columns { turned(&data) } else { data }, &meta))
 }
@@ -119,8 +122,8 @@ fn is_complete(candles: &[Candle]) -> bool {
     closed.peek().is_some() && closed.all(|candle| candle.complete)
 }
 
-/// Puts something in the place of buckets without trades, as far as the limit goes.
-fn filled(timeframe: Timeframe, candles: Vec<Candle>, fill: Fill, limit: usize) -> Vec<Row> {
+/// Puts something in the place of buckets without trades.
+fn filled(timeframe: Timeframe, candles: Vec<Candle>, fill: Fill) -> Vec<Row> {
     let mut filled = Vec::with_capacity(candles.len());
     let mut previous: Option<Candle> = None;
     for candle in candles {
@@ -133,7 +136,6 @@ fn filled(timeframe: Timeframe, candles: Vec<Candle>, fill: Fill, limit: usize) 
         filled.push(Row::Candle(candle));
         previous = Some(candle);
     }
-    filled.drain(..filled.len().saturating_sub(limit));
     filled
 }
 

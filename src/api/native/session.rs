@@ -23,14 +23,12 @@ use crate::{
 };
 use actix::{fut, prelude::*};
 use actix_http::ws::{CloseCode, CloseReason, Message as Frame, ProtocolError};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use actix_web_actors::ws;
 use bytestring::ByteString;
 use serde_json::{Value, json};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{cell::Cell, collections::BTreeMap, io::ErrorKind, rc::Rc, time::Duration};
+use tokio::time::Instant;
 
 /// The dialect's place among the encoders.
 const DIALECT: DialectId = DialectId(0);
@@ -38,8 +36,12 @@ const DIALECT: DialectId = DialectId(0);
 const SUBPROTOCOL: &str = "tapedeck.v1+json";
 /// Messages that are no JSON, after which a session is closed.
 const MALFORMED_MAX: u32 = 10;
-/// Seconds with too many requests, after which a session is closed.
+/// Seconds in a row with too many requests, after which a session is closed.
 const TOO_FAST_MAX: u32 = 3;
+/// Times the allowed requests in one second, after which a session is closed at once.
+const FLOOD_FACTOR: u32 = 4;
+/// Time for a last frame to leave before a socket is cut: what breaks the protocol may go on uploading.
+const LAST_WORD: Duration = Duration::from_millis(500);
 /// Unanswered pings that end a session.
 const PINGS_MISSED_MAX: u32 = 2;
 /// The longest flush interval that a connection may ask for.
@@ -57,9 +59,21 @@ pub(in crate::api) async fn open(
     let flush = flush_interval(request.query_string())?;
     let cut = request.conn_data::<Grip>().map_or_else(|| Cut::new(|| {}), Grip::cut);
     let bytes_max = shared.options.session.message_bytes_max;
-    let session = SessionActor::new(shared.get_ref().clone(), cut, flush);
-    let payload = Guard::new(payload, bytes_max as u64);
+    check_handshake(&request)?;
+    let oversized = Rc::new(Cell::new(false));
+    let session = SessionActor::new(shared.get_ref().clone(), cut, flush, Rc::clone(&oversized));
+    let payload = Guard::new(payload, bytes_max as u64, oversized);
     ws::WsResponseBuilder::new(session, &request, payload).frame_size(bytes_max).protocols(&[SUBPROTOCOL]).start()
+}
+
+/// A proper handshake that offers no subprotocol, or ours among others.
+fn check_handshake(request: &HttpRequest) -> Result<(), ApiError> {
+    ws::handshake(request).map_err(ApiError::Handshake)?;
+    let mut offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).peekable();
+    let ours = |offer: &header::HeaderValue| {
+        offer.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == SUBPROTOCOL))
+    };
+    if offers.peek().is_none() || offers.any(ours) { Ok(()) } else { Err(ApiError::Subprotocol(SUBPROTOCOL)) }
 }
 
 /// The one parameter of the upgrade's address: `flush_ms`.
@@ -87,15 +101,46 @@ struct SessionActor {
     next_sub: u32,
     pings_missed: u32,
     malformed: u32,
-    /// The second of the last request, how many came in it, and how many seconds had too many.
-    requests: (u64, u32, u32),
+    rate: Rate,
     started_at: Instant,
     last_barrier: BTreeMap<(Timeframe, usize), UnixMillis>,
+    /// Whether the guard refused a frame for its size; the codec's own error does not say so.
+    oversized: Rc<Cell<bool>>,
     closing: bool,
 }
 
+/// How fast requests come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rate {
+    second: u64,
+    /// In that second.
+    requests: u32,
+    /// Seconds in a row with too many, that one included.
+    fast_seconds: u32,
+}
+
+impl Rate {
+    /// Counts one request or ping; whether it is one too many.
+    fn note(&mut self, second: u64, max: u32) -> bool {
+        if self.second != second {
+            if self.requests <= max || self.second + 1 != second {
+                self.fast_seconds = 0;
+            }
+            (self.second, self.requests) = (second, 0);
+        }
+        self.requests = self.requests.saturating_add(1);
+        self.fast_seconds += u32::from(self.requests == max.saturating_add(1));
+        self.requests > max
+    }
+
+    /// Whether it is no mistake any more.
+    fn is_abuse(&self, max: u32) -> bool {
+        self.fast_seconds > TOO_FAST_MAX || self.requests > max.saturating_mul(FLOOD_FACTOR)
+    }
+}
+
 impl SessionActor {
-    fn new(shared: Shared, cut: Cut, flush: Option<Duration>) -> Self {
+    fn new(shared: Shared, cut: Cut, flush: Option<Duration>, oversized: Rc<Cell<bool>>) -> Self {
         let now = Instant::now();
         Self {
             key: shared.sessions.key(),
@@ -109,9 +154,10 @@ impl SessionActor {
             next_sub: 1,
             pings_missed: 0,
             malformed: 0,
-            requests: (0, 0, 0),
+            rate: Rate::default(),
             started_at: now,
             last_barrier: BTreeMap::new(),
+            oversized,
             closing: false,
         }
     }
@@ -149,10 +195,10 @@ impl SessionActor {
 
     /// Answers one text message, always with one message.
     fn answer(&mut self, text: &str, context: &mut Context) {
-        if let Some(error) = self.count_request() {
-            self.refuse(&Value::Null, &error, context);
-            if self.requests.2 > TOO_FAST_MAX {
-                self.end(CloseCode::Policy, "too many requests", context);
+        if self.is_too_fast(context) {
+            let max = self.shared.options.session.requests_per_second_max;
+            if !self.closing {
+                self.refuse(&Value::Null, &RequestError::TooFast(max), context);
             }
             return;
         }
@@ -168,15 +214,14 @@ impl SessionActor {
         }
     }
 
-    fn count_request(&mut self) -> Option<RequestError> {
-        let second = self.started_at.elapsed().as_secs();
+    /// Counts a request or ping; whether it is one too many. Ends the session when that goes on.
+    fn is_too_fast(&mut self, context: &mut Context) -> bool {
         let max = self.shared.options.session.requests_per_second_max;
-        if self.requests.0 != second {
-            (self.requests.0, self.requests.1) = (second, 0);
+        let too_fast = self.rate.note(self.started_at.elapsed().as_secs(), max);
+        if self.rate.is_abuse(max) {
+            self.end(CloseCode::Policy, "too many requests", context);
         }
-        self.requests.1 += 1;
-        self.requests.2 += u32::from(self.requests.1 == max.saturating_add(1));
-        (self.requests.1 > max).then_some(RequestError::TooFast(max))
+        too_fast
     }
 
     fn serve(&mut self, request: Request, context: &mut Context) {
@@ -298,15 +343,19 @@ impl SessionActor {
         let wait = self.flush_interval.saturating_sub(self.flushed_at.elapsed());
         if wait.is_zero() {
             // A future is polled after the mailbox has been emptied, so everything that waits there goes out together.
-            context.spawn(fut::ready(()).map(|(), actor: &mut Self, context| actor.flush(context)));
+            context.spawn(fut::ready(()).map(|(), actor: &mut Self, context| actor.planned_flush(context)));
         } else {
-            context.run_later(wait, |actor, context| actor.flush(context));
+            context.run_later(wait, Self::planned_flush);
         }
     }
 
-    fn flush(&mut self, context: &mut Context) {
+    fn planned_flush(&mut self, context: &mut Context) {
         self.flush_planned = false;
-        self.flushed_at = Instant::now();
+        self.flush(context);
+    }
+
+    /// Writes everything. A flush that was planned stays planned, so that there is never more than one.
+    fn flush(&mut self, context: &mut Context) {
         let (mut frames, now) = (0, self.shared.clock.wall());
         self.outbox.flush(now, |frame| {
             // Everything in a frame was text before.
@@ -315,6 +364,9 @@ impl SessionActor {
                 frames += 1;
             }
         });
+        if frames > 0 {
+            self.flushed_at = Instant::now();
+        }
         self.shared.metrics.ws_messages_sent.inc_by(frames);
     }
 
@@ -330,6 +382,47 @@ impl SessionActor {
             "type": "barrier", "interval": timeframe.to_string(), "end": end.get(), "incomplete": incomplete,
         });
         self.say(&barrier, context);
+    }
+
+    /// Tells the client that a topic has gone, and forgets it.
+    fn topic_ended(&mut self, sub: u32, context: &mut Context) {
+        self.flush(context);
+        if self.subs.contains_key(&sub) {
+            self.unsubscribe(sub);
+            let error = RequestError::TopicEnded(sub);
+            self.count_refused(&error);
+            self.say(&json!({"type": "error", "id": Value::Null, "sub": sub, "problem": error.problem()}), context);
+        }
+    }
+
+    /// Everything the client was sent is written first, so that the last id it is told is one that it has.
+    fn too_slow(&mut self, last_id: Option<u64>, context: &mut Context) {
+        self.flush(context);
+        let reason = last_id.map_or("slow consumer".to_owned(), |id| format!("slow consumer; last id {id}"));
+        self.end(CloseCode::Other(4008), &reason, context);
+    }
+
+    /// Says which rule was broken, and ends the socket from outside once that is out.
+    fn protocol_broken(&mut self, error: &ProtocolError, context: &mut Context) {
+        self.shared.metrics.ws_cut.get_or_create(&Labels::new([("reason", "protocol")])).inc();
+        tracing::debug!(%error, "a session broke the protocol");
+        let (code, reason) = match error {
+            _ if self.oversized.get() => (CloseCode::Size, "the message is too large"),
+            ProtocolError::Overflow => (CloseCode::Size, "the message is too large"),
+            // actix-http 3.20 says so when a reserved bit is set.
+            ProtocolError::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                (CloseCode::Protocol, "protocol error")
+            }
+            // The stream wraps text that is no UTF-8 into this one; when the connection is gone, nobody reads the code.
+            ProtocolError::Io(_) => (CloseCode::Invalid, "text is UTF-8"),
+            _ => (CloseCode::Protocol, "protocol error"),
+        };
+        self.end(code, reason, context);
+        let cut = self.cut.clone();
+        actix_rt::spawn(async move {
+            tokio::time::sleep(LAST_WORD).await;
+            cut.now();
+        });
     }
 
     fn end(&mut self, code: CloseCode, description: &str, context: &mut Context) {
@@ -348,11 +441,15 @@ impl SessionActor {
         context.ping(b"");
     }
 
+    /// Says that we are here if nothing else did, and comes again when the next silence would be too long.
     fn heartbeat(&mut self, context: &mut Context) {
-        if self.flushed_at.elapsed() >= self.shared.options.session.heartbeat {
+        let silence_max = self.shared.options.session.heartbeat;
+        if self.flushed_at.elapsed() >= silence_max {
             let ts = self.shared.clock.wall().get();
             self.say(&json!({"type": "heartbeat", "ts": ts}), context);
         }
+        let wait = silence_max.saturating_sub(self.flushed_at.elapsed());
+        context.run_later(wait.max(Duration::from_millis(1)), Self::heartbeat);
     }
 }
 
@@ -363,7 +460,7 @@ impl Actor for SessionActor {
         let options = &self.shared.options.session;
         context.set_mailbox_capacity(options.queue_messages_max);
         context.run_interval(options.ping, Self::keep_alive);
-        context.run_interval(options.heartbeat, Self::heartbeat);
+        context.run_later(options.heartbeat, Self::heartbeat);
         self.shared.sessions.add(self.key, context.address().recipient());
         self.shared.metrics.ws_connections.inc();
         self.hello(context);
@@ -384,10 +481,8 @@ impl Handler<Delivery> for SessionActor {
     fn handle(&mut self, delivery: Delivery, context: &mut Context) {
         match delivery.event {
             _ if self.closing => {}
-            Event::TooSlow(last_id) => {
-                let reason = last_id.map_or("slow consumer".to_owned(), |id| format!("slow consumer; last id {id}"));
-                self.end(CloseCode::Other(4008), &reason, context);
-            }
+            Event::TooSlow(last_id) => self.too_slow(last_id, context),
+            Event::Ended => self.topic_ended(delivery.sub, context),
             event @ Event::Barrier { .. } => self.barrier(&event, context),
             event => {
                 self.outbox.push(delivery.sub, event);
@@ -412,7 +507,11 @@ impl StreamHandler<Result<Frame, ProtocolError>> for SessionActor {
         match frame {
             _ if self.closing => {}
             Ok(Frame::Text(text)) => self.answer(&text, context),
-            Ok(Frame::Ping(payload)) => context.pong(&payload),
+            Ok(Frame::Ping(payload)) => {
+                if !self.is_too_fast(context) {
+                    context.pong(&payload);
+                }
+            }
             Ok(Frame::Pong(_)) => self.pings_missed = 0,
             Ok(Frame::Close(reason)) => {
                 context.close(reason);
@@ -421,16 +520,105 @@ impl StreamHandler<Result<Frame, ProtocolError>> for SessionActor {
             Ok(Frame::Binary(_)) => self.end(CloseCode::Unsupported, "text messages only", context),
             Ok(Frame::Continuation(_)) => self.end(CloseCode::Unsupported, "no fragmented messages", context),
             Ok(Frame::Nop) => {}
-            Err(error) => {
-                self.shared.metrics.ws_cut.get_or_create(&Labels::new([("reason", "protocol")])).inc();
-                tracing::debug!(%error, "a session broke the protocol");
-                self.end(CloseCode::Protocol, "protocol error", context);
-                self.cut.now();
-            }
+            Err(error) => self.protocol_broken(&error, context),
         }
     }
 
     fn finished(&mut self, context: &mut Context) {
         context.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt;
+    use std::sync::Arc;
+
+    fn shared() -> Shared {
+        let clock = crate::clock::Clock::system();
+        let session = crate::api::SessionOptions {
+            flush: Duration::ZERO,
+            queue_messages_max: 64,
+            subscriptions_max: 8,
+            requests_per_second_max: 50,
+            message_bytes_max: 64 << 10,
+            heartbeat: Duration::from_secs(15),
+            ping: Duration::from_secs(20),
+        };
+        Shared {
+            contracts: Arc::default(),
+            live: crate::live::Handle::new(1),
+            clock,
+            venue_clock: Arc::new(crate::market::VenueClock::new(clock)),
+            metrics: Arc::default(),
+            readiness: Arc::default(),
+            sessions: Arc::default(),
+            options: Arc::new(crate::api::Options {
+                listen: std::net::SocketAddr::from(([127, 0, 0, 1], 0)),
+                workers: 1,
+                connections_max: 1,
+                connections_per_ip_max: 1,
+                header_timeout: Duration::ZERO,
+                body_timeout: Duration::ZERO,
+                body_bytes_max: 0,
+                allowed_origins: Vec::new(),
+                session,
+            }),
+        }
+    }
+
+    /// Everything that a session with subscription 1 writes when it is told `events`, and then goes silent.
+    fn written(events: Vec<Event>) -> String {
+        System::new().block_on(async {
+            let mut session = SessionActor::new(shared(), Cut::new(|| {}), None, Rc::default());
+            session.outbox.open(1, "trades", "BTCUSDT");
+            let upload = futures_util::stream::pending();
+            let (address, mut written) = ws::WebsocketContext::create_with_addr(session, upload);
+            for event in events {
+                address.try_send(Delivery { sub: 1, event }).expect("room");
+            }
+            let mut bytes = Vec::new();
+            while let Ok(Some(chunk)) = tokio::time::timeout(Duration::from_millis(100), written.next()).await {
+                bytes.extend_from_slice(&chunk.expect("a frame"));
+            }
+            String::from_utf8_lossy(&bytes).into_owned()
+        })
+    }
+
+    fn rows(body: &'static str) -> crate::live::Rows {
+        crate::live::Rows { body: bytes::Bytes::from_static(body.as_bytes()), count: 1 }
+    }
+
+    #[test]
+    fn what_waits_is_written_before_a_slow_session_is_ended() {
+        let written = written(vec![Event::Trades(rows("41")), Event::TooSlow(Some(41))]);
+        let (update, reason) = (written.find("\"data\":[41]"), written.find("slow consumer; last id 41"));
+        assert!(update.is_some() && update < reason, "{written}");
+    }
+
+    #[test]
+    fn one_drain_of_the_mailbox_is_one_update() {
+        let events = ["1", "2,3", "4"].map(|body| Event::Trades(rows(body))).to_vec();
+        let written = written(events);
+        assert!(written.contains("\"data\":[1,2,3,4]"), "{written}");
+    }
+
+    /// Notes so many requests in a second; how many were too many, and whether that is abuse.
+    fn note(rate: &mut Rate, second: u64, requests: u32) -> (usize, bool) {
+        let refused = (0..requests).filter(|_| rate.note(second, 50)).count();
+        (refused, rate.is_abuse(50))
+    }
+
+    #[test]
+    fn seconds_with_too_many_requests_end_a_session_only_in_a_row_or_in_a_flood() {
+        let mut rate = Rate::default();
+        for second in [0, 1, 2, 10, 11, 12, 20] {
+            assert_eq!(note(&mut rate, second, 51), (1, false), "{second}");
+        }
+        assert_eq!(note(&mut rate, 21, 50), (0, false));
+        let seconds: Vec<_> = (22..26).map(|second| note(&mut rate, second, 60).1).collect();
+        assert_eq!(seconds, [false, false, false, true]);
+        assert_eq!(note(&mut Rate::default(), 0, 201), (151, true));
     }
 }

@@ -1,7 +1,7 @@
 //! Is what REST answers what the exchange published?
 
 use super::*;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tapedeck::model::{Candle, Timeframe};
 
 /// So long the market has run; its first minute begins before the tape.
@@ -178,9 +178,12 @@ fn empty_minutes_are_filled_on_request() {
                     assert_eq!((&null["close"], &null["volume"]), (&Value::Null, &0.into()));
                     assert_eq!([&flat["open"], &flat["high"], &flat["low"], &flat["close"]], [&close; 4]);
                     assert_eq!((text(&flat["volume"]), &flat["trades"]), ("0".to_owned(), &0.into()));
+                    assert_eq!((&flat["first_id"], &flat["last_id"]), (&Value::Null, &Value::Null));
                 }
             }
             close = flat["close"].clone();
         }
+        let few = rows(&format!("&fill=null&limit=2&start={}", nulls[0]["open_time"])).await;
+        assert_eq!(few, json!(&nulls[..2]), "a range from its start goes forward");
     });
 }
