@@ -25,7 +25,7 @@ impl fmt::Debug for Ward {
     }
 }
 
-/// Starts every ward in order, then raises those that die, for ever.
+/// Raises wards that die, for ever; whoever makes them raises them the first time.
 pub(super) async fn watch(wards: Vec<Ward>, metrics: Arc<Metrics>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;

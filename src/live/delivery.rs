@@ -132,6 +132,4 @@ pub enum Event {
     },
     /// The last message: the session was too slow too often; the newest trade id that it was sent, if any.
     TooSlow(Option<u64>),
-    /// The topic is gone, for instance because its actor could not be rebuilt.
-    Ended,
 }

@@ -71,7 +71,7 @@ impl Outbox {
                 line.pending.push(Pending::Gap(ids));
                 0
             }
-            Event::Barrier { .. } | Event::TooSlow(_) | Event::Ended => 0,
+            Event::Barrier { .. } | Event::TooSlow(_) => 0,
         };
     }
 

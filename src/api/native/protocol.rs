@@ -73,8 +73,6 @@ pub(super) enum RequestError {
     Interval(#[from] TimeframeError),
     #[error("no subscription of this session has the number {0}")]
     UnknownSub(u32),
-    #[error("the topic of subscription {0} has ended: subscribe again")]
-    TopicEnded(u32),
     #[error("this session has {0} subscriptions, and no more are allowed")]
     TooMany(usize),
     #[error("more than {0} requests in a second")]
@@ -96,7 +94,6 @@ impl RequestError {
             Self::UnknownSymbol(_) => ("unknown_symbol", 404),
             Self::Interval(_) => ("bad_interval", 400),
             Self::UnknownSub(_) => ("unknown_sub", 404),
-            Self::TopicEnded(_) => ("topic_ended", 410),
             Self::TooMany(_) => ("too_many_subscriptions", 429),
             Self::TooFast(_) => ("too_many_requests", 429),
             Self::Unavailable(_) => ("unavailable", 503),

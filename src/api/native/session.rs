@@ -384,17 +384,6 @@ impl SessionActor {
         self.say(&barrier, context);
     }
 
-    /// Tells the client that a topic has gone, and forgets it.
-    fn topic_ended(&mut self, sub: u32, context: &mut Context) {
-        self.flush(context);
-        if self.subs.contains_key(&sub) {
-            self.unsubscribe(sub);
-            let error = RequestError::TopicEnded(sub);
-            self.count_refused(&error);
-            self.say(&json!({"type": "error", "id": Value::Null, "sub": sub, "problem": error.problem()}), context);
-        }
-    }
-
     /// Everything the client was sent is written first, so that the last id it is told is one that it has.
     fn too_slow(&mut self, last_id: Option<u64>, context: &mut Context) {
         self.flush(context);
@@ -482,7 +471,6 @@ impl Handler<Delivery> for SessionActor {
         match delivery.event {
             _ if self.closing => {}
             Event::TooSlow(last_id) => self.too_slow(last_id, context),
-            Event::Ended => self.topic_ended(delivery.sub, context),
             event @ Event::Barrier { .. } => self.barrier(&event, context),
             event => {
                 self.outbox.push(delivery.sub, event);
