@@ -17,7 +17,7 @@ use crate::{
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwapOption;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 /// What is recorded, and how.
@@ -159,13 +159,6 @@ impl Assembly {
             self.options.live.clone(),
             Arc::clone(&self.metrics),
         )));
-        let of_thread = |contract: &&Arc<Contract>| self.live.thread_of(contract.id) == thread;
-        let sources: Vec<_> = self
-            .contracts
-            .iter()
-            .filter(of_thread)
-            .map(|contract| Arc::clone(&self.states[contract.id.index()]))
-            .collect();
         let (arbiter, live, handle) = (self.placement.live[thread].clone(), self.live.clone(), self.live.clone());
         Ward {
             kind: "topics",
@@ -173,10 +166,6 @@ impl Assembly {
             raise: Box::new(move || {
                 let state = Arc::clone(&state);
                 let address = TopicsActor::start_in_arbiter(&arbiter, move |_| TopicsActor::new(state));
-                for source in &sources {
-                    let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
-                    source.set_repair_sinks(vec![address.clone().recipient()]);
-                }
                 live.replace(thread, address);
             }),
         }

@@ -60,8 +60,6 @@ pub struct LiveFold {
     holes: Vec<Hole>,
     /// Buckets that begin before it are not complete: the tape or the history begins there.
     floor: UnixMillis,
-    /// Repairs up to this id have been lost on their way here: holes below it stay.
-    unrepairable_to: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -108,23 +106,13 @@ impl LiveFold {
     /// A fold that has seen nothing.
     pub fn new(timeframe: Timeframe, options: FoldOptions) -> Self {
         let floor = UnixMillis::new(i64::MIN);
-        Self {
-            timeframe,
-            options,
-            closed: VecDeque::new(),
-            open: None,
-            last: None,
-            holes: Vec::new(),
-            floor,
-            unrepairable_to: 0,
-        }
+        Self { timeframe, options, closed: VecDeque::new(), open: None, last: None, holes: Vec::new(), floor }
     }
 
     /// A longer timeframe's fold as it would stand had it seen what `minutes` has, as far as that remembers.
     pub fn from_minutes(timeframe: Timeframe, minutes: &Self) -> Self {
         let mut fold = Self::new(timeframe, minutes.options);
         (fold.last, fold.holes, fold.floor) = (minutes.last, minutes.holes.clone(), minutes.floor);
-        fold.unrepairable_to = minutes.unrepairable_to;
         for minute in &minutes.closed {
             fold.merge_minute(minute.bucket, &minute.bar);
         }
@@ -214,12 +202,7 @@ impl LiveFold {
             (link, Some((last_id, last_time))) => {
                 if let Some(ids) = IdRange::new(last_id + 1, trade.id - 1) {
                     let to = trade.time.max(last_time);
-                    self.holes.push(Hole {
-                        ids,
-                        from: last_time,
-                        to,
-                        repairable: link == Link::Missing && ids.first > self.unrepairable_to,
-                    });
+                    self.holes.push(Hole { ids, from: last_time, to, repairable: link == Link::Missing });
                 }
                 if self.holes.len() > HOLES_MAX {
                     let oldest = self.holes.remove(0);
@@ -258,17 +241,9 @@ impl LiveFold {
         }
     }
 
-    /// Takes prints that came after their hole had been recorded: `trades` are those of them that are trades, and
-    /// `is_missing` tells whether any id of a run is missing still. One correction a candle comes out.
-    ///
-    /// Every trade of the tape before them must have been taken. Call it, if with no trade, after a trade that did not
-    /// join, too: where ids are burnt, its hole may have been filled before the fold could learn of it.
-    pub fn repair<'a>(
-        &mut self,
-        trades: impl IntoIterator<Item = &'a Trade>,
-        is_missing: impl Fn(IdRange) -> bool,
-        events: &mut Vec<FoldEvent>,
-    ) {
+    /// Takes trades that came after their hole had been recorded. Every trade that was on the tape before them must have
+    /// been taken. [`LiveFold::settle`] makes it known.
+    pub fn repair<'a>(&mut self, trades: impl IntoIterator<Item = &'a Trade>, events: &mut Vec<FoldEvent>) {
         for trade in trades {
             if self.last.is_none_or(|(last_id, _)| last_id < trade.id) {
                 // Only burnt ids have followed its hole so far.
@@ -277,16 +252,20 @@ impl LiveFold {
                 self.place(trade);
             }
         }
+    }
+
+    /// Forgets holes that are none any more, and says what repairs have changed, one correction a candle. `is_missing`
+    /// tells whether any id of a run is missing from the tape, as it is while every repair has been taken here.
+    ///
+    /// Call it, too, after a trade that did not join: where ids are burnt, less may be missing than it seems.
+    pub fn settle(&mut self, is_missing: impl Fn(IdRange) -> bool, events: &mut Vec<FoldEvent>) {
         self.holes.retain(|hole| !hole.repairable || is_missing(hole.ids));
         self.reassess(events);
     }
 
-    /// Notes that repairs of these ids will not come here, though the tape has them: their holes stay.
-    pub fn give_up(&mut self, ids: IdRange) {
-        self.unrepairable_to = self.unrepairable_to.max(ids.last);
-        for hole in self.holes.iter_mut().filter(|hole| hole.ids.first <= ids.last) {
-            hole.repairable = false;
-        }
+    /// Notes that repairs of holes known so far have been lost on their way here, though the tape has them: they stay.
+    pub fn give_up(&mut self) {
+        self.holes.iter_mut().for_each(|hole| hole.repairable = false);
     }
 
     /// Takes the venue's clock, and the time up to which the stream is proven to flow.

@@ -78,7 +78,7 @@ fn next_status(running: &Running, before: &Status, uptime: Duration) -> Status {
         trades,
         candles_closed: running.metrics.candles_closed.get(),
         subscribers: u64::try_from(running.metrics.ws_connections.get()).unwrap_or(0),
-        gaps: contracts().map(|contract| contract.tape.aside().holes.iter().count() as u64).sum(),
+        gaps: contracts().map(|contract| contract.tape.aside().holes().iter().count() as u64).sum(),
         uptime,
     }
 }

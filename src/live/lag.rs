@@ -41,12 +41,15 @@ const OVERFLOWS_MAX: u32 = 3;
 /// Time without an overflow after which earlier ones are forgotten.
 const CALM_MS: i64 = 60_000;
 
+/// Lost runs named one by one; when there are more, the oldest two become one that also names what lies between.
+const LOST_RUNS_MAX: usize = 16;
+
 /// How far behind one subscription is.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Lag {
-    /// Ids not delivered since the mailbox first refused.
-    lost: Option<IdRange>,
-    /// Since when the mailbox has refused.
+    /// Ids not delivered since the mailbox first refused, as runs in the order in which they were lost.
+    lost: Vec<IdRange>,
+    /// Since when something is owed.
     since_ms: Option<i64>,
     last_overflow_ms: i64,
     overflows: u32,
@@ -67,9 +70,25 @@ impl Lag {
         self.since_ms.is_none()
     }
 
-    /// The ids not delivered.
+    /// The oldest run of ids not delivered.
     pub(super) fn lost(&self) -> Option<IdRange> {
-        self.lost
+        self.lost.first().copied()
+    }
+
+    /// Notes that the oldest run has been named.
+    pub(super) fn named(&mut self) {
+        self.lost.remove(0);
+    }
+
+    /// Notes that `ids` were lost before they could be offered: no fault of the session.
+    pub(super) fn owe(&mut self, ids: IdRange, now_ms: i64) {
+        self.late(now_ms);
+        self.lose(ids);
+    }
+
+    /// Notes that something is owed through no fault of the session.
+    pub(super) fn late(&mut self, now_ms: i64) {
+        self.since_ms.get_or_insert(now_ms);
     }
 
     /// Notes that the mailbox refused `ids` at `now_ms`.
@@ -88,12 +107,7 @@ impl Lag {
             self.overflows += 1;
             now_ms
         });
-        self.lost = match (self.lost, ids) {
-            (Some(lost), Some(ids)) => {
-                Some(IdRange { first: lost.first.min(ids.first), last: lost.last.max(ids.last) })
-            }
-            (lost, ids) => lost.or(ids),
-        };
+        ids.into_iter().for_each(|ids| self.lose(ids));
         let too_often = policy == SlowPolicy::Gap && self.overflows > OVERFLOWS_MAX;
         if policy == SlowPolicy::Close || too_often || now_ms - since_ms >= slow_ms_max {
             Verdict::End
@@ -102,9 +116,21 @@ impl Lag {
         }
     }
 
+    fn lose(&mut self, ids: IdRange) {
+        match self.lost.last_mut() {
+            Some(last) if last.last + 1 == ids.first => last.last = ids.last,
+            _ => self.lost.push(ids),
+        }
+        if self.lost.len() > LOST_RUNS_MAX {
+            let oldest = self.lost.remove(0);
+            let next = &mut self.lost[0];
+            (next.first, next.last) = (next.first.min(oldest.first), next.last.max(oldest.last));
+        }
+    }
+
     /// Notes that what was owed has been said.
     pub(super) fn cleared(&mut self) {
-        self.lost = None;
+        self.lost.clear();
         self.since_ms = None;
     }
 }
@@ -123,6 +149,23 @@ mod tests {
         assert_eq!(lag.refused(ids(10, 20), SlowPolicy::Gap, 4_999, MAX_MS), Verdict::Wait);
         assert_eq!(lag.lost(), ids(5, 20));
         assert_eq!(lag.refused(ids(21, 21), SlowPolicy::Gap, 5_000, MAX_MS), Verdict::End);
+    }
+
+    #[test]
+    fn runs_that_do_not_touch_are_named_apart_and_our_own_loss_is_no_overflow() {
+        let mut lag = Lag::default();
+        for first in [100, 5, 200] {
+            lag.owe(IdRange { first, last: first + 1 }, 0);
+        }
+        assert!(!lag.is_clear() && lag.overflows == 0);
+        let mut named = Vec::new();
+        while let Some(ids) = lag.lost() {
+            named.push((ids.first, ids.last));
+            lag.named();
+        }
+        assert_eq!(named, [(100, 101), (5, 6), (200, 201)]);
+        (0..=LOST_RUNS_MAX as u64).for_each(|at| lag.owe(IdRange { first: 10 * at + 1, last: 10 * at + 1 }, 0));
+        assert_eq!((lag.lost.len(), lag.lost()), (LOST_RUNS_MAX, IdRange::new(1, 11)));
     }
 
     #[test]

@@ -31,13 +31,17 @@ pub(super) struct Line {
     lag: Lag,
     /// The newest trade id handed over.
     sent_to: Option<u64>,
+    /// Ids up to it were handed over, are owed, or lie before its beginning.
+    settled_to: Option<u64>,
     /// The earliest closed or corrected candle that was not handed over.
     candles_owed_from: Option<UnixMillis>,
 }
 
 impl Line {
-    pub(super) fn new(subscriber: Subscriber, closed_only: bool) -> Self {
-        Self { subscriber, closed_only, lag: Lag::default(), sent_to: None, candles_owed_from: None }
+    /// A line whose trades come after `begins_after`.
+    pub(super) fn new(subscriber: Subscriber, closed_only: bool, begins_after: Option<u64>) -> Self {
+        let lag = Lag::default();
+        Self { subscriber, closed_only, lag, sent_to: None, settled_to: begins_after, candles_owed_from: None }
     }
 
     /// Whether an earlier refusal has not been made good.
@@ -45,15 +49,39 @@ impl Line {
         !self.lag.is_clear()
     }
 
-    /// The ids it was not given.
+    /// The oldest run of ids that it was not given and has not been told of.
     pub(super) fn lost(&self) -> Option<IdRange> {
         self.lag.lost()
+    }
+
+    /// Notes that it has been told of that run.
+    pub(super) fn named(&mut self) {
+        self.lag.named();
+    }
+
+    /// Notes that ids were lost on our side.
+    pub(super) fn owe_ids(&mut self, ids: IdRange, now_ms: i64) {
+        self.lag.owe(ids, now_ms);
+        self.settled_to = self.settled_to.max(Some(ids.last));
+    }
+
+    /// Notes that ids up to `id` that were not handed over are lost on our side.
+    pub(super) fn owe_ids_to(&mut self, id: u64, now_ms: i64) {
+        if let Some(ids) = IdRange::new(self.settled_to.map_or(1, |settled| settled + 1), id) {
+            self.owe_ids(ids, now_ms);
+        }
     }
 
     /// Notes that everything owed has been handed over.
     pub(super) fn caught_up(&mut self) {
         self.lag.cleared();
         self.candles_owed_from = None;
+    }
+
+    /// Notes that candles from `open_time` on were lost on our side.
+    pub(super) fn owe_candles(&mut self, open_time: UnixMillis, now_ms: i64) {
+        self.lag.late(now_ms);
+        self.owe_candles_from(Some(open_time));
     }
 
     /// Notes that closed or corrected candles from `open_time` on were not handed over.
@@ -72,6 +100,7 @@ impl Line {
     /// Notes the newest trade id handed over; repairs, whose ids lie below it, leave it alone.
     pub(super) fn sent_to(&mut self, id: u64) {
         self.sent_to = self.sent_to.max(Some(id));
+        self.settled_to = self.settled_to.max(Some(id));
     }
 
     /// Hands an event over, or says that the mailbox is full (`Some(true)`) or gone (`Some(false)`).
@@ -86,6 +115,7 @@ impl Line {
     /// Decides what a refusal means. `false` ends the line.
     pub(super) fn refused(&mut self, ids: Option<IdRange>, rows: u64, now_ms: i64, publishing: &Publishing) -> bool {
         publishing.dropped.inc_by(rows);
+        self.settled_to = self.settled_to.max(ids.map(|ids| ids.last));
         match self.lag.refused(ids, self.subscriber.on_slow, now_ms, publishing.slow_ms_max) {
             Verdict::Wait => true,
             Verdict::End => {

@@ -7,6 +7,7 @@ mod delivery;
 mod handle;
 mod lag;
 mod lines;
+mod publisher;
 mod tape;
 mod timeframe;
 mod topics;

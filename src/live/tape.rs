@@ -3,37 +3,36 @@
 use crate::{
     clock::Clock,
     live::{
-        Event, Subscription,
+        Event, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
-        topics::{Join, Leave, Wake},
+        publisher::Publish,
     },
-    market::{Contract, Print, Repaired, TapeReader},
+    market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
-    model::{IdRange, Trade},
+    model::{IdRange, Trade, UnixMillis},
 };
-use actix::prelude::*;
 use prometheus_client::metrics::counter::Counter;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 /// Trades of one publication; more wait for the next turn, so that one contract cannot hold the thread.
 const TRADES_MAX: usize = 1_024;
-/// How soon a session that refused is tried again when nothing new comes.
-const RETRY: Duration = Duration::from_millis(50);
 
 /// Reads one contract's tape for everybody who subscribed to its trades; lives while somebody does.
 #[derive(Debug)]
-pub(super) struct TapeActor {
+pub(super) struct TapeState {
     clock: Clock,
     publishing: Publishing,
     lapped: Counter,
     reader: TapeReader,
     lines: Vec<Line>,
     read: Vec<(Trade, bool)>,
+    /// What is being published.
     trades: Vec<Trade>,
-    retry_set: bool,
+    /// What is published after that.
+    repairs: Repairs,
 }
 
-impl TapeActor {
+impl TapeState {
     pub(super) fn new(contract: &Arc<Contract>, clock: Clock, publishing: Publishing, metrics: &Metrics) -> Self {
         Self {
             clock,
@@ -41,36 +40,47 @@ impl TapeActor {
             lapped: metrics.ring_lapped.get_or_create_owned(&Labels::new([("reader", "tape")])),
             reader: contract.tape.reader(),
             lines: Vec::new(),
-            read: Vec::with_capacity(TRADES_MAX),
-            trades: Vec::with_capacity(TRADES_MAX),
-            retry_set: false,
+            read: Vec::new(),
+            trades: Vec::new(),
+            repairs: Repairs::default(),
         }
     }
 
-    /// Publishes the next trades; whether there are more.
-    fn publish_next(&mut self) -> bool {
+    /// Publishes the next trades in order.
+    fn publish_next(&mut self) {
         self.read.clear();
         let reading = self.reader.read(TRADES_MAX, &mut self.read);
         if let Some(ids) = reading.lapped {
+            // This publisher missed them: everybody is told.
             self.lapped.inc();
             self.owe_all(ids);
         }
-        if reading.trades > 0 {
-            self.trades.clear();
-            self.trades.extend(self.read.iter().map(|(trade, _)| *trade));
-            self.deliver(Event::Trades);
-        }
-        self.reader.is_behind()
+        self.trades.clear();
+        self.trades.extend(self.read.iter().map(|(trade, _)| *trade));
+        self.deliver(Event::Trades);
     }
 
-    /// The publisher itself missed `ids`: everybody is told, as if their own session had been slow.
+    /// Publishes everything there is.
+    fn publish_all(&mut self) {
+        while self.publish() {}
+    }
+
+    fn publish_repairs(&mut self) {
+        if let Some(ids) = self.repairs.lost.take() {
+            self.lapped.inc();
+            self.owe_all(ids);
+        }
+        std::mem::swap(&mut self.trades, &mut self.repairs.trades);
+        self.deliver(Event::Repair);
+    }
+
     fn owe_all(&mut self, ids: IdRange) {
-        let (now_ms, publishing) = (self.clock.monotonic_ms(), &self.publishing);
-        self.lines.retain_mut(|line| line.refused(Some(ids), 0, now_ms, publishing));
+        let now_ms = self.clock.monotonic_ms();
+        self.lines.iter_mut().for_each(|line| line.owe_ids(ids, now_ms));
     }
 
     /// Hands `self.trades` to every line, each after what it is owed.
-    fn deliver(&mut self, event: fn(crate::live::Rows) -> Event) {
+    fn deliver(&mut self, event: fn(Rows) -> Event) {
         let (Some(first), Some(last)) = (self.trades.first(), self.trades.last()) else { return };
         let ids = IdRange { first: first.id, last: last.id };
         let mut bodies = Bodies::default();
@@ -94,12 +104,33 @@ impl TapeActor {
                 Offer::Gone => false,
             }
         });
+        self.trades.clear();
+    }
+}
+
+impl Publish for TapeState {
+    const KIND: &'static str = "tape";
+
+    fn publish(&mut self) -> bool {
+        // Taken first, published last: live trades that were on the tape before a repair go out before it.
+        let repairs = self.reader.repairs();
+        self.publish_next();
+        if let Some(repairs) = repairs {
+            while self.reader.is_behind() {
+                self.publish_next();
+            }
+            self.repairs = repairs;
+            self.publish_repairs();
+        }
+        self.reader.is_behind()
     }
 
+    fn pass_time(&mut self, _: UnixMillis) {}
+
     fn join(&mut self, subscription: Subscription) {
-        while self.publish_next() {}
+        self.publish_all();
         let snapshot = self.reader.before(subscription.snapshot);
-        let mut line = Line::new(subscription.subscriber, false);
+        let mut line = Line::new(subscription.subscriber, false, self.reader.last_id());
         let rows = Bodies::default().rows(line.subscriber.dialect, &self.publishing, |encoder, body| {
             (encoder.trades)(&snapshot, body);
             u32::try_from(snapshot.len()).unwrap_or(u32::MAX)
@@ -116,75 +147,43 @@ impl TapeActor {
         }
     }
 
-    fn set_retry(&mut self, context: &mut Context<Self>) {
-        if self.retry_set || !self.lines.iter().any(Line::is_behind) {
-            return;
-        }
-        self.retry_set = true;
-        context.run_later(RETRY, |actor, context| {
-            actor.retry_set = false;
-            let (now_ms, publishing) = (actor.clock.monotonic_ms(), &actor.publishing);
-            actor.lines.retain_mut(|line| match pay_debt(line) {
-                Offer::Taken => true,
-                Offer::Full => line.refused(None, 0, now_ms, publishing),
-                Offer::Gone => false,
-            });
-            actor.set_retry(context);
+    fn pay_debts(&mut self) {
+        let (now_ms, publishing) = (self.clock.monotonic_ms(), &self.publishing);
+        self.lines.retain_mut(|line| match pay_debt(line) {
+            Offer::Taken => true,
+            Offer::Full => line.refused(None, 0, now_ms, publishing),
+            Offer::Gone => false,
         });
+    }
+
+    fn recover(&mut self) {
+        let now_ms = self.clock.monotonic_ms();
+        let read_to = self.reader.last_id().unwrap_or(0);
+        self.lines.iter_mut().for_each(|line| line.owe_ids_to(read_to, now_ms));
+        // Repairs, whose ids lie below what is settled, may have been under way: named, though some lines have them.
+        let (trades, repairs) = (std::mem::take(&mut self.trades), std::mem::take(&mut self.repairs));
+        for trades in [trades, repairs.trades] {
+            if let (Some(first), Some(last)) = (trades.first(), trades.last()) {
+                self.owe_all(IdRange { first: first.id, last: last.id });
+            }
+        }
+    }
+
+    fn lines(&mut self) -> &mut Vec<Line> {
+        &mut self.lines
     }
 }
 
 /// Names the ids that the line lost, if any.
 fn pay_debt(line: &mut Line) -> Offer {
-    if !line.is_behind() {
-        return Offer::Taken;
+    while let Some(ids) = line.lost() {
+        match line.offer(Event::Gap(ids)) {
+            Offer::Taken => line.named(),
+            refused => return refused,
+        }
     }
-    let offer = line.lost().map_or(Offer::Taken, |ids| line.offer(Event::Gap(ids)));
-    if offer == Offer::Taken {
+    if line.is_behind() {
         line.caught_up();
     }
-    offer
-}
-
-impl Actor for TapeActor {
-    type Context = Context<Self>;
-}
-
-impl Handler<Wake> for TapeActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        if self.publish_next() {
-            context.notify(Wake);
-        }
-        self.set_retry(context);
-    }
-}
-
-impl Handler<Join> for TapeActor {
-    type Result = ();
-
-    fn handle(&mut self, join: Join, _: &mut Self::Context) {
-        self.join(join.0);
-    }
-}
-
-impl Handler<Leave> for TapeActor {
-    type Result = ();
-
-    fn handle(&mut self, leave: Leave, _: &mut Self::Context) {
-        self.lines.retain(|line| !leave.is_of(&line.subscriber));
-    }
-}
-
-impl Handler<Repaired> for TapeActor {
-    type Result = ();
-
-    fn handle(&mut self, repaired: Repaired, _: &mut Self::Context) {
-        // Live trades that were on the tape before the repair go out before it.
-        while self.publish_next() {}
-        self.trades.clear();
-        self.trades.extend(repaired.prints.iter().filter_map(Print::as_trade));
-        self.deliver(Event::Repair);
-    }
+    Offer::Taken
 }

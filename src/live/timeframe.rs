@@ -1,68 +1,49 @@
 //! Who folds a contract's trades into one timeframe, and publishes the candles?
 
 use crate::{
-    candle::{FoldEvent, Link, LiveFold},
+    candle::{FoldEvent, FoldOptions, Link, LiveFold},
     clock::Clock,
     live::{
         Event, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
-        topics::{Join, Leave, Tick, Wake},
+        publisher::Publish,
     },
-    market::{Contract, Print, Repaired, TapeReader},
+    market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
-    model::{Candle, Symbol, Timeframe, Trade, UnixMillis},
+    model::{Candle, Timeframe, Trade, UnixMillis},
 };
-use actix::prelude::*;
 use prometheus_client::metrics::counter::Counter;
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
 /// Trades folded in one turn; more wait for the next, so that one contract cannot hold the thread.
 const TRADES_MAX: usize = 4_096;
-/// How soon a session that refused is tried again when nothing new comes.
-const RETRY: Duration = Duration::from_millis(50);
+/// Trades taken off the ring at once: every contract keeps a buffer for them.
+const TRADES_AT_ONCE: usize = 256;
 
-/// A barrier for everybody who follows this timeframe.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Barrier {
-    pub(super) thread: usize,
-    pub(super) end: UnixMillis,
-    pub(super) incomplete: Arc<[Symbol]>,
-}
-
-/// A fold and its place on the tape: they only move together, and outlive their actor.
-#[derive(Clone, Debug)]
-pub(super) struct FoldState {
-    pub(super) fold: LiveFold,
-    pub(super) reader: TapeReader,
-    /// What the fold has said and nobody has been told.
-    pub(super) events: Vec<FoldEvent>,
-}
-
-impl FoldState {
-    /// The state, even when its last user panicked: every call leaves fold and reader consistent, since ids that the
-    /// fold has seen are ignored when they come again.
-    pub(super) fn lock(state: &Mutex<Self>) -> std::sync::MutexGuard<'_, Self> {
-        state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Folds one contract's tape into one timeframe.
+/// Folds one contract's tape for everybody who subscribed to its candles of one timeframe. Fold and place on the tape
+/// only move together.
 #[derive(Debug)]
-pub(super) struct TimeframeActor {
+pub(super) struct FoldState {
     contract: Arc<Contract>,
-    timeframe: Timeframe,
     clock: Clock,
     publishing: Publishing,
     counters: Counters,
-    /// A lock because a panicked actor's state must outlive it; all users live on one thread, so nobody waits.
-    state: Arc<Mutex<FoldState>>,
+    pub(super) fold: LiveFold,
+    reader: TapeReader,
+    /// Whether the fold has missed trades or repairs before the next trade.
+    broken: bool,
+    /// What the fold has said and nobody has been told.
+    events: Vec<FoldEvent>,
     lines: Vec<Line>,
     read: Vec<(Trade, bool)>,
-    retry_set: bool,
+}
+
+/// What every fold of a live thread is made with.
+#[derive(Clone, Debug)]
+pub(super) struct Making {
+    pub(super) clock: Clock,
+    pub(super) publishing: Publishing,
+    pub(super) counters: Counters,
 }
 
 #[derive(Clone, Debug)]
@@ -82,73 +63,120 @@ impl Counters {
     }
 }
 
-impl TimeframeActor {
-    pub(super) fn new(
-        contract: &Arc<Contract>,
-        timeframe: Timeframe,
-        state: Arc<Mutex<FoldState>>,
-        clock: Clock,
-        publishing: Publishing,
-        counters: Counters,
-    ) -> Self {
+impl FoldState {
+    /// A fold of everything that a contract's tape still holds.
+    pub(super) fn new(contract: &Arc<Contract>, timeframe: Timeframe, options: FoldOptions, making: &Making) -> Self {
+        let (fold, reader) = (LiveFold::new(timeframe, options), contract.tape.reader_from_oldest());
+        Self::with(contract, fold, reader, false, making)
+    }
+
+    /// A longer timeframe's fold that stands where this one does, at the same place on the tape.
+    pub(super) fn longer(&self, timeframe: Timeframe, making: &Making) -> Self {
+        let fold = LiveFold::from_minutes(timeframe, &self.fold);
+        Self::with(&self.contract, fold, self.reader.clone(), self.broken, making)
+    }
+
+    fn with(contract: &Arc<Contract>, fold: LiveFold, reader: TapeReader, broken: bool, making: &Making) -> Self {
+        let Making { clock, publishing, counters } = making.clone();
         Self {
             contract: Arc::clone(contract),
-            timeframe,
             clock,
             publishing,
             counters,
-            state,
+            fold,
+            reader,
+            broken,
+            events: Vec::new(),
             lines: Vec::new(),
-            read: Vec::with_capacity(TRADES_MAX),
-            retry_set: false,
+            read: Vec::new(),
         }
     }
 
-    /// Folds the next trades; whether there are more.
-    fn fold_next(&mut self) -> bool {
-        let mut state = FoldState::lock(&self.state);
-        let state = &mut *state;
-        self.read.clear();
-        let reading = state.reader.read(TRADES_MAX, &mut self.read);
-        self.counters.lapped.inc_by(u64::from(reading.lapped.is_some()));
-        let broken = if reading.lapped.is_some() { Link::Unseen } else { Link::Missing };
-        for (trade, joins) in &self.read {
-            state.fold.trade(trade, if *joins { Link::Joins } else { broken }, &mut state.events);
-        }
-        if self.read.iter().any(|(_, joins)| !joins) {
-            // A hole may have been filled before this fold came to it.
-            state.fold.repair([], |ids| self.contract.tape.is_missing(ids), &mut state.events);
-        }
-        state.reader.is_behind()
-    }
-
-    /// Folds everything on the tape, then does `step`, then publishes.
-    fn advance(&mut self, step: impl FnOnce(&mut LiveFold, &mut Vec<FoldEvent>)) {
+    /// Folds everything on the tape, and says nothing yet.
+    fn catch_up(&mut self) {
         while self.fold_next() {}
-        let mut state = FoldState::lock(&self.state);
-        let FoldState { fold, events, .. } = &mut *state;
-        step(fold, events);
-        drop(state);
-        self.publish();
     }
 
-    /// Hands what the fold said, and the current candle, to every line.
-    fn publish(&mut self) {
+    /// Folds one turn's trades, and the late ones; whether there are more.
+    fn fold_next(&mut self) -> bool {
+        // Taken first, folded last: every trade that was on the tape before a repair is folded before it.
+        let repairs = self.reader.repairs();
+        let mut doubtful = repairs.is_some();
+        for _ in 0..TRADES_MAX / TRADES_AT_ONCE {
+            doubtful |= self.fold_some();
+            if !self.reader.is_behind() {
+                break;
+            }
+        }
+        if let Some(repairs) = repairs {
+            self.repair(repairs);
+        }
+        if doubtful {
+            self.settle();
+        }
+        self.reader.is_behind()
+    }
+
+    /// Folds the next few trades; whether one did not join.
+    fn fold_some(&mut self) -> bool {
+        self.read.clear();
+        let reading = self.reader.read(TRADES_AT_ONCE, &mut self.read);
+        let mut doubtful = false;
+        self.counters.lapped.inc_by(u64::from(reading.lapped.is_some()));
+        self.broken |= reading.lapped.is_some();
+        for (trade, joins) in &self.read {
+            let link = match (self.broken, *joins) {
+                (true, _) => Link::Unseen,
+                (false, true) => Link::Joins,
+                (false, false) => Link::Missing,
+            };
+            self.fold.trade(trade, link, &mut self.events);
+            self.broken = false;
+            doubtful |= link != Link::Joins;
+        }
+        doubtful
+    }
+
+    fn repair(&mut self, repairs: Repairs) {
+        while self.reader.is_behind() {
+            self.fold_some();
+        }
+        if repairs.lost.is_some() {
+            self.counters.lapped.inc();
+            self.fold.give_up();
+            self.broken = true;
+        }
+        self.fold.repair(&repairs.trades, &mut self.events);
+    }
+
+    /// Makes the fold forget holes that are none any more; only while no repair is on its way here.
+    fn settle(&mut self) {
+        loop {
+            if let Some(aside) = self.reader.holes() {
+                return self.fold.settle(|ids| aside.is_missing(ids), &mut self.events);
+            }
+            if let Some(repairs) = self.reader.repairs() {
+                self.repair(repairs);
+            }
+        }
+    }
+
+    /// Hands what the fold has said, and the current candle, to every line.
+    fn say(&mut self) {
         let (mut closed, mut corrections) = (Vec::new(), Vec::new());
-        for event in std::mem::take(&mut FoldState::lock(&self.state).events) {
+        for event in &self.events {
             match event {
-                FoldEvent::Closed(candle) => closed.push(candle),
-                FoldEvent::Correction(candle) => corrections.push(candle),
+                FoldEvent::Closed(candle) => closed.push(*candle),
+                FoldEvent::Correction(candle) => corrections.push(*candle),
             }
         }
         self.counters.closed.inc_by(closed.len() as u64);
         self.counters.corrections.inc_by(corrections.len() as u64);
-        if self.lines.is_empty() {
-            return;
+        if !self.lines.is_empty() {
+            self.deliver(&Publication { closed, corrections, open: self.fold.open() });
+            self.pay_debts();
         }
-        let open = FoldState::lock(&self.state).fold.open();
-        self.deliver(&Publication { closed, corrections, open });
-        self.pay_debts();
+        self.events.clear();
     }
 
     fn deliver(&mut self, publication: &Publication) {
@@ -170,39 +198,30 @@ impl TimeframeActor {
             }
         });
     }
+}
 
-    /// Gives lines that were behind all closed candles since, and the current one: candles conflate, none that closed is
-    /// left out.
-    fn pay_debts(&mut self) {
-        if !self.lines.iter().any(Line::is_behind) {
-            return;
-        }
-        let state = FoldState::lock(&self.state);
-        let (now_ms, publishing) = (self.clock.monotonic_ms(), &self.publishing);
-        self.lines.retain_mut(|line| {
-            if !line.is_behind() {
-                return true;
-            }
-            let from = line.candles_owed_from();
-            let closed =
-                state.fold.closed().filter(|candle| from.is_some_and(|from| candle.open_time >= from)).collect();
-            let publication = Publication { closed, corrections: Vec::new(), open: state.fold.open() };
-            match PublicationBodies::default().offer(line, &publication, publishing) {
-                Offer::Taken => {
-                    line.caught_up();
-                    true
-                }
-                Offer::Full => line.refused(None, 0, now_ms, publishing),
-                Offer::Gone => false,
-            }
-        });
+impl Publish for FoldState {
+    const KIND: &'static str = "timeframe";
+
+    fn publish(&mut self) -> bool {
+        let more = self.fold_next();
+        self.say();
+        more
+    }
+
+    fn pass_time(&mut self, venue_now: UnixMillis) {
+        // Read before the tape is: what flowed by then is on the tape.
+        let flowing_to = self.contract.flowing_to();
+        self.catch_up();
+        self.fold.clock(venue_now, flowing_to, &mut self.events);
+        self.say();
     }
 
     fn join(&mut self, subscription: Subscription) {
-        self.advance(|_, _| {});
-        let snapshot =
-            newest_candles(&FoldState::lock(&self.state).fold, subscription.snapshot, subscription.closed_only);
-        let line = Line::new(subscription.subscriber, subscription.closed_only);
+        self.catch_up();
+        self.say();
+        let snapshot = newest_candles(&self.fold, subscription.snapshot, subscription.closed_only);
+        let line = Line::new(subscription.subscriber, subscription.closed_only, None);
         let rows = Bodies::default().rows(line.subscriber.dialect, &self.publishing, |encoder, body| {
             (encoder.candles)(&snapshot, body);
             count(&snapshot)
@@ -214,16 +233,43 @@ impl TimeframeActor {
         }
     }
 
-    fn set_retry(&mut self, context: &mut Context<Self>) {
-        if self.retry_set || !self.lines.iter().any(Line::is_behind) {
-            return;
-        }
-        self.retry_set = true;
-        context.run_later(RETRY, |actor, context| {
-            actor.retry_set = false;
-            actor.pay_debts();
-            actor.set_retry(context);
+    /// Gives lines that are behind all closed candles since, and the current one: candles conflate, none that closed is
+    /// left out.
+    fn pay_debts(&mut self) {
+        let (fold, now_ms, publishing) = (&self.fold, self.clock.monotonic_ms(), &self.publishing);
+        self.lines.retain_mut(|line| {
+            if !line.is_behind() {
+                return true;
+            }
+            let from = line.candles_owed_from();
+            let closed = fold.closed().filter(|candle| from.is_some_and(|from| candle.open_time >= from)).collect();
+            let publication = Publication { closed, corrections: Vec::new(), open: fold.open() };
+            match PublicationBodies::default().offer(line, &publication, publishing) {
+                Offer::Taken => {
+                    line.caught_up();
+                    true
+                }
+                Offer::Full => line.refused(None, 0, now_ms, publishing),
+                Offer::Gone => false,
+            }
         });
+    }
+
+    fn recover(&mut self) {
+        // Trades or repairs that had been taken may not have reached the fold.
+        self.fold.give_up();
+        self.broken = true;
+        let now_ms = self.clock.monotonic_ms();
+        let said = self.events.drain(..).map(|event| match event {
+            FoldEvent::Closed(candle) | FoldEvent::Correction(candle) => candle.open_time,
+        });
+        if let Some(earliest) = said.min() {
+            self.lines.iter_mut().for_each(|line| line.owe_candles(earliest, now_ms));
+        }
+    }
+
+    fn lines(&mut self) -> &mut Vec<Line> {
+        &mut self.lines
     }
 }
 
@@ -289,72 +335,4 @@ impl PublicationBodies {
 
 fn count(candles: &[Candle]) -> u32 {
     u32::try_from(candles.len()).unwrap_or(u32::MAX)
-}
-
-impl Actor for TimeframeActor {
-    type Context = Context<Self>;
-}
-
-impl Handler<Wake> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, _: Wake, context: &mut Self::Context) {
-        if self.fold_next() {
-            context.notify(Wake);
-        }
-        self.publish();
-        self.set_retry(context);
-    }
-}
-
-impl Handler<Tick> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, tick: Tick, context: &mut Self::Context) {
-        let flowing_to = self.contract.flowing_to();
-        self.advance(|fold, events| fold.clock(tick.venue_now, flowing_to, events));
-        self.set_retry(context);
-    }
-}
-
-impl Handler<Repaired> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, repaired: Repaired, context: &mut Self::Context) {
-        let trades = repaired.prints.iter().filter_map(Print::as_trade);
-        let tape = Arc::clone(&self.contract.tape);
-        self.advance(|fold, events| fold.repair(trades, |ids| tape.is_missing(ids), events));
-        self.set_retry(context);
-    }
-}
-
-impl Handler<Barrier> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, barrier: Barrier, _: &mut Self::Context) {
-        let event = Event::Barrier {
-            timeframe: self.timeframe,
-            thread: barrier.thread,
-            end: barrier.end,
-            incomplete: barrier.incomplete,
-        };
-        // A barrier waits for nobody: a session that is behind misses it.
-        self.lines.retain(|line| line.is_behind() || line.offer(event.clone()) != Offer::Gone);
-    }
-}
-
-impl Handler<Join> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, join: Join, _: &mut Self::Context) {
-        self.join(join.0);
-    }
-}
-
-impl Handler<Leave> for TimeframeActor {
-    type Result = ();
-
-    fn handle(&mut self, leave: Leave, _: &mut Self::Context) {
-        self.lines.retain(|line| !leave.is_of(&line.subscriber));
-    }
 }

@@ -4,14 +4,15 @@ use crate::{
     candle::{FoldOptions, LiveFold},
     clock::Clock,
     live::{
-        CandleQuery, Channel, Encoder, SessionKey, Subscriber, Subscription, Topic,
+        CandleQuery, Channel, Encoder, Event, SessionKey, Subscription, Topic,
         lines::Publishing,
-        tape::TapeActor,
-        timeframe::{Barrier, Counters, FoldState, TimeframeActor, newest_candles},
+        publisher::{Announce, Leave, Post, Publish, Tick, Wake},
+        tape::TapeState,
+        timeframe::{Counters, FoldState, Making, newest_candles},
     },
-    market::{Bell, Contract, Contracts, Repaired, Rings, VenueClock},
+    market::{Bell, Contract, Contracts, Rings, VenueClock},
     metrics::{Labels, Metrics},
-    model::{Candle, ContractId, IdRange, Symbol, Timeframe, UnixMillis},
+    model::{Candle, ContractId, Symbol, Timeframe, UnixMillis},
 };
 use actix::prelude::*;
 use std::{
@@ -22,8 +23,6 @@ use std::{
 
 /// Requests that wait for a live thread; a session is told to try again.
 const MAILBOX_REQUESTS: usize = 2_048;
-/// Messages that wait for one publisher. Wakes among them may be refused: one that waits serves for all.
-const MAILBOX_PUBLISHER: usize = 4_096;
 /// The longest sleep between looks at the venue's clock, which every event can move.
 const LOOK_MS_MAX: i64 = 250;
 /// A barrier comes so long after the last moment at which a candle closes.
@@ -38,37 +37,6 @@ pub struct Options {
     pub fold: FoldOptions,
     /// A session whose mailbox refuses for so long is ended.
     pub slow_cut: Duration,
-}
-
-/// There is something new on the tape.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Wake;
-
-/// The venue's clock has passed a minute's end and its grace.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Tick {
-    pub(super) venue_now: UnixMillis,
-}
-
-/// A new line for a publisher.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Join(pub(super) Subscription);
-
-/// A line that ends.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Leave {
-    session: SessionKey,
-    sub: u32,
-}
-
-impl Leave {
-    pub(super) fn is_of(&self, subscriber: &Subscriber) -> bool {
-        self.session == subscriber.session && self.sub == subscriber.sub
-    }
 }
 
 /// See [`crate::live::Handle::subscribe`].
@@ -100,25 +68,12 @@ pub struct TopicsState {
     venue_clock: Arc<VenueClock>,
     options: Options,
     metrics: Arc<Metrics>,
-    tapes: HashMap<ContractId, Publisher<TapeActor>>,
-    folds: BTreeMap<(ContractId, Timeframe), Fold>,
+    tapes: HashMap<ContractId, Post<TapeState>>,
+    folds: BTreeMap<(ContractId, Timeframe), Post<FoldState>>,
     /// The next minute's end at which candles are closed by the clock.
     next_tick: Option<UnixMillis>,
     /// The next minute's end that a barrier is due for.
     next_barrier: Option<UnixMillis>,
-}
-
-/// A publisher's address, and who it must know when it is rebuilt.
-#[derive(Debug)]
-struct Publisher<A: Actor> {
-    address: Addr<A>,
-    subscriptions: Vec<Subscription>,
-}
-
-#[derive(Debug)]
-struct Fold {
-    state: Arc<Mutex<FoldState>>,
-    publisher: Publisher<TimeframeActor>,
 }
 
 impl TopicsState {
@@ -167,109 +122,61 @@ impl TopicsState {
         for contract in self.contracts.clone() {
             self.fold(&contract, Timeframe::MINUTE);
         }
-        let dead: Vec<_> =
-            self.folds.iter().filter(|(_, fold)| !fold.publisher.address.connected()).map(|(key, _)| *key).collect();
-        for key in dead {
-            self.raise_fold(key);
+        let venue_now = self.venue_clock.now();
+        for tape in self.tapes.values_mut().filter(|tape| !tape.is_alive()) {
+            note_rebuild::<TapeState>(&self.metrics);
+            tape.raise(venue_now);
         }
-        let dead: Vec<_> = self.tapes.iter().filter(|(_, tape)| !tape.address.connected()).map(|(id, _)| *id).collect();
-        for id in dead {
-            self.raise_tape(id);
+        for fold in self.folds.values_mut().filter(|fold| !fold.is_alive()) {
+            note_rebuild::<FoldState>(&self.metrics);
+            fold.raise(venue_now);
         }
     }
 
-    fn raise_fold(&mut self, (id, timeframe): (ContractId, Timeframe)) {
-        let (Some(contract), Some(old)) = (self.contract(id), self.folds.remove(&(id, timeframe))) else { return };
-        self.note_rebuild("timeframe");
-        let address = self.start_fold(&contract, timeframe, Arc::clone(&old.state));
-        rejoin(&address, &old.publisher.subscriptions);
-        let publisher = Publisher { address, subscriptions: old.publisher.subscriptions };
-        self.folds.insert((id, timeframe), Fold { state: old.state, publisher });
-    }
-
-    fn raise_tape(&mut self, id: ContractId) {
-        let (Some(contract), Some(old)) = (self.contract(id), self.tapes.remove(&id)) else { return };
-        self.note_rebuild("tape");
-        let address = self.start_tape(&contract);
-        rejoin(&address, &old.subscriptions);
-        self.tapes.insert(id, Publisher { address, subscriptions: old.subscriptions });
-    }
-
-    fn note_rebuild(&self, actor: &str) {
-        self.metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", actor)])).inc();
-        tracing::error!(actor, "a publisher panicked and was rebuilt");
-    }
-
-    fn start_tape(&self, contract: &Arc<Contract>) -> Addr<TapeActor> {
-        let actor = TapeActor::new(contract, self.clock, self.publishing("trades"), &self.metrics);
-        start(actor)
-    }
-
-    fn start_fold(
-        &self,
-        contract: &Arc<Contract>,
-        timeframe: Timeframe,
-        state: Arc<Mutex<FoldState>>,
-    ) -> Addr<TimeframeActor> {
-        let (publishing, counters) = (self.publishing("candles"), Counters::new(&self.metrics));
-        start(TimeframeActor::new(contract, timeframe, state, self.clock, publishing, counters))
+    /// The tape's publisher, started when there is none.
+    fn tape(&mut self, contract: &Arc<Contract>) -> &mut Post<TapeState> {
+        let publishing = self.publishing("trades");
+        let state = || TapeState::new(contract, self.clock, publishing, &self.metrics);
+        self.tapes.entry(contract.id).or_insert_with(|| Post::new(state()))
     }
 
     /// The running fold of a contract and timeframe, started from the minutes when there is none.
-    fn fold(&mut self, contract: &Arc<Contract>, timeframe: Timeframe) -> &mut Fold {
+    fn fold(&mut self, contract: &Arc<Contract>, timeframe: Timeframe) -> &mut Post<FoldState> {
         let key = (contract.id, timeframe);
         if !self.folds.contains_key(&key) {
-            let state = Arc::new(Mutex::new(self.new_fold(contract, timeframe)));
-            let address = self.start_fold(contract, timeframe, Arc::clone(&state));
-            let publisher = Publisher { address, subscriptions: Vec::new() };
-            self.folds.insert(key, Fold { state, publisher });
+            let making = Making {
+                clock: self.clock,
+                publishing: self.publishing("candles"),
+                counters: Counters::new(&self.metrics),
+            };
+            let state = match self.folds.get(&(contract.id, Timeframe::MINUTE)) {
+                Some(minutes) => minutes.state().longer(timeframe, &making),
+                None => FoldState::new(contract, timeframe, self.options.fold, &making),
+            };
+            self.folds.insert(key, Post::new(state));
         }
         self.folds.get_mut(&key).unwrap_or_else(|| unreachable!("inserted above"))
     }
 
-    /// Fold and place on the tape as the minutes stand now.
-    fn new_fold(&self, contract: &Arc<Contract>, timeframe: Timeframe) -> FoldState {
-        let Some(minutes) = self.folds.get(&(contract.id, Timeframe::MINUTE)) else {
-            return FoldState {
-                fold: LiveFold::new(timeframe, self.options.fold),
-                reader: contract.tape.reader_from_oldest(),
-                events: Vec::new(),
-            };
-        };
-        let minutes = FoldState::lock(&minutes.state);
-        let fold = LiveFold::from_minutes(timeframe, &minutes.fold);
-        FoldState { fold, reader: minutes.reader.clone(), events: Vec::new() }
-    }
-
-    fn subscribe(&mut self, subscription: &Subscription) {
+    fn subscribe(&mut self, subscription: Subscription) {
         let Some(contract) = self.contract(subscription.topic.contract) else { return };
-        let join = Join(subscription.clone());
+        let cut = subscription.subscriber.cut.clone();
         let taken = match subscription.topic.channel {
-            Channel::Trades => {
-                if !self.tapes.contains_key(&contract.id) {
-                    let publisher = Publisher { address: self.start_tape(&contract), subscriptions: Vec::new() };
-                    self.tapes.insert(contract.id, publisher);
-                }
-                self.tapes.get_mut(&contract.id).map(|publisher| publisher.join(join))
-            }
-            Channel::Candles(timeframe) => Some(self.fold(&contract, timeframe).publisher.join(join)),
+            Channel::Trades => self.tape(&contract).join(subscription),
+            Channel::Candles(timeframe) => self.fold(&contract, timeframe).join(subscription),
         };
-        if taken != Some(true) {
-            subscription.subscriber.cut.now();
+        if !taken {
+            cut.now();
         }
     }
 
     fn unsubscribe(&mut self, leave: Leave, topic: Topic) {
         match topic.channel {
             Channel::Trades => {
-                if let Some(publisher) = self.tapes.get_mut(&topic.contract) {
-                    publisher.leave(leave);
-                }
+                self.tapes.get_mut(&topic.contract).into_iter().for_each(|tape| tape.leave(leave));
             }
             Channel::Candles(timeframe) => {
-                if let Some(fold) = self.folds.get_mut(&(topic.contract, timeframe)) {
-                    fold.publisher.leave(leave);
-                }
+                self.folds.get_mut(&(topic.contract, timeframe)).into_iter().for_each(|fold| fold.leave(leave));
             }
         }
         self.retire();
@@ -277,54 +184,32 @@ impl TopicsState {
 
     /// Stops publishers that nobody listens to; the 1-minute folds go on.
     fn retire(&mut self) {
-        self.tapes.retain(|_, publisher| publisher.is_wanted());
-        self.folds.retain(|(_, timeframe), fold| fold.publisher.is_wanted() || *timeframe == Timeframe::MINUTE);
+        self.tapes.retain(|_, tape| tape.is_wanted());
+        self.folds.retain(|(_, timeframe), fold| fold.is_wanted() || *timeframe == Timeframe::MINUTE);
     }
 
-    fn wake(&self) {
+    fn wake(&mut self) {
+        let mut alive = true;
         self.bell.take(|id| {
-            if let Some(publisher) = self.tapes.get(&id) {
-                publisher.tell(Wake);
-            }
-            for (_, fold) in self.folds_of(id) {
-                fold.publisher.tell(Wake);
+            alive &= self.tapes.get(&id).is_none_or(|tape| tape.tell(Wake));
+            for (_, fold) in self.folds.range((id, Timeframe::FIRST)..).take_while(|((of, _), _)| *of == id) {
+                alive &= fold.tell(Wake);
             }
         });
-    }
-
-    fn folds_of(&self, id: ContractId) -> impl Iterator<Item = (&(ContractId, Timeframe), &Fold)> {
-        self.folds.range((id, Timeframe::FIRST)..).take_while(move |((contract, _), _)| *contract == id)
-    }
-
-    fn repaired(&self, repaired: &Repaired) {
-        if let Some(publisher) = self.tapes.get(&repaired.contract) {
-            publisher.tell(repaired.clone());
-        }
-        for (_, fold) in self.folds_of(repaired.contract) {
-            if !fold.publisher.tell(repaired.clone()) {
-                self.lose(repaired, fold);
-            }
-        }
-    }
-
-    /// A fold that was not told of a repair must not take its hole for filled.
-    fn lose(&self, repaired: &Repaired, fold: &Fold) {
-        self.metrics.mailbox_full.get_or_create(&Labels::new([("queue", "publisher")])).inc();
-        let ids = repaired.prints.first().zip(repaired.prints.last());
-        if let Some(ids) = ids.and_then(|(first, last)| IdRange::new(first.id(), last.id())) {
-            FoldState::lock(&fold.state).fold.give_up(ids);
+        if !alive {
+            self.raise();
         }
     }
 
     fn candles(&self, query: &CandleQuery) -> Vec<Candle> {
-        let fold = match self.folds.get(&(query.contract, query.timeframe)) {
-            Some(fold) => FoldState::lock(&fold.state).fold.clone(),
-            None => match self.contract(query.contract) {
-                Some(contract) => self.new_fold(&contract, query.timeframe).fold,
-                None => return Vec::new(),
-            },
+        let of = |timeframe| self.folds.get(&(query.contract, timeframe));
+        let mut candles = if let Some(running) = of(query.timeframe) {
+            newest_candles(&running.state().fold, usize::MAX, false)
+        } else if let Some(minutes) = of(Timeframe::MINUTE) {
+            newest_candles(&LiveFold::from_minutes(query.timeframe, &minutes.state().fold), usize::MAX, false)
+        } else {
+            return Vec::new();
         };
-        let mut candles = newest_candles(&fold, usize::MAX, false);
         candles.retain(|candle| {
             query.start.is_none_or(|start| candle.open_time >= start)
                 && query.end.is_none_or(|end| candle.open_time < end)
@@ -347,7 +232,7 @@ impl TopicsState {
         if venue_now >= tick.plus(grace_ms) {
             self.next_tick = Some(next_minute(venue_now.plus(-grace_ms)));
             for fold in self.folds.values() {
-                fold.publisher.tell(Tick { venue_now });
+                fold.tell(Tick { venue_now });
             }
             self.sweep();
         }
@@ -371,75 +256,31 @@ impl TopicsState {
             let incomplete: Arc<[Symbol]> =
                 folds().filter_map(|((id, _), fold)| self.incomplete_at(*id, fold, end)).collect();
             for (_, fold) in folds() {
-                fold.publisher.tell(Barrier { thread: self.thread, end, incomplete: Arc::clone(&incomplete) });
+                let (thread, incomplete) = (self.thread, Arc::clone(&incomplete));
+                fold.tell(Announce(Event::Barrier { timeframe, thread, end, incomplete }));
             }
         }
     }
 
-    fn incomplete_at(&self, id: ContractId, fold: &Fold, end: UnixMillis) -> Option<Symbol> {
+    fn incomplete_at(&self, id: ContractId, fold: &Post<FoldState>, end: UnixMillis) -> Option<Symbol> {
         let contract = self.contract(id)?;
-        let complete = FoldState::lock(&fold.state).fold.is_complete_at(end);
+        let complete = fold.state().fold.is_complete_at(end);
         // A bucket without a trade has no candle: it is known to be empty only if the stream flowed past its end.
         (!complete.unwrap_or_else(|| contract.flowing_to() >= end)).then(|| contract.symbol.clone())
     }
 
     /// Forgets sessions that ended without saying so.
     fn sweep(&mut self) {
-        self.tapes.values_mut().for_each(Publisher::sweep);
-        self.folds.values_mut().for_each(|fold| fold.publisher.sweep());
+        self.tapes.values_mut().for_each(Post::sweep);
+        self.folds.values_mut().for_each(Post::sweep);
         self.retire();
         self.raise();
     }
 }
 
-fn rejoin<A>(address: &Addr<A>, subscriptions: &[Subscription])
-where
-    A: Actor<Context = Context<A>> + Handler<Join>,
-{
-    for subscription in subscriptions {
-        if address.try_send(Join(subscription.clone())).is_err() {
-            subscription.subscriber.cut.now();
-        }
-    }
-}
-
-fn start<A: Actor<Context = Context<A>>>(actor: A) -> Addr<A> {
-    A::create(|context| {
-        context.set_mailbox_capacity(MAILBOX_PUBLISHER);
-        actor
-    })
-}
-
-impl<A: Actor<Context = Context<A>> + Handler<Join> + Handler<Leave>> Publisher<A> {
-    fn join(&mut self, join: Join) -> bool {
-        self.subscriptions.push(join.0.clone());
-        self.address.try_send(join).is_ok()
-    }
-
-    fn leave(&mut self, leave: Leave) {
-        self.subscriptions.retain(|subscription| !leave.is_of(&subscription.subscriber));
-        self.tell(leave);
-    }
-
-    fn sweep(&mut self) {
-        self.subscriptions.retain(|subscription| subscription.subscriber.mailbox.connected());
-    }
-
-    fn is_wanted(&self) -> bool {
-        !self.subscriptions.is_empty()
-    }
-}
-
-impl<A: Actor<Context = Context<A>>> Publisher<A> {
-    /// Sends without waiting; whether it was taken. A mailbox that refuses a wake holds one already, and a dead publisher
-    /// is found by the next sweep.
-    fn tell<M>(&self, message: M) -> bool
-    where
-        M: Message<Result = ()> + Send + 'static,
-        A: Handler<M>,
-    {
-        self.address.try_send(message).is_ok()
-    }
+fn note_rebuild<P: Publish>(metrics: &Metrics) {
+    metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", P::KIND)])).inc();
+    tracing::error!(actor = P::KIND, "a publisher panicked and was rebuilt");
 }
 
 /// The one consumer of a live thread's bell.
@@ -487,7 +328,7 @@ impl Handler<Subscribe> for TopicsActor {
     type Result = ();
 
     fn handle(&mut self, subscribe: Subscribe, _: &mut Self::Context) {
-        self.state().subscribe(&subscribe.0);
+        self.state().subscribe(subscribe.0);
     }
 }
 
@@ -497,14 +338,6 @@ impl Handler<Unsubscribe> for TopicsActor {
     fn handle(&mut self, unsubscribe: Unsubscribe, _: &mut Self::Context) {
         let Unsubscribe { topic, session, sub } = unsubscribe;
         self.state().unsubscribe(Leave { session, sub }, topic);
-    }
-}
-
-impl Handler<Repaired> for TopicsActor {
-    type Result = ();
-
-    fn handle(&mut self, repaired: Repaired, _: &mut Self::Context) {
-        self.state().repaired(&repaired);
     }
 }
 

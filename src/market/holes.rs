@@ -17,8 +17,11 @@ pub struct Holes {
 }
 
 impl Holes {
-    /// Adds a run that overlaps none.
+    /// Adds a run; those inside it become part of it.
     pub fn open(&mut self, run: IdRange) {
+        while let Some((&inside, _)) = self.runs.range(run.first..=run.last).next() {
+            self.runs.remove(&inside);
+        }
         self.runs.insert(run.first, run.last);
         if self.runs.len() > RUNS_MAX {
             self.join_oldest();

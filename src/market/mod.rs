@@ -2,6 +2,7 @@
 //!
 //! Nothing here hears of a venue: whoever reads a venue's stream hands over [`Batch`]es of [`Print`]s.
 
+mod aside;
 mod bell;
 mod contract;
 mod flow;
@@ -10,10 +11,11 @@ mod sequencer;
 mod symbol;
 mod tape;
 
+pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Rings};
 pub use contract::{Contract, Contracts, Listing, TapeKind};
 pub use flow::{Flow, VenueClock};
 pub use holes::Holes;
 pub use sequencer::{Ordered, Print, Sequencer};
-pub use symbol::{Batch, Crash, Refused, Repaired, SymbolActor, SymbolHandle, SymbolState};
-pub use tape::{LateTrades, Reading, Tape, TapeReader, TapeWriter};
+pub use symbol::{Batch, Crash, Refused, SymbolActor, SymbolHandle, SymbolState};
+pub use tape::{Reading, Tape, TapeReader, TapeWriter};

@@ -19,8 +19,6 @@ use std::{
 
 /// Batches that wait for one symbol actor; its feed keeps and extends what does not fit.
 const MAILBOX_BATCHES: usize = 64;
-/// Repairs that wait for a live thread to take them; beyond, late prints are refused and their hole stays.
-const REPAIRS_MAX: usize = 1_024;
 
 /// Prints of one contract in the order in which they came off the stream.
 #[derive(Debug, Message)]
@@ -32,16 +30,6 @@ pub struct Batch(pub Vec<Print>);
 #[rtype(result = "()")]
 pub struct Crash;
 
-/// Prints that came after their hole had been recorded: they bypass the ring.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Repaired {
-    /// Whose.
-    pub contract: ContractId,
-    /// Ascending by id.
-    pub prints: Arc<[Print]>,
-}
-
 /// What a symbol actor needs and leaves to its successor.
 #[derive(Debug)]
 pub struct SymbolState {
@@ -52,8 +40,6 @@ pub struct SymbolState {
     published: Option<u64>,
     writer: TapeWriter,
     bells: Vec<Arc<Bell>>,
-    repair_sinks: Vec<Recipient<Repaired>>,
-    repairs_waiting: Vec<(usize, Repaired)>,
     ordered: Ordered,
     counters: Counters,
 }
@@ -89,16 +75,9 @@ impl SymbolState {
             sequencer: Sequencer::new(reorder_ms),
             published: None,
             bells,
-            repair_sinks: Vec::new(),
-            repairs_waiting: Vec::new(),
             ordered: Ordered::default(),
             counters,
         })
-    }
-
-    /// Sets who is told of repaired trades, one a live thread.
-    pub fn set_repair_sinks(&mut self, sinks: Vec<Recipient<Repaired>>) {
-        self.repair_sinks = sinks;
     }
 
     /// Makes the state whole again after a panic: what waited or was being handled is given up.
@@ -131,14 +110,13 @@ impl SymbolState {
         for (trade, joins) in &self.ordered.trades {
             self.writer.push(trade, *joins);
         }
-        if !self.ordered.trades.is_empty() {
-            self.counters.trades.inc_by(self.ordered.trades.len() as u64);
-            self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
-        }
+        self.counters.trades.inc_by(self.ordered.trades.len() as u64);
         if !self.ordered.late.is_empty() {
             self.record_late();
         }
-        self.send_repairs();
+        if !self.ordered.trades.is_empty() || !self.ordered.late.is_empty() {
+            self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
+        }
         let metrics = &self.counters.metrics;
         metrics.ingest_duplicates.inc_by(self.ordered.duplicates);
         metrics.ingest_before_start.inc_by(self.ordered.before_start);
@@ -148,9 +126,8 @@ impl SymbolState {
     }
 
     fn record_holes(&mut self) {
-        let mut aside = self.contract.tape.aside();
+        self.writer.open_holes(&self.ordered.holes);
         for hole in &self.ordered.holes {
-            aside.holes.open(*hole);
             self.counters.gaps.inc();
             self.counters.metrics.gap_missing_ids.inc_by(hole.count());
             tracing::warn!(symbol = %self.contract.symbol, first = hole.first, last = hole.last, "trade ids are missing");
@@ -158,28 +135,13 @@ impl SymbolState {
     }
 
     fn record_late(&mut self) {
-        if self.repairs_waiting.len() >= REPAIRS_MAX {
-            // Nobody would hear of it: the hole stays on the tape, which is honest, and is counted.
-            self.counters.refused.inc();
-            return;
-        }
         self.ordered.late.sort_by_key(Print::id);
-        for print in &self.ordered.late {
-            self.contract.tape.aside().holes.fill(print.id());
-            if let Print::Trade(trade) = print {
-                self.writer.push_late(trade);
-            }
+        if self.writer.repair(&self.ordered.late) {
+            self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
+        } else {
+            // The sequencer takes them for found; the tape goes on calling them missing, which is honest.
+            self.counters.refused.inc();
         }
-        self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
-        let repaired = Repaired { contract: self.contract.id, prints: self.ordered.late.as_slice().into() };
-        self.repairs_waiting.extend((0..self.repair_sinks.len()).map(|sink| (sink, repaired.clone())));
-    }
-
-    fn send_repairs(&mut self) {
-        let sinks = &self.repair_sinks;
-        self.repairs_waiting.retain(|(sink, repaired)| {
-            sinks.get(*sink).is_some_and(|sink| matches!(sink.try_send(repaired.clone()), Err(SendError::Full(_))))
-        });
     }
 }
 
@@ -208,10 +170,7 @@ impl SymbolActor {
             return;
         }
         let wait_ms = self.with_state(|state| {
-            let deadline_ms = state.sequencer.deadline_ms();
-            let retry_ms = (!state.repairs_waiting.is_empty()).then_some(10);
-            let wait_ms = deadline_ms.map(|deadline_ms| deadline_ms - state.clock.monotonic_ms());
-            wait_ms.into_iter().chain(retry_ms).min()
+            state.sequencer.deadline_ms().map(|deadline_ms| deadline_ms - state.clock.monotonic_ms())
         });
         let Some(wait_ms) = wait_ms else { return };
         self.timer_set = true;

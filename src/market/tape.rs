@@ -4,13 +4,13 @@
 //! of every hole in line with the trades, without a lock.
 
 use crate::{
-    market::Holes,
+    market::{Aside, Print, Repairs},
     model::{IdRange, Price, Quantity, Trade, UnixMillis},
     ring::{Cursor, Ring, Writer},
 };
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicU64, Ordering},
 };
 
 /// Words of a trade in the ring; with the slot's stamp they fill one cache line.
@@ -18,30 +18,21 @@ const WORDS: usize = 7;
 const BUYER_IS_MAKER: u64 = 1;
 /// No id is missing between this trade and the one before it on the tape.
 const JOINS: u64 = 2;
-/// Late trades kept until the store takes them; the oldest ids go first.
-const LATE_TRADES_MAX: usize = 65_536;
 
 /// The hot end of a contract's trades, and what is known of its holes.
 #[derive(Debug)]
 pub struct Tape {
     ring: Arc<Ring<WORDS>>,
-    /// Written once a hole or a late trade, never on the hot path; readers are REST calls.
-    aside: Mutex<LateTrades>,
-}
-
-/// What does not stand in the ring: holes, and trades that came after theirs had been recorded.
-#[derive(Clone, Debug, Default)]
-pub struct LateTrades {
-    /// Missing ids between the tape's first trade and its newest.
-    pub holes: Holes,
-    /// Trades by id that the ring could not take, since it accepts only ids above its head.
-    pub trades: BTreeMap<u64, Trade>,
+    /// Written once a hole or a repair, never on the hot path.
+    aside: Mutex<Aside>,
+    /// Late trades ever taken, so that readers need no lock to see that there is none for them.
+    late_count: AtomicU64,
 }
 
 impl Tape {
     /// An empty tape with room for at least `ring_trades`.
     pub fn new(ring_trades: usize) -> Self {
-        Self { ring: Ring::new(ring_trades), aside: Mutex::default() }
+        Self { ring: Ring::new(ring_trades), aside: Mutex::default(), late_count: AtomicU64::new(0) }
     }
 
     /// The newest trades, at most `count`, ascending.
@@ -70,29 +61,24 @@ impl Tape {
         self.newest(1).last().map(|trade| trade.id)
     }
 
-    /// Whether any id of `ids` is missing.
-    pub fn is_missing(&self, ids: IdRange) -> bool {
-        self.aside().holes.within(ids).next().is_some()
-    }
-
-    /// Holes and late trades.
-    pub fn aside(&self) -> MutexGuard<'_, LateTrades> {
+    /// Holes and late trades. Whoever looks at the ring, too, does so first: a hole stands here before the trade that
+    /// shows it stands there.
+    pub fn aside(&self) -> MutexGuard<'_, Aside> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A reader that starts at the next trade.
     pub fn reader(self: &Arc<Self>) -> TapeReader {
-        TapeReader {
-            tape: Arc::clone(self),
-            cursor: Cursor::at(self.ring.head()),
-            last_id: self.newest_id(),
-            lapped: false,
-        }
+        let next_late = self.aside().count();
+        let position = self.ring.head();
+        let last_id = self.newest_below(position, 1).1.last().map(|trade| trade.id);
+        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(position), last_id, lapped: false, next_late }
     }
 
-    /// A reader that starts at the oldest trade held.
+    /// A reader that starts at the oldest trade held, and with every late one.
     pub fn reader_from_oldest(self: &Arc<Self>) -> TapeReader {
-        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(self.ring.oldest()), last_id: None, lapped: false }
+        let cursor = Cursor::at(self.ring.oldest());
+        TapeReader { tape: Arc::clone(self), cursor, last_id: None, lapped: false, next_late: 0 }
     }
 
     /// The writing end, or nothing while another lives.
@@ -114,13 +100,21 @@ impl TapeWriter {
         self.writer.push(encode(trade, joins));
     }
 
-    /// Keeps a trade that came after its hole had been recorded.
-    pub fn push_late(&mut self, trade: &Trade) {
+    /// Records missing ids; before the trade that shows them, so that its reader finds them here.
+    pub fn open_holes(&mut self, holes: &[IdRange]) {
         let mut aside = self.tape.aside();
-        aside.trades.insert(trade.id, *trade);
-        if aside.trades.len() > LATE_TRADES_MAX {
-            aside.trades.pop_first();
-        }
+        holes.iter().for_each(|hole| aside.open(*hole));
+    }
+
+    /// Takes prints that came after their hole had been recorded, ascending by id. `false` when there is no room: their
+    /// holes stay.
+    #[must_use]
+    pub fn repair(&mut self, prints: &[Print]) -> bool {
+        let mut aside = self.tape.aside();
+        let taken = aside.repair(prints, || self.tape.held().first().map_or(0, |trade| trade.id));
+        // Release pairs with the Acquire in `TapeReader::repairs`; what the number stands for is behind the lock.
+        self.tape.late_count.store(aside.count(), Ordering::Release);
+        taken
     }
 
     /// The tape.
@@ -137,6 +131,8 @@ pub struct TapeReader {
     last_id: Option<u64>,
     /// Whether it was lapped since the last trade that it handed over.
     lapped: bool,
+    /// The number of the first late trade that it has not taken.
+    next_late: u64,
 }
 
 /// What one [`TapeReader::read`] found.
@@ -166,12 +162,43 @@ impl TapeReader {
         Reading { trades: batch.records, lapped: if lapped { ids() } else { None } }
     }
 
-    /// The newest trades before this reader's place, at most `count`, ascending.
-    pub fn before(&self, count: usize) -> Vec<Trade> {
-        self.tape.newest_below(self.cursor.position(), count).1
+    /// Late trades since the last call, if any. Whatever was on the tape before them is there to be read now: take it
+    /// first.
+    pub fn repairs(&mut self) -> Option<Repairs> {
+        // Acquire pairs with the Release in `TapeWriter::repair`.
+        if self.tape.late_count.load(Ordering::Acquire) == self.next_late {
+            return None;
+        }
+        let aside = self.tape.aside();
+        let repairs = aside.since(self.next_late);
+        self.next_late = aside.count();
+        Some(repairs)
     }
 
-    /// Whether there is something to read.
+    /// Holes as they are while this reader has taken every late trade; nothing when there is another.
+    pub fn holes(&self) -> Option<MutexGuard<'_, Aside>> {
+        Some(self.tape.aside()).filter(|aside| aside.count() == self.next_late)
+    }
+
+    /// The newest trades that this reader has passed, in time or late, at most `count`, ascending.
+    pub fn before(&self, count: usize) -> Vec<Trade> {
+        let mut trades = self.tape.newest_below(self.cursor.position(), count).1;
+        let Some(first) = trades.first() else { return trades };
+        let (ids, in_time) = (IdRange { first: first.id, last: u64::MAX }, trades.len());
+        trades.extend(self.tape.aside().trades_before(self.next_late, ids));
+        if trades.len() > in_time {
+            trades.sort_unstable_by_key(|trade| trade.id);
+            trades.drain(..trades.len().saturating_sub(count));
+        }
+        trades
+    }
+
+    /// The id of the newest trade that it has handed over.
+    pub fn last_id(&self) -> Option<u64> {
+        self.last_id
+    }
+
+    /// Whether there are trades to read.
     pub fn is_behind(&self) -> bool {
         self.cursor.position() < self.tape.ring.head()
     }

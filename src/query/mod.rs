@@ -3,7 +3,7 @@
 //! The one read path. Today it merges the ring with the trades that came late.
 
 use crate::{
-    market::Tape,
+    market::{Aside, Tape},
     model::{IdRange, Trade, UnixMillis},
 };
 
@@ -35,12 +35,15 @@ pub struct TradePage {
 
 /// Reads trades off a tape.
 pub fn trades(tape: &Tape, query: &TradeRange) -> TradePage {
-    let held = held(tape, query);
+    let mut held = held(tape, query);
+    // Ring first, then everything aside in one look: a hole is recorded before the trade that shows it.
+    let aside = tape.aside();
+    merge_late(&mut held, &aside);
     let slice = Slice::of(&held, query);
     let trades = held[slice.from..slice.to].to_vec();
     let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
     let clip = |hole: IdRange, span: IdRange| IdRange::new(hole.first.max(span.first), hole.last.min(span.last));
-    let holes_of = |span| tape.aside().holes.within(span).filter_map(|hole| clip(hole, span)).collect::<Vec<_>>();
+    let holes_of = |span| aside.holes().within(span).filter_map(|hole| clip(hole, span)).collect::<Vec<_>>();
     let holes = slice.span(&held, query).map(holes_of).unwrap_or_default();
     let complete = holes.is_empty() && !slice.reaches_before(&held, query);
     TradePage { trades, complete, holes, next_id }
@@ -103,24 +106,30 @@ impl TradeRange {
     }
 }
 
-/// The trades that memory holds and the query may want, ascending by id, each once.
+/// The trades in the ring that the query may want, ascending.
 fn held(tape: &Tape, query: &TradeRange) -> Vec<Trade> {
     let all = query.goes_forward() || query.end.is_some();
     // One more than is wanted, so that the page's older neighbour is seen.
-    let mut held = if all { tape.held() } else { tape.newest(query.limit.saturating_add(1)) };
-    let Some(oldest) = held.first().map(|trade| trade.id) else { return held };
-    let late: Vec<_> = tape.aside().trades.range(oldest..).map(|(_, trade)| *trade).collect();
+    if all { tape.held() } else { tape.newest(query.limit.saturating_add(1)) }
+}
+
+/// Adds the late trades between the first and the last of `held`; each id is there once.
+fn merge_late(held: &mut Vec<Trade>, aside: &Aside) {
+    let Some((first, last)) = held.first().zip(held.last()) else { return };
+    let late: Vec<_> = aside.trades(IdRange { first: first.id, last: last.id }).collect();
     if !late.is_empty() {
         held.extend(late);
         held.sort_unstable_by_key(|trade| trade.id);
     }
-    held
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Price, Quantity};
+    use crate::{
+        market::Print,
+        model::{Price, Quantity},
+    };
     use std::sync::Arc;
 
     fn trade(id: u64) -> Trade {
@@ -134,9 +143,8 @@ mod tests {
         let tape = Arc::new(Tape::new(16));
         let mut writer = tape.writer().expect("the first");
         (10..=14).chain(18..=19).for_each(|id| writer.push(&trade(id), id != 10 && id != 18));
-        tape.aside().holes.open(IdRange { first: 15, last: 15 });
-        tape.aside().holes.open(IdRange { first: 17, last: 17 });
-        writer.push_late(&trade(16));
+        writer.open_holes(&[IdRange { first: 15, last: 17 }]);
+        assert!(writer.repair(&[Print::Trade(trade(16))]));
         tape
     }
 

@@ -68,7 +68,7 @@ fn shared(options: Options) -> Shared {
         );
     }
     let hole = tapedeck::model::IdRange::new(6, 7).unwrap();
-    contracts.find("BTCUSDT").unwrap().tape.aside().holes.open(hole);
+    writer.open_holes(&[hole]);
     let clock = Clock::system();
     Shared {
         contracts: Arc::new(contracts),

@@ -3,7 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 use std::sync::Arc;
 use tapedeck::{
-    market::{Reading, Tape, TapeWriter},
+    market::{Print, Reading, Tape, TapeReader, TapeWriter},
     model::{IdRange, Price, Quantity, Trade, UnixMillis},
 };
 
@@ -78,18 +78,33 @@ fn there_is_one_writer_at_a_time() {
     assert!(tape.writer().is_some());
 }
 
+fn late(ids: impl IntoIterator<Item = u64>) -> Vec<Print> {
+    ids.into_iter().map(|id| Print::Trade(trade(id))).collect()
+}
+
 #[test]
-fn late_trades_stand_aside_by_id_and_the_oldest_go_first() {
+fn late_trades_stand_aside_and_each_reader_takes_them_once() {
     let (tape, mut writer) = tape(64);
-    push(&mut writer, [1, 70_001]);
-    tape.aside().holes.open(IdRange { first: 2, last: 70_000 });
-    for id in (2..65_540).rev() {
-        writer.push_late(&trade(id));
-    }
-    let ids: Vec<_> = tape.aside().trades.keys().copied().collect();
-    assert_eq!(ids, (4..65_540).collect::<Vec<_>>(), "65,536 are kept");
-    assert_eq!(tape.held().len(), 2, "none of them is in the ring");
-    assert!(tape.is_missing(IdRange { first: 1, last: 2 }) && !tape.is_missing(IdRange { first: 1, last: 1 }));
+    let mut before = tape.reader();
+    writer.push(&trade(1), true);
+    writer.open_holes(&[IdRange { first: 2, last: 9 }]);
+    writer.push(&trade(10), false);
+    assert!(before.repairs().is_none());
+    assert!(writer.repair(&late([4, 5])));
+    let mut after = tape.reader();
+    assert!(writer.repair(&late([3])));
+    let ids = |reader: &mut TapeReader| -> Vec<u64> {
+        let trades = reader.repairs().unwrap_or_default().trades;
+        trades.iter().map(|trade| trade.id).collect()
+    };
+    assert!(before.holes().is_none(), "there is a repair that it has not taken");
+    let snapshot = |reader: &TapeReader| reader.before(9).iter().map(|trade| trade.id).collect::<Vec<_>>();
+    assert_eq!(snapshot(&after), [1, 4, 5, 10], "what it will be handed is not in its snapshot");
+    assert_eq!((ids(&mut before), ids(&mut after)), (vec![3, 4, 5], vec![3]));
+    assert_eq!((snapshot(&after), after.before(2).len()), (vec![1, 3, 4, 5, 10], 2));
+    assert_eq!((ids(&mut before), ids(&mut tape.reader_from_oldest())), (vec![], vec![3, 4, 5]));
+    let holes = before.holes().expect("it has taken all");
+    assert!(holes.is_missing(IdRange { first: 1, last: 2 }) && !holes.is_missing(IdRange { first: 3, last: 5 }));
 }
 
 proptest! {

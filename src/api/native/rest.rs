@@ -33,7 +33,7 @@ fn described(contract: &Contract) -> Value {
         "state": if contract.is_live() { "live" } else { "connecting" },
         "newest_id": contract.tape.newest_id(),
         "ring_trades": contract.tape.capacity(),
-        "missing_ids": contract.tape.aside().holes.count(),
+        "missing_ids": contract.tape.aside().holes().count(),
         "listing": Value::Null,
     });
     if let Some(listing) = contract.listing.load().as_ref() {

@@ -37,7 +37,10 @@ impl Follower {
     }
 
     pub(crate) fn repair(&mut self, trades: &[Trade], is_missing: impl Fn(IdRange) -> bool) {
-        self.step(|fold, events| fold.repair(trades, is_missing, events));
+        self.step(|fold, events| {
+            fold.repair(trades, events);
+            fold.settle(is_missing, events);
+        });
     }
 
     /// The candles as last said, ascending.

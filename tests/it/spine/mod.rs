@@ -7,6 +7,7 @@ mod faults;
 pub(crate) mod oracle;
 mod probe;
 mod recording;
+mod repair;
 mod rows;
 mod virtual_time;
 

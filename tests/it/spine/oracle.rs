@@ -104,7 +104,7 @@ pub(super) fn judge(rig: &Rig, contract: &Contract, view: &View) -> Found {
     let held = view.held();
     let settled = rig.exchange.now().plus(-1_000);
     let (first, last) = (held[0], held[held.len() - 1]);
-    let holes: Vec<IdRange> = contract.tape.aside().holes.iter().collect();
+    let holes: Vec<IdRange> = contract.tape.aside().holes().iter().collect();
     let (mut published, mut burnt) = truth(rig, contract, (first.time.get() - 1_000, last.time.get() + 1));
     published.retain(|trade| (first.id..=last.id).contains(&trade.id));
     // Whether a burnt id was lost cannot be told from outside.

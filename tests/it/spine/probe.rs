@@ -81,6 +81,16 @@ impl Probe {
         self.log.borrow().iter().map(|delivery| (delivery.sub, delivery.event.clone())).collect()
     }
 
+    /// Every closed candle as last told, without a look at the protocol.
+    pub(super) fn candles_told(&self) -> BTreeMap<UnixMillis, Candle> {
+        let bodies = self.log().into_iter().filter_map(|(_, event)| match event {
+            Event::Candles { closed, .. } => Some(closed.body),
+            Event::Correction(rows) => Some(rows.body),
+            _ => None,
+        });
+        bodies.flat_map(|body| rows::candles(&body)).map(|candle| (candle.open_time, candle)).collect()
+    }
+
     /// What a client that follows the protocol knows by now.
     ///
     /// # Panics
