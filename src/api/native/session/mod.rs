@@ -12,7 +12,11 @@ pub(in crate::api) use upgrade::open;
 use crate::{
     api::{
         Shared,
-        native::{outbox::Outbox, protocol::Wish, session::rate::Rate},
+        native::{
+            outbox::Outbox,
+            protocol::{SNAPSHOT_ROWS_MAX, Wish},
+            session::{rate::Rate, requests::INTERVALS_MAX},
+        },
         sessions::Goodbye,
     },
     live::{Cut, Delivery, Event, SessionKey, Topic},
@@ -44,7 +48,10 @@ struct SessionActor {
     cut: Cut,
     flush_interval: Duration,
     flush_planned: bool,
+    /// When data were last written: answers neither delay nor hasten them.
     flushed_at: Instant,
+    /// When anything was last said.
+    spoke_at: Instant,
     outbox: Outbox,
     subs: BTreeMap<u32, (Topic, Wish)>,
     next_sub: u32,
@@ -68,6 +75,7 @@ impl SessionActor {
             cut,
             flush_planned: false,
             flushed_at: now,
+            spoke_at: now,
             outbox: Outbox::default(),
             subs: BTreeMap::new(),
             next_sub: 1,
@@ -81,8 +89,9 @@ impl SessionActor {
         }
     }
 
+    /// Says something at once that is no data.
     fn say(&mut self, message: &Value, context: &mut Context) {
-        self.flushed_at = Instant::now();
+        self.spoke_at = Instant::now();
         context.text(message.to_string());
     }
 
@@ -98,6 +107,8 @@ impl SessionActor {
                 "subscriptions": limits.subscriptions_max,
                 "requests_per_second": limits.requests_per_second_max,
                 "message_bytes": limits.message_bytes_max,
+                "intervals": INTERVALS_MAX,
+                "snapshot_rows": SNAPSHOT_ROWS_MAX,
             },
         });
         self.say(&hello, context);
@@ -112,7 +123,7 @@ impl SessionActor {
             return;
         }
         self.flush_planned = true;
-        let wait = self.flush_interval.saturating_sub(self.flushed_at.elapsed());
+        let wait = self.until_flush();
         if wait.is_zero() {
             // A future is polled after the mailbox has been emptied, so everything that waits there goes out together.
             context.spawn(fut::ready(()).map(|(), actor: &mut Self, context| actor.planned_flush(context)));
@@ -123,7 +134,16 @@ impl SessionActor {
 
     fn planned_flush(&mut self, context: &mut Context) {
         self.flush_planned = false;
-        self.flush(context);
+        if self.until_flush().is_zero() {
+            self.flush(context);
+        } else {
+            // So much waited meanwhile that it was written early.
+            self.plan_flush(context);
+        }
+    }
+
+    fn until_flush(&self) -> Duration {
+        self.flush_interval.saturating_sub(self.flushed_at.elapsed())
     }
 
     /// Writes everything. A flush that was planned stays planned, so that there is never more than one.
@@ -138,6 +158,7 @@ impl SessionActor {
         });
         if frames > 0 {
             self.flushed_at = Instant::now();
+            self.spoke_at = self.flushed_at;
         }
         self.shared.metrics.ws_messages_sent.inc_by(frames);
     }
@@ -148,12 +169,12 @@ impl SessionActor {
         if self.last_barrier.insert((*timeframe, *thread), *end) == Some(*end) {
             return;
         }
-        self.flush(context);
         let incomplete: Vec<_> = incomplete.iter().map(|symbol| symbol.as_str()).collect();
         let barrier = json!({
             "type": "barrier", "interval": timeframe.to_string(), "end": end.get(), "incomplete": incomplete,
         });
-        self.say(&barrier, context);
+        self.outbox.push_barrier(barrier.to_string());
+        self.plan_flush(context);
     }
 
     /// Everything the client was sent is written first, so that the last id it is told is one that it has.
@@ -205,11 +226,11 @@ impl SessionActor {
     /// Says that we are here if nothing else did, and comes again when the next silence would be too long.
     fn heartbeat(&mut self, context: &mut Context) {
         let silence_max = self.shared.options.session.heartbeat;
-        if self.flushed_at.elapsed() >= silence_max {
+        if self.spoke_at.elapsed() >= silence_max {
             let ts = self.shared.clock.wall().get();
             self.say(&json!({"type": "heartbeat", "ts": ts}), context);
         }
-        let wait = silence_max.saturating_sub(self.flushed_at.elapsed());
+        let wait = silence_max.saturating_sub(self.spoke_at.elapsed());
         context.run_later(wait.max(Duration::from_millis(1)), Self::heartbeat);
     }
 }
@@ -292,7 +313,12 @@ impl StreamHandler<Result<Frame, ProtocolError>> for SessionActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt;
+    use actix_http::error::PayloadError;
+    use bytes::Bytes;
+    use futures_util::{
+        FutureExt, Stream, StreamExt,
+        stream::{iter, pending},
+    };
     use std::sync::Arc;
 
     fn shared() -> Shared {
@@ -328,13 +354,20 @@ mod tests {
         }
     }
 
-    /// Everything that a session with subscription 1 writes when it is told `events`, and then goes silent.
+    /// A session with subscription 1 and this flush interval, and what it writes.
+    fn open(
+        flush: Duration,
+        upload: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+    ) -> (Addr<SessionActor>, impl Stream<Item = Result<Bytes, actix_web::Error>> + Unpin) {
+        let mut session = SessionActor::new(shared(), Cut::new(|| {}), Some(flush), Rc::default());
+        session.outbox.open(1, "trades", "BTCUSDT");
+        ws::WebsocketContext::create_with_addr(session, upload)
+    }
+
+    /// Everything that a session writes when it is told `events`, and then goes silent.
     fn written(events: Vec<Event>) -> String {
         System::new().block_on(async {
-            let mut session = SessionActor::new(shared(), Cut::new(|| {}), None, Rc::default());
-            session.outbox.open(1, "trades", "BTCUSDT");
-            let upload = futures_util::stream::pending();
-            let (address, mut written) = ws::WebsocketContext::create_with_addr(session, upload);
+            let (address, mut written) = open(Duration::ZERO, pending());
             for event in events {
                 address.try_send(Delivery { sub: 1, event }).expect("room");
             }
@@ -346,8 +379,37 @@ mod tests {
         })
     }
 
+    /// A text frame with an empty mask.
+    const PING: &[u8] = b"\x81\x8d\0\0\0\0{\"op\":\"ping\"}";
+
+    /// What a session writes that gathers for 200 ms, each write with its time, in the first second of these events; a
+    /// client asks `ping` at each of the times in `pings`.
+    fn timed(events: Vec<(u64, Event)>, pings: &'static [u64]) -> Vec<(u128, String)> {
+        System::new().block_on(async {
+            tokio::time::pause();
+            let began = Instant::now();
+            let at = move |millis: u64| tokio::time::sleep_until(began + Duration::from_millis(millis));
+            let upload =
+                iter(pings).then(move |millis| at(*millis).map(|()| Ok(Bytes::from_static(PING)))).chain(pending());
+            let (address, mut written) = open(Duration::from_millis(200), Box::pin(upload));
+            actix_rt::spawn(async move {
+                for (millis, event) in events {
+                    at(millis).await;
+                    address.try_send(Delivery { sub: 1, event }).expect("room");
+                }
+                at(1_000).await;
+            });
+            let mut writes = Vec::new();
+            while let Ok(Some(chunk)) = tokio::time::timeout_at(began + Duration::from_secs(1), written.next()).await {
+                let text = String::from_utf8_lossy(&chunk.expect("a frame")).into_owned();
+                writes.push((began.elapsed().as_millis(), text));
+            }
+            writes
+        })
+    }
+
     fn rows(body: &'static str) -> crate::live::Rows {
-        crate::live::Rows { body: bytes::Bytes::from_static(body.as_bytes()), count: 1 }
+        crate::live::Rows { body: Bytes::from_static(body.as_bytes()), count: 1 }
     }
 
     #[test]
@@ -362,5 +424,46 @@ mod tests {
         let events = ["1", "2,3", "4"].map(|body| Event::Trades(rows(body))).to_vec();
         let written = written(events);
         assert!(written.contains("\"data\":[1,2,3,4]"), "{written}");
+    }
+
+    fn barrier() -> Event {
+        Event::Barrier { timeframe: Timeframe::MINUTE, thread: 0, end: UnixMillis::new(60_000), incomplete: [].into() }
+    }
+
+    #[test]
+    fn answers_and_barriers_neither_delay_nor_hasten_data() {
+        let trades = |body| Event::Trades(rows(body));
+        let events = vec![(10, trades("1")), (391, trades("2")), (490, trades("3")), (500, barrier())];
+        let writes = timed(events, &[390]);
+        let about = |part: &str| {
+            let found: Vec<_> = writes.iter().filter(|(_, text)| text.contains(part)).map(|(at, _)| *at).collect();
+            assert_eq!(found.len(), 1, "{part} in {writes:?}");
+            found[0]
+        };
+        let near = |part: &str, expected: u128| assert!((expected..expected + 5).contains(&about(part)), "{writes:?}");
+        near("hello", 0);
+        near("\"data\":[1]", 200);
+        near("pong", 390);
+        near("\"data\":[2]", 400);
+        near("\"data\":[3]", 600);
+        near("barrier", 600);
+        let all: String = writes.iter().map(|(_, text)| text.as_str()).collect();
+        assert!(all.find("\"data\":[3]") < all.find("barrier"), "a barrier comes after the rows that it speaks for");
+    }
+
+    #[test]
+    fn what_is_too_heavy_to_wait_is_written_early_and_the_next_data_wait_anew() {
+        let heavy = crate::live::Rows { body: vec![b'1'; 300 << 10].into(), count: 1 };
+        let events = vec![
+            (10, Event::Trades(rows("1"))),
+            (100, Event::Trades(heavy)),
+            (150, Event::Trades(rows("2"))),
+            (250, Event::Trades(rows("3"))),
+        ];
+        let writes = timed(events, &[]);
+        let last = writes.last().expect("writes");
+        assert!((300..305).contains(&last.0) && last.1.contains("\"data\":[2,3]"), "{}: {}", last.0, last.1);
+        let data: Vec<_> = writes.iter().filter(|(at, _)| *at > 5).map(|(at, _)| *at).collect();
+        assert!(data.iter().all(|at| (100..105).contains(at) || (300..305).contains(at)), "{data:?}");
     }
 }

@@ -5,17 +5,20 @@ use crate::{
         protocol::{Op, Request, RequestError, Wish, parse},
         session::{Context, SessionActor},
     },
-    live::{Channel, DialectId, Subscriber, Subscription, Topic},
+    live::{DialectId, Subscriber, Subscription, Topic},
     metrics::Labels,
 };
 use actix::prelude::*;
 use actix_http::ws::CloseCode;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// The dialect's place among the encoders.
 const DIALECT: DialectId = DialectId(0);
 /// Messages that are no JSON, after which a session is closed.
 const MALFORMED_MAX: u32 = 10;
+/// Different intervals that one session may follow at a time: each is a fold of its own for every contract.
+pub(super) const INTERVALS_MAX: usize = 32;
 
 impl SessionActor {
     /// Answers one text message, always with one message.
@@ -109,7 +112,7 @@ impl SessionActor {
     fn described(&self, sub: u32, wish: &Wish) -> Value {
         let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.as_str());
         let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
-        if let Channel::Candles(timeframe) = wish.channel {
+        if let Some(timeframe) = wish.timeframe() {
             canonical["interval"] = timeframe.to_string().into();
             canonical["closed_only"] = wish.closed_only.into();
         }
@@ -119,11 +122,9 @@ impl SessionActor {
     fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
         let contract = self.shared.contracts.find(&wish.symbol);
         let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
-        let max = self.shared.options.session.subscriptions_max;
-        if self.subs.len() >= max {
-            return Err(RequestError::TooMany(max));
-        }
-        let (sub, topic) = (self.next_sub, Topic { contract: contract.id, channel: wish.channel });
+        let topic = Topic { contract: contract.id, channel: wish.channel };
+        self.check_room(topic, &wish)?;
+        let sub = self.next_sub;
         let subscriber = Subscriber {
             session: self.key,
             sub,
@@ -139,6 +140,21 @@ impl SessionActor {
         self.subs.insert(sub, (topic, wish));
         self.next_sub += 1;
         Ok(sub)
+    }
+
+    /// Whether a subscription is another one, and within the session's limits.
+    fn check_room(&self, topic: Topic, wish: &Wish) -> Result<(), RequestError> {
+        let same = self.subs.iter().find(|(_, (other, held))| *other == topic && held.is_like(wish));
+        if let Some((sub, _)) = same {
+            return Err(RequestError::AlreadySubscribed(*sub));
+        }
+        let max = self.shared.options.session.subscriptions_max;
+        if self.subs.len() >= max {
+            return Err(RequestError::TooMany(max));
+        }
+        let mut intervals: BTreeSet<_> = self.subs.values().filter_map(|(_, held)| held.timeframe()).collect();
+        intervals.extend(wish.timeframe());
+        if intervals.len() > INTERVALS_MAX { Err(RequestError::TooManyIntervals(INTERVALS_MAX)) } else { Ok(()) }
     }
 
     fn unsubscribe_all(&mut self, subs: &[u32]) -> Result<(), RequestError> {
