@@ -74,7 +74,8 @@ impl Faults {
         self.queue(symbol, Verdict::Twice, count);
     }
 
-    /// Sends the next `aggTrade` frame of `symbol` after the connection's next frame.
+    /// Sends the next `aggTrade` frame of `symbol` after the connection's next frame; when that one is to follow its
+    /// successor too, after it all the same, so that a run of such frames comes in reverse.
     pub fn reorder_next(&self, symbol: &Symbol) {
         self.queue(symbol, Verdict::After, 1);
     }

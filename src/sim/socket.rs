@@ -128,8 +128,8 @@ struct Connection<S> {
     /// When the newest messages came, at most [`MESSAGES_MAX`].
     heard_at: VecDeque<Instant>,
     cuts: watch::Receiver<Cut>,
-    /// A frame that follows its successor.
-    late: Option<Utf8Bytes>,
+    /// Frames that follow their successors, the last one first; bounded by the faults that wait.
+    late: Vec<Utf8Bytes>,
 }
 
 /// What happened.
@@ -163,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             next_ping: now + timers.first_ping,
             pings: VecDeque::new(),
             heard_at: VecDeque::new(),
-            late: None,
+            late: Vec::new(),
         }
     }
 
@@ -284,7 +284,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         match verdict {
             Verdict::Drop => return Ok(()),
             Verdict::After => {
-                self.late = Some(text);
+                self.late.push(text);
                 return Ok(());
             }
             Verdict::Garbage => self.feed_text(Utf8Bytes::from_static(r#"{"e":"aggTrade","a":"#)).await?,
@@ -292,10 +292,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Verdict::Send => {}
         }
         self.feed_text(text).await?;
-        match self.late.take() {
-            Some(late) => self.feed_text(late).await,
-            None => Ok(()),
+        while let Some(late) = self.late.pop() {
+            self.feed_text(late).await?;
         }
+        Ok(())
     }
 
     async fn ping(&mut self) -> Result<Next, SocketError> {

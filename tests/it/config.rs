@@ -154,6 +154,7 @@ fn values_that_will_not_do_are_told_with_the_reason() {
         ("server.listen = \"localhost\"", "must be an IP address and a port, such as 127.0.0.1:8600"),
         ("server.listen = \"127.0.0.1:99999\"", "must be an IP address and a port, such as 127.0.0.1:8600"),
         ("server.connections_max = 0", "must be from 1 to 1000000"),
+        ("server.header_timeout_ms = 999", "must be from 1000 to 600000"),
         (
             "server.allowed_origins = [\"a.example/\"]",
             "`a.example/` is no origin, such as https://charts.example.com, nor `*`",

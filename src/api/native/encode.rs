@@ -77,6 +77,36 @@ pub(in crate::api) fn candle(candle: &Candle, decimals: Decimals, out: &mut Vec<
     out.extend_from_slice(b"\"}");
 }
 
+/// Appends the times of a bucket without trades, and every other field of a candle as null.
+pub(in crate::api) fn no_candle(bucket: &Candle, out: &mut Vec<u8>) {
+    integer(out, b"{\"open_time\":", bucket.open_time.get());
+    integer(out, b",\"close_time\":", bucket.close_time.get());
+    for field in [
+        "open",
+        "high",
+        "low",
+        "close",
+        "volume",
+        "quote_volume",
+        "taker_buy_volume",
+        "taker_buy_quote_volume",
+        "delta",
+        "trades",
+        "raw_trades",
+        "first_id",
+        "last_id",
+        "closed",
+        "complete",
+        "revision",
+        "source",
+    ] {
+        out.extend_from_slice(b",\"");
+        out.extend_from_slice(field.as_bytes());
+        out.extend_from_slice(b"\":null");
+    }
+    out.push(b'}');
+}
+
 /// Appends `prefix` and the digits of `value`.
 pub(in crate::api) fn integer(out: &mut Vec<u8>, prefix: &[u8], value: impl itoa::Integer) {
     out.extend_from_slice(prefix);

@@ -1,5 +1,6 @@
 //! Our own dialect: names and shapes as `docs` describes them.
 
+mod candles;
 mod encode;
 mod outbox;
 mod protocol;

@@ -21,6 +21,8 @@ const OPEN_CANDLE_BYTES: usize = 400;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     lines: BTreeMap<u32, Line>,
+    /// Frames of no subscription, written after everything that waits: a barrier speaks for candles that came before.
+    barriers: Vec<String>,
     /// About what was pushed since the last flush.
     pending_bytes: usize,
 }
@@ -75,12 +77,18 @@ impl Outbox {
         };
     }
 
+    /// Takes a barrier, written out.
+    pub(super) fn push_barrier(&mut self, barrier: String) {
+        self.pending_bytes += barrier.len();
+        self.barriers.push(barrier);
+    }
+
     /// Whether so much waits that it should be written before its time.
     pub(super) fn is_heavy(&self) -> bool {
         self.pending_bytes > PENDING_BYTES_MAX
     }
 
-    /// Hands every frame that waits to `write`, in order for each subscription.
+    /// Hands every frame that waits to `write`, in order for each subscription, then the barriers.
     pub(super) fn flush(&mut self, now: UnixMillis, mut write: impl FnMut(Vec<u8>)) {
         self.pending_bytes = 0;
         for line in self.lines.values_mut() {
@@ -88,6 +96,7 @@ impl Outbox {
                 write(line.frame(&pending, now));
             }
         }
+        self.barriers.drain(..).for_each(|barrier| write(barrier.into_bytes()));
     }
 }
 

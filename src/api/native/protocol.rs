@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// Rows of a snapshot at most.
 const SNAPSHOT_MAX: u64 = 10_000;
+/// Rows of all snapshots together that one request may ask for.
+pub(super) const SNAPSHOT_ROWS_MAX: usize = 50_000;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,20 @@ impl Wish {
             Channel::Candles(_) => "candles",
         }
     }
+
+    /// The rule of its candles.
+    pub(super) fn timeframe(&self) -> Option<Timeframe> {
+        match self.channel {
+            Channel::Trades => None,
+            Channel::Candles(timeframe) => Some(timeframe),
+        }
+    }
+
+    /// Whether another one for the same symbol would be served in the same way.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let options = |wish: &Self| (wish.channel, wish.snapshot, wish.closed_only, wish.on_slow);
+        options(self) == options(other)
+    }
 }
 
 /// Why a request, or one subscription of it, is refused.
@@ -73,8 +89,14 @@ pub(super) enum RequestError {
     Interval(#[from] TimeframeError),
     #[error("no subscription of this session has the number {0}")]
     UnknownSub(u32),
+    #[error("subscription {0} of this session is the same already")]
+    AlreadySubscribed(u32),
     #[error("this session has {0} subscriptions, and no more are allowed")]
     TooMany(usize),
+    #[error("this session follows {0} intervals, and no more are allowed")]
+    TooManyIntervals(usize),
+    #[error("one request may ask for {SNAPSHOT_ROWS_MAX} rows of snapshots, not {0}: ask in several")]
+    TooManyRows(usize),
     #[error("more than {0} requests in a second")]
     TooFast(u32),
     #[error(transparent)]
@@ -94,22 +116,29 @@ impl RequestError {
             Self::UnknownSymbol(_) => ("unknown_symbol", 404),
             Self::Interval(_) => ("bad_interval", 400),
             Self::UnknownSub(_) => ("unknown_sub", 404),
+            Self::AlreadySubscribed(_) => ("already_subscribed", 409),
             Self::TooMany(_) => ("too_many_subscriptions", 429),
+            Self::TooManyIntervals(_) => ("too_many_intervals", 429),
+            Self::TooManyRows(_) => ("too_many_snapshot_rows", 400),
             Self::TooFast(_) => ("too_many_requests", 429),
             Self::Unavailable(_) => ("unavailable", 503),
         }
     }
 
-    /// The members of RFC 9457.
+    /// The members of RFC 9457, and the subscription that there is already.
     pub(super) fn problem(&self) -> Value {
         let (code, status) = self.code();
-        json!({
+        let mut problem = json!({
             "type": format!("urn:tapedeck:problem:{code}"),
             "title": code.replace('_', " "),
             "status": status,
             "detail": self.to_string(),
             "code": code,
-        })
+        });
+        if let Self::AlreadySubscribed(sub) = self {
+            problem["sub"] = (*sub).into();
+        }
+        problem
     }
 }
 
@@ -150,7 +179,14 @@ fn subscribe(mut fields: Map<String, Value>) -> Result<Op, RequestError> {
         Value::Object(fields) => wish(fields),
         _ => Err(wrong.clone()),
     };
-    Ok(Op::Subscribe { wishes: subs.into_iter().map(one).collect(), batch: true })
+    let wishes: Vec<Result<Wish, _>> = subs.into_iter().map(one).collect();
+    // A fault of the request as a whole: which of its subscriptions should go without?
+    let rows = wishes.iter().flatten().map(|wish| wish.snapshot).sum();
+    if rows > SNAPSHOT_ROWS_MAX {
+        Err(RequestError::TooManyRows(rows))
+    } else {
+        Ok(Op::Subscribe { wishes, batch: true })
+    }
 }
 
 fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError> {
@@ -276,5 +312,18 @@ mod tests {
         let text = r#"{"op":"subscribe","subs":[{"channel":"trades","symbol":"A"},{"channel":"x","symbol":"A"},3]}"#;
         let Ok(Request { op: Op::Subscribe { wishes, batch: true }, .. }) = parse(text) else { panic!("a batch") };
         assert_eq!(wishes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false]);
+    }
+
+    #[test]
+    fn the_snapshots_of_a_request_have_a_bound_together() {
+        let ask = |snapshots: &[usize]| {
+            let sub = |rows: &usize| json!({"channel": "trades", "symbol": "A", "snapshot": rows});
+            let subs: Vec<_> = snapshots.iter().map(sub).collect();
+            parse(&json!({"op": "subscribe", "id": 7, "subs": subs}).to_string())
+        };
+        assert!(ask(&[10_000; 5]).is_ok());
+        let (id, error) = ask(&[10_000, 10_000, 10_000, 10_000, 10_000, 1]).expect_err("one row too many");
+        assert_eq!((id, error.code().0), (7.into(), "too_many_snapshot_rows"));
+        assert!(error.to_string().contains("50000") && error.to_string().contains("50001"), "{error}");
     }
 }

@@ -4,12 +4,15 @@ use crate::{
     api::{
         Shared,
         error::ApiError,
-        native::encode::{self, Decimals},
+        native::{
+            candles::{self, CandleRange, Fill},
+            encode,
+        },
         params::Params,
     },
     live::CandleQuery,
     market::{Contract, TapeKind},
-    model::{Candle, QuoteVolume, Timeframe, UnixMillis, Volume},
+    model::UnixMillis,
     query::{self, TradeRange},
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -72,20 +75,6 @@ pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Share
     Ok(answer(rows(&page.trades, |trade, out| encode::trade(trade, decimals, out)), &meta))
 }
 
-/// What stands in for a bucket without trades.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Fill {
-    None,
-    Null,
-    Previous,
-}
-
-/// One bucket of an answer.
-enum Row {
-    Candle(Candle),
-    Empty(UnixMillis, UnixMillis),
-}
-
 /// Candles of a contract.
 pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     const KNOWN: &str = "symbol, interval, start, end, limit, fill, closed_only, origin, decimals, shape";
@@ -97,78 +86,24 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     let fill = params.choice("fill", "none, null or previous", &fills)?;
     let columns = params.choice("shape", "rows or columns", &[("rows", false), ("columns", true)])?;
     let (decimals, closed_only) = (params.decimals()?, params.flag("closed_only")?);
-    let query = CandleQuery { contract: contract.id, timeframe, start, end, limit };
-    let mut candles = shared.live.candles(query).await?;
-    candles.retain(|candle| candle.closed || !closed_only);
+    let range = CandleRange { timeframe, start, end, limit, fill, closed_only };
+    // Everything that is held: only so are the ends of the range known.
+    let held = CandleQuery { contract: contract.id, timeframe, start: None, end: None, limit: usize::MAX };
+    let page = candles::page(shared.live.candles(held).await?, &range);
     let meta = json!({
         "symbol": contract.symbol.as_str(),
         "interval": timeframe.to_string(),
         "start": start.map(UnixMillis::get),
         "end": end.map(UnixMillis::get),
-        "complete": is_complete(&candles),
-        "next": Value::Null,
+        "complete": page.complete,
+        "held_from": page.held_from.map(UnixMillis::get),
+        "next": page.next.map(UnixMillis::get),
     });
-    let mut filled = filled(timeframe, candles, fill);
-    // Filling made more rows: what the limit keeps is still the oldest of a range from `start`, else the newest.
-    let surplus = filled.len().saturating_sub(limit);
-    filled.drain(if start.is_some() { limit.min(filled.len())..filled.len() } else { 0..surplus });
-    let data = rows(&filled, |row, out| write_row(row, decimals, out));
+    let data = rows(&page.rows, |row, out| match fill {
+        Fill::Null if row.trades == 0 => encode::no_candle(row, out),
+        _ => encode::candle(row, decimals, out),
+    });
     Ok(answer(if columns { turned(&data) } else { data }, &meta))
-}
-
-/// Whether there are closed candles and every one is complete; the current one speaks for itself.
-fn is_complete(candles: &[Candle]) -> bool {
-    let mut closed = candles.iter().filter(|candle| candle.closed).peekable();
-    closed.peek().is_some() && closed.all(|candle| candle.complete)
-}
-
-/// Puts something in the place of buckets without trades.
-fn filled(timeframe: Timeframe, candles: Vec<Candle>, fill: Fill) -> Vec<Row> {
-    let mut filled = Vec::with_capacity(candles.len());
-    let mut previous: Option<Candle> = None;
-    for candle in candles {
-        while let Some(last) = previous.filter(|last| fill != Fill::None && last.close_time < candle.open_time) {
-            let (open_time, close_time) = timeframe.bucket(last.close_time);
-            let flat = flat(&last, open_time, close_time);
-            filled.push(if fill == Fill::Previous { Row::Candle(flat) } else { Row::Empty(open_time, close_time) });
-            previous = Some(flat);
-        }
-        filled.push(Row::Candle(candle));
-        previous = Some(candle);
-    }
-    filled
-}
-
-/// A bucket in which nothing traded: the price stays.
-fn flat(last: &Candle, open_time: UnixMillis, close_time: UnixMillis) -> Candle {
-    let (none, no_quote) = (Volume::default(), QuoteVolume::default());
-    Candle {
-        open_time,
-        close_time,
-        open: last.close,
-        high: last.close,
-        low: last.close,
-        volume: none,
-        quote_volume: no_quote,
-        taker_buy_volume: none,
-        taker_buy_quote_volume: no_quote,
-        trades: 0,
-        raw_trades: 0,
-        closed: true,
-        revision: 0,
-        ..*last
-    }
-}
-
-fn write_row(row: &Row, decimals: Decimals, out: &mut Vec<u8>) {
-    match row {
-        Row::Candle(candle) => encode::candle(candle, decimals, out),
-        Row::Empty(open_time, close_time) => {
-            encode::integer(out, b"{\"open_time\":", open_time.get());
-            encode::integer(out, b",\"close_time\":", close_time.get());
-            out.extend_from_slice(b",\"open\":null,\"high\":null,\"low\":null,\"close\":null,\"volume\":0}");
-        }
-    }
 }
 
 fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {

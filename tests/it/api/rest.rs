@@ -175,7 +175,11 @@ fn empty_minutes_are_filled_on_request() {
             match none.iter().find(|row| row["open_time"] == open_time) {
                 Some(traded) => assert_eq!((null, flat), (traded, traded)),
                 None => {
-                    assert_eq!((&null["close"], &null["volume"]), (&Value::Null, &0.into()));
+                    let fields = |row: &Value| row.as_object().expect("a row").keys().cloned().collect::<Vec<_>>();
+                    assert_eq!(fields(null), fields(flat), "every field of a candle");
+                    assert_eq!(null["close_time"], open_time + 60_000);
+                    let figures = null.as_object().expect("a row").iter().filter(|(name, _)| !name.ends_with("_time"));
+                    assert!(figures.clone().all(|(_, value)| value.is_null()), "{null}");
                     assert_eq!([&flat["open"], &flat["high"], &flat["low"], &flat["close"]], [&close; 4]);
                     assert_eq!((text(&flat["volume"]), &flat["trades"]), ("0".to_owned(), &0.into()));
                     assert_eq!((&flat["first_id"], &flat["last_id"]), (&Value::Null, &Value::Null));
@@ -185,5 +189,59 @@ fn empty_minutes_are_filled_on_request() {
         }
         let few = rows(&format!("&fill=null&limit=2&start={}", nulls[0]["open_time"])).await;
         assert_eq!(few, json!(&nulls[..2]), "a range from its start goes forward");
+    });
+}
+
+/// Follows `next` from page to page; every row, and what the pages said of their completeness.
+async fn walk(site: &Site, target: &str, start: &Value) -> (Vec<Value>, Vec<bool>) {
+    let (mut rows, mut complete, mut next) = (Vec::new(), Vec::new(), start.clone());
+    while !next.is_null() {
+        let page = site.get(&format!("{target}&start={next}&limit=3")).await.json();
+        let data = page["data"].as_array().expect("rows");
+        assert!((1..=3).contains(&data.len()), "{page}");
+        rows.extend(data.iter().cloned());
+        complete.push(page["meta"]["complete"] == true);
+        next = page["meta"]["next"].clone();
+    }
+    (rows, complete)
+}
+
+#[test]
+fn pages_of_candles_join_without_hole_or_overlap() {
+    with_quiet_site(async |site| {
+        for fill in ["none", "null", "previous"] {
+            let target = format!("/api/v1/candles?symbol=SOLUSDT&interval=1m&closed_only=true&fill={fill}");
+            let whole = site.get(&target).await.json();
+            let whole = whole["data"].as_array().expect("rows");
+            assert!(whole.len() > 6, "{whole:?}");
+            let (mut rows, complete) = walk(&site, &target, &whole[0]["open_time"]).await;
+            // A minute may have closed since.
+            rows.truncate(whole.len());
+            assert_eq!(&rows, whole, "{fill}");
+            assert!(complete[1..].iter().all(|complete| *complete), "{fill}");
+        }
+    });
+}
+
+#[test]
+fn a_range_before_what_memory_holds_is_not_complete_and_says_where_that_begins() {
+    with_site(AGE, options(), async |site| {
+        let target = "/api/v1/candles?symbol=BTCUSDT&interval=1m&closed_only=true";
+        let newest = site.get(target).await.json();
+        let (oldest, second) = (newest["data"][0].clone(), newest["data"][1].clone());
+        assert_eq!(newest["meta"]["held_from"], oldest["open_time"]);
+        let limited = site.get(&format!("{target}&limit=2")).await.json();
+        let rows = newest["data"].as_array().expect("rows");
+        assert_eq!(limited["data"], json!(rows[rows.len() - 2..]), "two closed ones, whatever is current");
+        let since = async |start: i64| site.get(&format!("{target}&start={start}&limit=2")).await.json();
+        let second_at = second["open_time"].as_i64().expect("ms");
+        let held = since(second_at).await;
+        assert_eq!((&held["data"][0], &held["meta"]["complete"]), (&second, &true.into()));
+        let before = since(second_at - 3_600_000).await;
+        assert_eq!((&before["data"][0], &before["meta"]["complete"]), (&oldest, &false.into()));
+        assert_eq!(
+            (&before["meta"]["held_from"], &before["meta"]["next"]),
+            (&oldest["open_time"], &rows[2]["open_time"])
+        );
     });
 }

@@ -107,6 +107,13 @@ fn candles_of(symbol: &str, interval: &str) -> Value {
     json!({"op": "subscribe", "channel": "candles", "symbol": symbol, "interval": interval, "snapshot": 3})
 }
 
+/// The same as one of a batch.
+fn candles_wish(symbol: &str, interval: &str) -> Value {
+    let mut wish = candles_of(symbol, interval);
+    wish.as_object_mut().expect("an object").remove("op");
+    wish
+}
+
 fn rows(frames: &[Value], sub: &Value) -> Vec<Value> {
     let own = frames.iter().filter(|frame| &frame["sub"] == sub);
     own.flat_map(|frame| frame["data"].as_array().expect("rows").clone()).collect()
@@ -179,6 +186,46 @@ fn one_bad_wish_leaves_the_batch_and_subscriptions_end() {
         assert_eq!(error["problem"]["code"], "unknown_sub");
         let (pong, _) = client.ask(json!({"op": "ping"})).await;
         assert_eq!(pong["type"], "pong");
+    });
+}
+
+#[test]
+fn the_same_subscription_is_refused_and_the_one_that_is_there_named() {
+    with_site(AGE, options(), async |site| {
+        let mut client = Client::open(&site, "").await;
+        let (first, _) = client.ask(candles_of("BTCUSDT", "60m")).await;
+        for same in [candles_of("btcusdt", "1h"), json!({"op": "subscribe", "subs": [candles_wish("BTCUSDT", "1h")]})] {
+            let (answer, _) = client.ask(same).await;
+            let problem = if answer["type"] == "error" { &answer["problem"] } else { &answer["subs"][0]["problem"] };
+            assert_eq!((&problem["code"], &problem["status"]), (&"already_subscribed".into(), &409.into()), "{answer}");
+            assert_eq!(problem["sub"], first["sub"], "{answer}");
+        }
+        for other in [candles_of("SOLUSDT", "1h"), candles_of("BTCUSDT", "2h"), trades_of("BTCUSDT", 3)] {
+            assert_eq!(client.ask(other).await.0["type"], "ack");
+        }
+        let mut closed = candles_of("BTCUSDT", "1h");
+        closed["closed_only"] = true.into();
+        assert_eq!(client.ask(closed).await.0["type"], "ack");
+        client.ask(json!({"op": "unsubscribe", "sub": first["sub"]})).await;
+        assert_eq!(client.ask(candles_of("BTCUSDT", "1h")).await.0["type"], "ack", "it is gone");
+    });
+}
+
+#[test]
+fn a_session_follows_so_many_intervals_and_a_request_asks_for_so_many_rows() {
+    let many = SessionOptions { subscriptions_max: 100, ..options().session };
+    with_site(AGE, Options { session: many, ..options() }, async |site| {
+        let mut client = Client::open(&site, "").await;
+        let wishes: Vec<_> = (1..=33).map(|minutes| candles_wish("BTCUSDT", &format!("{minutes}m"))).collect();
+        let (ack, _) = client.ask(json!({"op": "subscribe", "subs": wishes})).await;
+        let codes: Vec<_> = (0..33).map(|at| &ack["subs"][at]["problem"]["code"]).collect();
+        assert!(codes[..32].iter().all(|code| code.is_null()), "{ack}");
+        assert_eq!(codes[32], "too_many_intervals");
+        assert_eq!(client.ask(candles_of("SOLUSDT", "7m")).await.0["type"], "ack", "one that it follows");
+        let wish = json!({"channel": "trades", "symbol": "BTCUSDT", "snapshot": 10_000});
+        let (error, _) = client.ask(json!({"op": "subscribe", "subs": vec![wish; 6]})).await;
+        assert_eq!(error["problem"]["code"], "too_many_snapshot_rows", "{error}");
+        assert!(error["problem"]["detail"].as_str().expect("a detail").contains("50000"), "{error}");
     });
 }
 
@@ -305,8 +352,9 @@ fn who_stops_reading_is_cut_and_nobody_else_suffers() {
         socket.set_recv_buffer_size(4_096).expect("set");
         let stream = socket.connect(site.address).await.expect("connected");
         let mut idler = Client::over(&site, stream, "").await;
-        let wish = json!({"channel": "trades", "symbol": "BTCUSDT", "snapshot": 8_000});
-        let batch = json!({"op": "subscribe", "subs": vec![wish; 4]});
+        let wish = |rows: u32| json!({"channel": "trades", "symbol": "BTCUSDT", "snapshot": rows});
+        let wishes = [8_000, 8_001, 8_002, 8_003].map(wish);
+        let batch = json!({"op": "subscribe", "subs": wishes});
         idler.send(batch.to_string()).await;
         let line = r#"tapedeck_ws_cut_total{reason="slow_consumer"} 0"#;
         let is_cut = || !site.rig.metrics.text().expect("encodes").lines().any(|other| other == line);

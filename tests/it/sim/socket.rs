@@ -280,6 +280,11 @@ async fn faults_do_what_they_say() {
         assert_eq!(next_json(&mut client).await["a"], expected);
     }
     let next = next_id(&mut client).await;
+    (0..3).for_each(|_| exchange.faults().reorder_next(&btc));
+    for expected in [next + 3, next + 2, next + 1, next, next + 4] {
+        assert_eq!(next_json(&mut client).await["a"], expected, "each after its successor, none lost");
+    }
+    let next = next_id(&mut client).await;
     exchange.faults().garbage_next(&btc, 1);
     let Some(Ok(Message::Text(text))) = client.next().await else { panic!("text") };
     assert!(serde_json::from_str::<Value>(&text).is_err());

@@ -3,87 +3,40 @@
 //! actix polls a session only while its socket takes bytes, so a client that does not read freezes its session, timers
 //! included. Whether it lags is therefore judged by the publishers, and a stalled socket is cut from outside.
 
+mod rate;
+mod requests;
+mod upgrade;
+
+pub(in crate::api) use upgrade::open;
+
 use crate::{
     api::{
         Shared,
-        connection::Grip,
-        error::ApiError,
-        guard::Guard,
-        http::origin_allowed,
         native::{
             outbox::Outbox,
-            protocol::{Op, Request, RequestError, Wish, parse},
+            protocol::{SNAPSHOT_ROWS_MAX, Wish},
+            session::{rate::Rate, requests::INTERVALS_MAX},
         },
-        params::Params,
         sessions::Goodbye,
     },
-    live::{Channel, Cut, Delivery, DialectId, Event, SessionKey, Subscriber, Subscription, Topic},
+    live::{Cut, Delivery, Event, SessionKey, Topic},
     metrics::Labels,
     model::{Timeframe, UnixMillis},
 };
 use actix::{fut, prelude::*};
 use actix_http::ws::{CloseCode, CloseReason, Message as Frame, ProtocolError};
-use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use actix_web_actors::ws;
 use bytestring::ByteString;
 use serde_json::{Value, json};
 use std::{cell::Cell, collections::BTreeMap, io::ErrorKind, rc::Rc, time::Duration};
 use tokio::time::Instant;
 
-/// The dialect's place among the encoders.
-const DIALECT: DialectId = DialectId(0);
 /// The subprotocol that a client may name.
 const SUBPROTOCOL: &str = "tapedeck.v1+json";
-/// Messages that are no JSON, after which a session is closed.
-const MALFORMED_MAX: u32 = 10;
-/// Seconds in a row with too many requests, after which a session is closed.
-const TOO_FAST_MAX: u32 = 3;
-/// Times the allowed requests in one second, after which a session is closed at once.
-const FLOOD_FACTOR: u32 = 4;
 /// Time for a last frame to leave before a socket is cut: what breaks the protocol may go on uploading.
 const LAST_WORD: Duration = Duration::from_millis(500);
 /// Unanswered pings that end a session.
 const PINGS_MISSED_MAX: u32 = 2;
-/// The longest flush interval that a connection may ask for.
-const FLUSH_MS_MAX: u64 = 1_000;
-
-/// Upgrades a request to a session.
-pub(in crate::api) async fn open(
-    request: HttpRequest,
-    payload: web::Payload,
-    shared: web::Data<Shared>,
-) -> Result<HttpResponse, actix_web::Error> {
-    if !origin_allowed(&request, &shared.options) {
-        return Err(ApiError::Origin.into());
-    }
-    let flush = flush_interval(request.query_string())?;
-    let cut = request.conn_data::<Grip>().map_or_else(|| Cut::new(|| {}), Grip::cut);
-    let bytes_max = shared.options.session.message_bytes_max;
-    check_handshake(&request)?;
-    let oversized = Rc::new(Cell::new(false));
-    let session = SessionActor::new(shared.get_ref().clone(), cut, flush, Rc::clone(&oversized));
-    let payload = Guard::new(payload, bytes_max as u64, oversized);
-    ws::WsResponseBuilder::new(session, &request, payload).frame_size(bytes_max).protocols(&[SUBPROTOCOL]).start()
-}
-
-/// A proper handshake that offers no subprotocol, or ours among others.
-fn check_handshake(request: &HttpRequest) -> Result<(), ApiError> {
-    ws::handshake(request).map_err(ApiError::Handshake)?;
-    let mut offers = request.headers().get_all(header::SEC_WEBSOCKET_PROTOCOL).peekable();
-    let ours = |offer: &header::HeaderValue| {
-        offer.to_str().is_ok_and(|names| names.split(',').any(|name| name.trim() == SUBPROTOCOL))
-    };
-    if offers.peek().is_none() || offers.any(ours) { Ok(()) } else { Err(ApiError::Subprotocol(SUBPROTOCOL)) }
-}
-
-/// The one parameter of the upgrade's address: `flush_ms`.
-fn flush_interval(query: &str) -> Result<Option<Duration>, ApiError> {
-    let params = Params::read(query, "flush_ms")?;
-    let millis = params.text("flush_ms").map(str::parse).transpose();
-    let millis = millis.ok().filter(|millis| millis.is_none_or(|millis| millis <= FLUSH_MS_MAX));
-    let wrong = ApiError::Invalid { param: "flush_ms", expected: "a whole number from 0 to 1000" };
-    Ok(millis.ok_or(wrong)?.map(Duration::from_millis))
-}
 
 type Context = ws::WebsocketContext<SessionActor>;
 
@@ -95,7 +48,10 @@ struct SessionActor {
     cut: Cut,
     flush_interval: Duration,
     flush_planned: bool,
+    /// When data were last written: answers neither delay nor hasten them.
     flushed_at: Instant,
+    /// When anything was last said.
+    spoke_at: Instant,
     outbox: Outbox,
     subs: BTreeMap<u32, (Topic, Wish)>,
     next_sub: u32,
@@ -109,36 +65,6 @@ struct SessionActor {
     closing: bool,
 }
 
-/// How fast requests come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Rate {
-    second: u64,
-    /// In that second.
-    requests: u32,
-    /// Seconds in a row with too many, that one included.
-    fast_seconds: u32,
-}
-
-impl Rate {
-    /// Counts one request or ping; whether it is one too many.
-    fn note(&mut self, second: u64, max: u32) -> bool {
-        if self.second != second {
-            if self.requests <= max || self.second + 1 != second {
-                self.fast_seconds = 0;
-            }
-            (self.second, self.requests) = (second, 0);
-        }
-        self.requests = self.requests.saturating_add(1);
-        self.fast_seconds += u32::from(self.requests == max.saturating_add(1));
-        self.requests > max
-    }
-
-    /// Whether it is no mistake any more.
-    fn is_abuse(&self, max: u32) -> bool {
-        self.fast_seconds > TOO_FAST_MAX || self.requests > max.saturating_mul(FLOOD_FACTOR)
-    }
-}
-
 impl SessionActor {
     fn new(shared: Shared, cut: Cut, flush: Option<Duration>, oversized: Rc<Cell<bool>>) -> Self {
         let now = Instant::now();
@@ -149,6 +75,7 @@ impl SessionActor {
             cut,
             flush_planned: false,
             flushed_at: now,
+            spoke_at: now,
             outbox: Outbox::default(),
             subs: BTreeMap::new(),
             next_sub: 1,
@@ -162,8 +89,9 @@ impl SessionActor {
         }
     }
 
+    /// Says something at once that is no data.
     fn say(&mut self, message: &Value, context: &mut Context) {
-        self.flushed_at = Instant::now();
+        self.spoke_at = Instant::now();
         context.text(message.to_string());
     }
 
@@ -179,156 +107,11 @@ impl SessionActor {
                 "subscriptions": limits.subscriptions_max,
                 "requests_per_second": limits.requests_per_second_max,
                 "message_bytes": limits.message_bytes_max,
+                "intervals": INTERVALS_MAX,
+                "snapshot_rows": SNAPSHOT_ROWS_MAX,
             },
         });
         self.say(&hello, context);
-    }
-
-    fn refuse(&mut self, id: &Value, error: &RequestError, context: &mut Context) {
-        self.count_refused(error);
-        self.say(&json!({"type": "error", "id": id, "problem": error.problem()}), context);
-    }
-
-    fn count_refused(&self, error: &RequestError) {
-        self.shared.metrics.ws_refused.get_or_create(&Labels::new([("code", error.code().0)])).inc();
-    }
-
-    /// Answers one text message, always with one message.
-    fn answer(&mut self, text: &str, context: &mut Context) {
-        if self.is_too_fast(context) {
-            let max = self.shared.options.session.requests_per_second_max;
-            if !self.closing {
-                self.refuse(&Value::Null, &RequestError::TooFast(max), context);
-            }
-            return;
-        }
-        match parse(text) {
-            Ok(request) => self.serve(request, context),
-            Err((id, error)) => {
-                self.malformed += u32::from(matches!(error, RequestError::NotJson(_)));
-                self.refuse(&id, &error, context);
-                if self.malformed >= MALFORMED_MAX {
-                    self.end(CloseCode::Policy, "too many messages that are not JSON", context);
-                }
-            }
-        }
-    }
-
-    /// Counts a request or ping; whether it is one too many. Ends the session when that goes on.
-    fn is_too_fast(&mut self, context: &mut Context) -> bool {
-        let max = self.shared.options.session.requests_per_second_max;
-        let too_fast = self.rate.note(self.started_at.elapsed().as_secs(), max);
-        if self.rate.is_abuse(max) {
-            self.end(CloseCode::Policy, "too many requests", context);
-        }
-        too_fast
-    }
-
-    fn serve(&mut self, request: Request, context: &mut Context) {
-        let Request { id, op } = request;
-        match op {
-            Op::Subscribe { wishes, batch } => self.subscribe_all(&id, wishes, batch, context),
-            Op::Unsubscribe(subs) => match self.unsubscribe_all(&subs) {
-                Ok(()) => self.say(&json!({"type": "ack", "id": id, "unsubscribed": subs}), context),
-                Err(error) => self.refuse(&id, &error, context),
-            },
-            Op::List => {
-                let subs: Vec<_> = self.subs.iter().map(|(sub, (_, wish))| self.described(*sub, wish)).collect();
-                self.say(&json!({"type": "ack", "id": id, "subs": subs}), context);
-            }
-            Op::Ping => {
-                let time = self.shared.clock.wall().get();
-                self.say(&json!({"type": "pong", "id": id, "ts": time}), context);
-            }
-        }
-    }
-
-    fn subscribe_all(
-        &mut self,
-        id: &Value,
-        wishes: Vec<Result<Wish, RequestError>>,
-        batch: bool,
-        context: &mut Context,
-    ) {
-        let outcomes: Vec<_> = wishes.into_iter().map(|wish| self.subscribe(wish?, context)).collect();
-        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
-            self.count_refused(error);
-        }
-        let described = |outcome: &Result<u32, RequestError>| match outcome {
-            Ok(sub) => self.subs.get(sub).map_or(Value::Null, |(_, wish)| self.described(*sub, wish)),
-            Err(error) => json!({"problem": error.problem()}),
-        };
-        let answer = match (&outcomes[..], batch) {
-            ([Err(error)], false) => json!({"type": "error", "id": id, "problem": error.problem()}),
-            ([outcome], false) => {
-                let mut ack = described(outcome);
-                ack["type"] = "ack".into();
-                ack["id"] = id.clone();
-                ack
-            }
-            _ => json!({"type": "ack", "id": id, "subs": outcomes.iter().map(described).collect::<Vec<_>>()}),
-        };
-        self.say(&answer, context);
-    }
-
-    /// How a subscription is named in answers.
-    fn described(&self, sub: u32, wish: &Wish) -> Value {
-        let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.as_str());
-        let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
-        if let Channel::Candles(timeframe) = wish.channel {
-            canonical["interval"] = timeframe.to_string().into();
-            canonical["closed_only"] = wish.closed_only.into();
-        }
-        json!({"sub": sub, "channel": wish.channel_name(), "canonical": canonical})
-    }
-
-    fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
-        let contract = self.shared.contracts.find(&wish.symbol);
-        let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
-        let max = self.shared.options.session.subscriptions_max;
-        if self.subs.len() >= max {
-            return Err(RequestError::TooMany(max));
-        }
-        let (sub, topic) = (self.next_sub, Topic { contract: contract.id, channel: wish.channel });
-        let subscriber = Subscriber {
-            session: self.key,
-            sub,
-            dialect: DIALECT,
-            mailbox: context.address().recipient(),
-            on_slow: wish.on_slow,
-            cut: self.cut.clone(),
-        };
-        let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
-        self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
-        self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
-        self.gauge(&wish, 1);
-        self.subs.insert(sub, (topic, wish));
-        self.next_sub += 1;
-        Ok(sub)
-    }
-
-    fn unsubscribe_all(&mut self, subs: &[u32]) -> Result<(), RequestError> {
-        if let Some(sub) = subs.iter().find(|sub| !self.subs.contains_key(sub)) {
-            return Err(RequestError::UnknownSub(*sub));
-        }
-        for sub in subs {
-            self.unsubscribe(*sub);
-        }
-        Ok(())
-    }
-
-    fn unsubscribe(&mut self, sub: u32) {
-        let Some((topic, wish)) = self.subs.remove(&sub) else { return };
-        self.outbox.close(sub);
-        self.gauge(&wish, -1);
-        if let Err(error) = self.shared.live.unsubscribe(topic, self.key, sub) {
-            // The publisher drops the line when it finds the mailbox gone, or sweeps it within a minute.
-            tracing::debug!(%error, "an unsubscription was not taken");
-        }
-    }
-
-    fn gauge(&self, wish: &Wish, by: i64) {
-        self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel_name())])).inc_by(by);
     }
 
     /// Writes what is due now, or plans to: once the mailbox is empty, or when the interval is over.
@@ -340,7 +123,7 @@ impl SessionActor {
             return;
         }
         self.flush_planned = true;
-        let wait = self.flush_interval.saturating_sub(self.flushed_at.elapsed());
+        let wait = self.until_flush();
         if wait.is_zero() {
             // A future is polled after the mailbox has been emptied, so everything that waits there goes out together.
             context.spawn(fut::ready(()).map(|(), actor: &mut Self, context| actor.planned_flush(context)));
@@ -351,7 +134,16 @@ impl SessionActor {
 
     fn planned_flush(&mut self, context: &mut Context) {
         self.flush_planned = false;
-        self.flush(context);
+        if self.until_flush().is_zero() {
+            self.flush(context);
+        } else {
+            // So much waited meanwhile that it was written early.
+            self.plan_flush(context);
+        }
+    }
+
+    fn until_flush(&self) -> Duration {
+        self.flush_interval.saturating_sub(self.flushed_at.elapsed())
     }
 
     /// Writes everything. A flush that was planned stays planned, so that there is never more than one.
@@ -366,6 +158,7 @@ impl SessionActor {
         });
         if frames > 0 {
             self.flushed_at = Instant::now();
+            self.spoke_at = self.flushed_at;
         }
         self.shared.metrics.ws_messages_sent.inc_by(frames);
     }
@@ -376,12 +169,12 @@ impl SessionActor {
         if self.last_barrier.insert((*timeframe, *thread), *end) == Some(*end) {
             return;
         }
-        self.flush(context);
         let incomplete: Vec<_> = incomplete.iter().map(|symbol| symbol.as_str()).collect();
         let barrier = json!({
             "type": "barrier", "interval": timeframe.to_string(), "end": end.get(), "incomplete": incomplete,
         });
-        self.say(&barrier, context);
+        self.outbox.push_barrier(barrier.to_string());
+        self.plan_flush(context);
     }
 
     /// Everything the client was sent is written first, so that the last id it is told is one that it has.
@@ -433,11 +226,11 @@ impl SessionActor {
     /// Says that we are here if nothing else did, and comes again when the next silence would be too long.
     fn heartbeat(&mut self, context: &mut Context) {
         let silence_max = self.shared.options.session.heartbeat;
-        if self.flushed_at.elapsed() >= silence_max {
+        if self.spoke_at.elapsed() >= silence_max {
             let ts = self.shared.clock.wall().get();
             self.say(&json!({"type": "heartbeat", "ts": ts}), context);
         }
-        let wait = silence_max.saturating_sub(self.flushed_at.elapsed());
+        let wait = silence_max.saturating_sub(self.spoke_at.elapsed());
         context.run_later(wait.max(Duration::from_millis(1)), Self::heartbeat);
     }
 }
@@ -520,7 +313,12 @@ impl StreamHandler<Result<Frame, ProtocolError>> for SessionActor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::StreamExt;
+    use actix_http::error::PayloadError;
+    use bytes::Bytes;
+    use futures_util::{
+        FutureExt, Stream, StreamExt,
+        stream::{iter, pending},
+    };
     use std::sync::Arc;
 
     fn shared() -> Shared {
@@ -556,13 +354,20 @@ mod tests {
         }
     }
 
-    /// Everything that a session with subscription 1 writes when it is told `events`, and then goes silent.
+    /// A session with subscription 1 and this flush interval, and what it writes.
+    fn open(
+        flush: Duration,
+        upload: impl Stream<Item = Result<Bytes, PayloadError>> + 'static,
+    ) -> (Addr<SessionActor>, impl Stream<Item = Result<Bytes, actix_web::Error>> + Unpin) {
+        let mut session = SessionActor::new(shared(), Cut::new(|| {}), Some(flush), Rc::default());
+        session.outbox.open(1, "trades", "BTCUSDT");
+        ws::WebsocketContext::create_with_addr(session, upload)
+    }
+
+    /// Everything that a session writes when it is told `events`, and then goes silent.
     fn written(events: Vec<Event>) -> String {
         System::new().block_on(async {
-            let mut session = SessionActor::new(shared(), Cut::new(|| {}), None, Rc::default());
-            session.outbox.open(1, "trades", "BTCUSDT");
-            let upload = futures_util::stream::pending();
-            let (address, mut written) = ws::WebsocketContext::create_with_addr(session, upload);
+            let (address, mut written) = open(Duration::ZERO, pending());
             for event in events {
                 address.try_send(Delivery { sub: 1, event }).expect("room");
             }
@@ -574,8 +379,37 @@ mod tests {
         })
     }
 
+    /// A text frame with an empty mask.
+    const PING: &[u8] = b"\x81\x8d\0\0\0\0{\"op\":\"ping\"}";
+
+    /// What a session writes that gathers for 200 ms, each write with its time, in the first second of these events; a
+    /// client asks `ping` at each of the times in `pings`.
+    fn timed(events: Vec<(u64, Event)>, pings: &'static [u64]) -> Vec<(u128, String)> {
+        System::new().block_on(async {
+            tokio::time::pause();
+            let began = Instant::now();
+            let at = move |millis: u64| tokio::time::sleep_until(began + Duration::from_millis(millis));
+            let upload =
+                iter(pings).then(move |millis| at(*millis).map(|()| Ok(Bytes::from_static(PING)))).chain(pending());
+            let (address, mut written) = open(Duration::from_millis(200), Box::pin(upload));
+            actix_rt::spawn(async move {
+                for (millis, event) in events {
+                    at(millis).await;
+                    address.try_send(Delivery { sub: 1, event }).expect("room");
+                }
+                at(1_000).await;
+            });
+            let mut writes = Vec::new();
+            while let Ok(Some(chunk)) = tokio::time::timeout_at(began + Duration::from_secs(1), written.next()).await {
+                let text = String::from_utf8_lossy(&chunk.expect("a frame")).into_owned();
+                writes.push((began.elapsed().as_millis(), text));
+            }
+            writes
+        })
+    }
+
     fn rows(body: &'static str) -> crate::live::Rows {
-        crate::live::Rows { body: bytes::Bytes::from_static(body.as_bytes()), count: 1 }
+        crate::live::Rows { body: Bytes::from_static(body.as_bytes()), count: 1 }
     }
 
     #[test]
@@ -592,21 +426,44 @@ mod tests {
         assert!(written.contains("\"data\":[1,2,3,4]"), "{written}");
     }
 
-    /// Notes so many requests in a second; how many were too many, and whether that is abuse.
-    fn note(rate: &mut Rate, second: u64, requests: u32) -> (usize, bool) {
-        let refused = (0..requests).filter(|_| rate.note(second, 50)).count();
-        (refused, rate.is_abuse(50))
+    fn barrier() -> Event {
+        Event::Barrier { timeframe: Timeframe::MINUTE, thread: 0, end: UnixMillis::new(60_000), incomplete: [].into() }
     }
 
     #[test]
-    fn seconds_with_too_many_requests_end_a_session_only_in_a_row_or_in_a_flood() {
-        let mut rate = Rate::default();
-        for second in [0, 1, 2, 10, 11, 12, 20] {
-            assert_eq!(note(&mut rate, second, 51), (1, false), "{second}");
-        }
-        assert_eq!(note(&mut rate, 21, 50), (0, false));
-        let seconds: Vec<_> = (22..26).map(|second| note(&mut rate, second, 60).1).collect();
-        assert_eq!(seconds, [false, false, false, true]);
-        assert_eq!(note(&mut Rate::default(), 0, 201), (151, true));
+    fn answers_and_barriers_neither_delay_nor_hasten_data() {
+        let trades = |body| Event::Trades(rows(body));
+        let events = vec![(10, trades("1")), (391, trades("2")), (490, trades("3")), (500, barrier())];
+        let writes = timed(events, &[390]);
+        let about = |part: &str| {
+            let found: Vec<_> = writes.iter().filter(|(_, text)| text.contains(part)).map(|(at, _)| *at).collect();
+            assert_eq!(found.len(), 1, "{part} in {writes:?}");
+            found[0]
+        };
+        let near = |part: &str, expected: u128| assert!((expected..expected + 5).contains(&about(part)), "{writes:?}");
+        near("hello", 0);
+        near("\"data\":[1]", 200);
+        near("pong", 390);
+        near("\"data\":[2]", 400);
+        near("\"data\":[3]", 600);
+        near("barrier", 600);
+        let all: String = writes.iter().map(|(_, text)| text.as_str()).collect();
+        assert!(all.find("\"data\":[3]") < all.find("barrier"), "a barrier comes after the rows that it speaks for");
+    }
+
+    #[test]
+    fn what_is_too_heavy_to_wait_is_written_early_and_the_next_data_wait_anew() {
+        let heavy = crate::live::Rows { body: vec![b'1'; 300 << 10].into(), count: 1 };
+        let events = vec![
+            (10, Event::Trades(rows("1"))),
+            (100, Event::Trades(heavy)),
+            (150, Event::Trades(rows("2"))),
+            (250, Event::Trades(rows("3"))),
+        ];
+        let writes = timed(events, &[]);
+        let last = writes.last().expect("writes");
+        assert!((300..305).contains(&last.0) && last.1.contains("\"data\":[2,3]"), "{}: {}", last.0, last.1);
+        let data: Vec<_> = writes.iter().filter(|(at, _)| *at > 5).map(|(at, _)| *at).collect();
+        assert!(data.iter().all(|at| (100..105).contains(at) || (300..305).contains(at)), "{data:?}");
     }
 }

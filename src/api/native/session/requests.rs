@@ -1,0 +1,183 @@
+//! How are a session's requests answered? Each with one message, at once.
+
+use crate::{
+    api::native::{
+        protocol::{Op, Request, RequestError, Wish, parse},
+        session::{Context, SessionActor},
+    },
+    live::{DialectId, Subscriber, Subscription, Topic},
+    metrics::Labels,
+};
+use actix::prelude::*;
+use actix_http::ws::CloseCode;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The dialect's place among the encoders.
+const DIALECT: DialectId = DialectId(0);
+/// Messages that are no JSON, after which a session is closed.
+const MALFORMED_MAX: u32 = 10;
+/// Different intervals that one session may follow at a time: each is a fold of its own for every contract.
+pub(super) const INTERVALS_MAX: usize = 32;
+
+impl SessionActor {
+    /// Answers one text message, always with one message.
+    pub(super) fn answer(&mut self, text: &str, context: &mut Context) {
+        if self.is_too_fast(context) {
+            let max = self.shared.options.session.requests_per_second_max;
+            if !self.closing {
+                self.refuse(&Value::Null, &RequestError::TooFast(max), context);
+            }
+            return;
+        }
+        match parse(text) {
+            Ok(request) => self.serve(request, context),
+            Err((id, error)) => {
+                self.malformed += u32::from(matches!(error, RequestError::NotJson(_)));
+                self.refuse(&id, &error, context);
+                if self.malformed >= MALFORMED_MAX {
+                    self.end(CloseCode::Policy, "too many messages that are not JSON", context);
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, id: &Value, error: &RequestError, context: &mut Context) {
+        self.count_refused(error);
+        self.say(&json!({"type": "error", "id": id, "problem": error.problem()}), context);
+    }
+
+    fn count_refused(&self, error: &RequestError) {
+        self.shared.metrics.ws_refused.get_or_create(&Labels::new([("code", error.code().0)])).inc();
+    }
+
+    /// Counts a request or ping; whether it is one too many. Ends the session when that goes on.
+    pub(super) fn is_too_fast(&mut self, context: &mut Context) -> bool {
+        let max = self.shared.options.session.requests_per_second_max;
+        let too_fast = self.rate.note(self.started_at.elapsed().as_secs(), max);
+        if self.rate.is_abuse(max) {
+            self.end(CloseCode::Policy, "too many requests", context);
+        }
+        too_fast
+    }
+
+    fn serve(&mut self, request: Request, context: &mut Context) {
+        let Request { id, op } = request;
+        match op {
+            Op::Subscribe { wishes, batch } => self.subscribe_all(&id, wishes, batch, context),
+            Op::Unsubscribe(subs) => match self.unsubscribe_all(&subs) {
+                Ok(()) => self.say(&json!({"type": "ack", "id": id, "unsubscribed": subs}), context),
+                Err(error) => self.refuse(&id, &error, context),
+            },
+            Op::List => {
+                let subs: Vec<_> = self.subs.iter().map(|(sub, (_, wish))| self.described(*sub, wish)).collect();
+                self.say(&json!({"type": "ack", "id": id, "subs": subs}), context);
+            }
+            Op::Ping => {
+                let time = self.shared.clock.wall().get();
+                self.say(&json!({"type": "pong", "id": id, "ts": time}), context);
+            }
+        }
+    }
+
+    fn subscribe_all(
+        &mut self,
+        id: &Value,
+        wishes: Vec<Result<Wish, RequestError>>,
+        batch: bool,
+        context: &mut Context,
+    ) {
+        let outcomes: Vec<_> = wishes.into_iter().map(|wish| self.subscribe(wish?, context)).collect();
+        for error in outcomes.iter().filter_map(|outcome| outcome.as_ref().err()) {
+            self.count_refused(error);
+        }
+        let described = |outcome: &Result<u32, RequestError>| match outcome {
+            Ok(sub) => self.subs.get(sub).map_or(Value::Null, |(_, wish)| self.described(*sub, wish)),
+            Err(error) => json!({"problem": error.problem()}),
+        };
+        let answer = match (&outcomes[..], batch) {
+            ([Err(error)], false) => json!({"type": "error", "id": id, "problem": error.problem()}),
+            ([outcome], false) => {
+                let mut ack = described(outcome);
+                ack["type"] = "ack".into();
+                ack["id"] = id.clone();
+                ack
+            }
+            _ => json!({"type": "ack", "id": id, "subs": outcomes.iter().map(described).collect::<Vec<_>>()}),
+        };
+        self.say(&answer, context);
+    }
+
+    /// How a subscription is named in answers.
+    fn described(&self, sub: u32, wish: &Wish) -> Value {
+        let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.as_str());
+        let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
+        if let Some(timeframe) = wish.timeframe() {
+            canonical["interval"] = timeframe.to_string().into();
+            canonical["closed_only"] = wish.closed_only.into();
+        }
+        json!({"sub": sub, "channel": wish.channel_name(), "canonical": canonical})
+    }
+
+    fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
+        let contract = self.shared.contracts.find(&wish.symbol);
+        let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
+        let topic = Topic { contract: contract.id, channel: wish.channel };
+        self.check_room(topic, &wish)?;
+        let sub = self.next_sub;
+        let subscriber = Subscriber {
+            session: self.key,
+            sub,
+            dialect: DIALECT,
+            mailbox: context.address().recipient(),
+            on_slow: wish.on_slow,
+            cut: self.cut.clone(),
+        };
+        let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
+        self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
+        self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
+        self.gauge(&wish, 1);
+        self.subs.insert(sub, (topic, wish));
+        self.next_sub += 1;
+        Ok(sub)
+    }
+
+    /// Whether a subscription is another one, and within the session's limits.
+    fn check_room(&self, topic: Topic, wish: &Wish) -> Result<(), RequestError> {
+        let same = self.subs.iter().find(|(_, (other, held))| *other == topic && held.is_like(wish));
+        if let Some((sub, _)) = same {
+            return Err(RequestError::AlreadySubscribed(*sub));
+        }
+        let max = self.shared.options.session.subscriptions_max;
+        if self.subs.len() >= max {
+            return Err(RequestError::TooMany(max));
+        }
+        let mut intervals: BTreeSet<_> = self.subs.values().filter_map(|(_, held)| held.timeframe()).collect();
+        intervals.extend(wish.timeframe());
+        if intervals.len() > INTERVALS_MAX { Err(RequestError::TooManyIntervals(INTERVALS_MAX)) } else { Ok(()) }
+    }
+
+    fn unsubscribe_all(&mut self, subs: &[u32]) -> Result<(), RequestError> {
+        if let Some(sub) = subs.iter().find(|sub| !self.subs.contains_key(sub)) {
+            return Err(RequestError::UnknownSub(*sub));
+        }
+        for sub in subs {
+            self.unsubscribe(*sub);
+        }
+        Ok(())
+    }
+
+    pub(super) fn unsubscribe(&mut self, sub: u32) {
+        let Some((topic, wish)) = self.subs.remove(&sub) else { return };
+        self.outbox.close(sub);
+        self.gauge(&wish, -1);
+        if let Err(error) = self.shared.live.unsubscribe(topic, self.key, sub) {
+            // The publisher drops the line when it finds the mailbox gone, or sweeps it within a minute.
+            tracing::debug!(%error, "an unsubscription was not taken");
+        }
+    }
+
+    fn gauge(&self, wish: &Wish, by: i64) {
+        self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel_name())])).inc_by(by);
+    }
+}
