@@ -95,8 +95,17 @@ async fn follow(spec: Spec) {
         backoff.stable(spec.clock.monotonic() - started);
         let wait = backoff.delay();
         tracing::warn!(reason, path = spec.plan.path, wait_ms = wait.as_millis(), "connection to the venue ended");
-        tokio::time::sleep(wait).await;
+        pause(&mut intake, wait).await;
     }
+}
+
+/// Waits; what contracts did not take before is offered again meanwhile.
+async fn pause(intake: &mut Intake, wait: Duration) {
+    let until = tokio::time::Instant::now() + wait;
+    while intake.deliver() && tokio::time::Instant::now() + RETRY < until {
+        tokio::time::sleep(RETRY).await;
+    }
+    tokio::time::sleep_until(until).await;
 }
 
 /// One connection's life; the result says why it ended.
@@ -128,7 +137,10 @@ async fn read(spec: &Spec, intake: &mut Intake, socket: &mut WebSocket) -> Optio
         held = intake.deliver();
         match read {
             // The contracts' actors share this thread and get their turn before the next frames.
-            Ok(Ok(_)) => tokio::task::yield_now().await,
+            Ok(Ok(_)) => {
+                tokio::task::yield_now().await;
+                intake.prove();
+            }
             Ok(Err(error)) => return Some(error),
             Err(_) if retried || held => {}
             Err(_) => return None,

@@ -16,6 +16,8 @@ const PRINTS_HELD_MAX: usize = 262_144;
 /// An aggregate is sent this long after its first fill at the latest, so what a frame proves lies this far before it
 /// (measured 150 to 157 ms, 2026-08; the venue's documented window is 100 ms).
 const EMISSION_DELAY_MS: i64 = 160;
+/// An event so far ahead of the venue's clock is not believed before the next event agrees.
+const AHEAD_MS_MAX: i64 = 60_000;
 /// Kinds that are counted one by one; see `Event::kind`.
 const KINDS: [&str; 7] = ["aggTrade", "trade", "kline", "bookTicker", "reply", "foreign", "unknown"];
 
@@ -30,6 +32,12 @@ pub(super) struct Intake {
     venue_clock: Arc<VenueClock>,
     clock: Clock,
     newest_event: Option<UnixMillis>,
+    /// Everything up to it has been handed over, and stands on the tapes once the contracts' actors have had their turn.
+    handed_to: Option<UnixMillis>,
+    /// Events up to it are believed.
+    credible_to: UnixMillis,
+    /// The time of an event that was not believed.
+    suspect: Option<UnixMillis>,
     kinds: [(Counter, u64); KINDS.len()],
     slow: u64,
     metrics: Arc<Metrics>,
@@ -70,6 +78,9 @@ impl Intake {
             venue_clock,
             clock,
             newest_event: None,
+            handed_to: None,
+            credible_to: UnixMillis::new(i64::MAX),
+            suspect: None,
             kinds: KINDS.map(|kind| (counter(kind), 0)),
             slow: 0,
             metrics,
@@ -99,7 +110,12 @@ impl Intake {
         if let Some(kind) = KINDS.iter().position(|kind| *kind == decoded.event.kind()) {
             self.kinds[kind].1 += 1;
         }
-        self.newest_event = self.newest_event.max(decoded.event.event_time());
+        let event_time = decoded.event.event_time();
+        let newest = event_time.max(trade_time(&decoded.event));
+        if newest > Some(self.credible_to) && !self.is_confirmed(newest) {
+            return self.doubt(frame);
+        }
+        self.newest_event = self.newest_event.max(event_time);
         let (symbol, print) = match &decoded.event {
             Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => {
                 (symbol, Print::Trade(*trade))
@@ -107,6 +123,7 @@ impl Intake {
             Event::Burnt { symbol, id, .. } => (symbol, Print::Burnt(*id)),
             Event::Reply(reply) => {
                 if let Outcome::Refused(refusal) = &reply.outcome {
+                    self.metrics.upstream_refused.inc();
                     tracing::error!(?refusal, "the venue refused a request");
                 }
                 return;
@@ -123,6 +140,36 @@ impl Intake {
                 self.metrics.decode_unasked.inc();
             }
         }
+    }
+
+    /// Whether an event far ahead agrees with the one before it, as after a long pause of this machine. Both were real
+    /// then; one alone would set the venue's clock, and so close candles, at will.
+    #[cold]
+    fn is_confirmed(&mut self, newest: Option<UnixMillis>) -> bool {
+        // The bound is as old as the last batch.
+        self.note_credible();
+        if newest <= Some(self.credible_to) {
+            return true;
+        }
+        let before = std::mem::replace(&mut self.suspect, newest);
+        let agreed = newest.zip(before).filter(|(now, before)| now.since(*before).abs() <= AHEAD_MS_MAX);
+        if let Some((newest, _)) = agreed {
+            self.credible_to = newest.plus(AHEAD_MS_MAX);
+        }
+        agreed.is_some()
+    }
+
+    fn note_credible(&mut self) {
+        if let Some(now) = self.venue_clock.now() {
+            self.credible_to = now.plus(AHEAD_MS_MAX);
+        }
+    }
+
+    #[cold]
+    fn doubt(&self, frame: &[u8]) {
+        self.metrics.decode_errors.get_or_create(&Labels::new([("reason", "time")])).inc();
+        let shown = String::from_utf8_lossy(&frame[..frame.len().min(200)]);
+        tracing::warn!(frame = %shown, "an event from the future is not believed");
     }
 
     fn lane(&mut self, symbol: &str) -> Option<usize> {
@@ -166,16 +213,24 @@ impl Intake {
         held
     }
 
-    /// Sets the venue's clock, and says how far the connection has proven to flow once nothing is held back.
+    /// Sets the venue's clock, and remembers how far everything has been handed over once nothing is held back.
     fn note_time(&mut self, held: bool) {
         let Some(newest) = self.newest_event else { return };
         self.venue_clock.note(newest);
+        self.note_credible();
         if !held {
-            self.flow.advance(newest.plus(-EMISSION_DELAY_MS));
-            self.newest_event = None;
+            self.handed_to = self.newest_event.take();
         }
         let lag_ms = u64::try_from(self.clock.wall().since(newest)).unwrap_or(0);
         self.metrics.upstream_event_lag_seconds.observe(Duration::from_millis(lag_ms).as_secs_f64());
+    }
+
+    /// Says how far the connection has proven to flow. Call it when the contracts' actors have had a turn since the last
+    /// [`Intake::deliver`]: a proof must not come before the trades that it vouches for.
+    pub(super) fn prove(&mut self) {
+        if let Some(handed_to) = self.handed_to.take() {
+            self.flow.advance(handed_to.plus(-EMISSION_DELAY_MS));
+        }
     }
 
     fn count(&mut self) {
@@ -183,5 +238,65 @@ impl Intake {
             counter.inc_by(std::mem::take(count));
         }
         self.metrics.decode_fallbacks.inc_by(std::mem::take(&mut self.slow));
+    }
+}
+
+/// When an event's trade happened.
+fn trade_time(event: &Event<'_>) -> Option<UnixMillis> {
+    match event {
+        Event::AggTrade { trade, .. } | Event::Trade { trade, .. } => Some(trade.time),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        exchange::binance::Routes,
+        feed::plan,
+        market::{Contracts, TapeKind},
+        model::Symbol,
+    };
+
+    const NOW: i64 = 1_791_382_992_488;
+
+    fn intake() -> Intake {
+        let symbol = Symbol::new("BTCUSDT").expect("a symbol");
+        let contracts = Contracts::new([(symbol, TapeKind::Aggregate, 64)]);
+        let plans = plan(contracts.iter(), &Routes::default(), 1);
+        let handles = [SymbolHandle::new(plans[0].streams[0].contract.id)];
+        let clock = Clock::starting_at(UnixMillis::new(NOW));
+        Intake::new(&plans[0], &handles, Arc::new(VenueClock::new(clock)), clock, Arc::default())
+    }
+
+    fn take(intake: &mut Intake, id: u64, event_time: i64, trade_time: i64) {
+        let frame = format!(
+            r#"{{"e":"aggTrade","E":{event_time},"a":{id},"s":"BTCUSDT","p":"1","q":"1","f":1,"l":1,"T":{trade_time},"m":true}}"#
+        );
+        intake.take(frame.as_bytes());
+        intake.deliver();
+    }
+
+    fn doubted(intake: &Intake) -> u64 {
+        intake.metrics.decode_errors.get_or_create(&Labels::new([("reason", "time")])).get()
+    }
+
+    #[test]
+    fn one_event_from_the_future_sets_no_clock_and_two_do() {
+        let mut intake = intake();
+        let ids = |intake: &Intake| intake.lanes[0].prints.iter().map(Print::id).collect::<Vec<_>>();
+        let hour_ms = 3_600_000;
+        take(&mut intake, 1, NOW, NOW - 150);
+        take(&mut intake, 2, NOW + hour_ms, NOW);
+        take(&mut intake, 3, NOW + 100, NOW + hour_ms * 24);
+        take(&mut intake, 4, NOW + 200, NOW + 50);
+        assert_eq!((ids(&intake), doubted(&intake)), (vec![1, 4], 2));
+        let venue_now = intake.venue_clock.now().expect("set");
+        assert!(venue_now.since(UnixMillis::new(NOW + 200)) < 10_000, "{venue_now}");
+        take(&mut intake, 5, NOW + hour_ms, NOW + hour_ms);
+        take(&mut intake, 6, NOW + hour_ms + 10, NOW + hour_ms);
+        take(&mut intake, 7, NOW + hour_ms + 20, NOW + hour_ms);
+        assert_eq!((ids(&intake), doubted(&intake)), (vec![1, 4, 6, 7], 3), "two that agree are a pause of ours");
     }
 }

@@ -109,7 +109,7 @@ impl FoldState {
             }
         }
         if let Some(repairs) = repairs {
-            self.repair(repairs);
+            self.repair(&repairs);
         }
         if doubtful {
             self.settle();
@@ -137,7 +137,7 @@ impl FoldState {
         doubtful
     }
 
-    fn repair(&mut self, repairs: Repairs) {
+    fn repair(&mut self, repairs: &Repairs) {
         while self.reader.is_behind() {
             self.fold_some();
         }
@@ -156,7 +156,7 @@ impl FoldState {
                 return self.fold.settle(|ids| aside.is_missing(ids), &mut self.events);
             }
             if let Some(repairs) = self.reader.repairs() {
-                self.repair(repairs);
+                self.repair(&repairs);
             }
         }
     }

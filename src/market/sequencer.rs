@@ -11,6 +11,12 @@ use std::collections::{BTreeMap, btree_map::Entry};
 /// Ids that wait for a missing one before it; beyond, the wait is cut short and the hole recorded at once.
 const PENDING_MAX: usize = 65_536;
 
+/// A jump over more ids than any outage explains (BTCUSDT has about 3 million aggregates a day) is believed only when a
+/// second print lands near the first: one absurd id would make everything after it late.
+const JUMP_MAX: u64 = 100_000_000;
+/// How long a print past such a jump is kept for a second one.
+const SUSPECT_MS: i64 = 60_000;
+
 /// What the venue published under one id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Print {
@@ -53,6 +59,8 @@ pub struct Ordered {
     pub before_start: u64,
     /// Burnt ids, in order or late.
     pub burnt: u64,
+    /// Prints with an implausible id, dropped.
+    pub implausible: u64,
 }
 
 impl Ordered {
@@ -61,7 +69,7 @@ impl Ordered {
         self.trades.clear();
         self.late.clear();
         self.holes.clear();
-        (self.duplicates, self.before_start, self.burnt) = (0, 0, 0);
+        (self.duplicates, self.before_start, self.burnt, self.implausible) = (0, 0, 0, 0);
     }
 }
 
@@ -123,14 +131,30 @@ impl Sequencer {
 
     /// When [`Sequencer::expire`] has something to do, if nothing comes before.
     pub fn deadline_ms(&self) -> Option<i64> {
-        self.pending.values().map(|(_, came_ms)| came_ms + self.reorder_ms).min()
+        let wait_ms = if self.is_suspect() { SUSPECT_MS } else { self.reorder_ms };
+        let plausible_to = self.head.map_or(u64::MAX, |head| head.saturating_add(JUMP_MAX));
+        let came_ms = |(_, (_, came_ms)): (&u64, &(Print, i64))| *came_ms;
+        let plausible = self.pending.range(..=plausible_to).map(came_ms).min();
+        plausible.or_else(|| self.pending.iter().map(came_ms).min()).map(|came_ms| came_ms + wait_ms)
     }
 
     /// Gives up ids that have been waited for long enough.
     pub fn expire(&mut self, now_ms: i64, out: &mut Ordered) {
         while self.deadline_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms) {
-            self.skip_to_pending(out);
+            if self.is_suspect() {
+                self.pending.pop_first();
+                out.implausible += 1;
+            } else {
+                self.skip_to_pending(out);
+            }
         }
+    }
+
+    /// Whether the next print that waits lies past an implausible jump, and none near it confirms that.
+    fn is_suspect(&self) -> bool {
+        let mut pending = self.pending.keys();
+        let (Some(head), Some(&next)) = (self.head, pending.next()) else { return false };
+        next - head > JUMP_MAX && pending.next().is_none_or(|second| second - next > JUMP_MAX)
     }
 
     fn accept_old(&mut self, print: Print, out: &mut Ordered) {

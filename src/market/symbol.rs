@@ -121,6 +121,7 @@ impl SymbolState {
         metrics.ingest_duplicates.inc_by(self.ordered.duplicates);
         metrics.ingest_before_start.inc_by(self.ordered.before_start);
         metrics.ingest_burnt_ids.inc_by(self.ordered.burnt);
+        metrics.ingest_implausible.inc_by(self.ordered.implausible);
         self.ordered.clear();
         self.published = self.sequencer.head();
     }

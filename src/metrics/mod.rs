@@ -103,6 +103,8 @@ metrics! {
     upstream_connected: Gauge = "upstream_connected";
     /// Connections to the venue that ended, by reason.
     upstream_reconnects: Counters<1> = "upstream_reconnects";
+    /// Requests that the venue refused.
+    upstream_refused: Counter = "upstream_refused";
     /// Frames received, by event kind.
     upstream_messages: Counters<1> = "upstream_messages";
     /// Time from the venue's event time to our receipt, by our wall clock.
@@ -119,6 +121,8 @@ metrics! {
     ingest_trades: Counters<2> = "ingest_trades";
     /// Trades that were there already.
     ingest_duplicates: Counter = "ingest_duplicates";
+    /// Prints whose id was so far ahead that no other came to confirm it.
+    ingest_implausible: Counter = "ingest_implausible";
     /// Trades older than the start of their tape.
     ingest_before_start: Counter = "ingest_before_start";
     /// Ids that the venue burnt (raw tapes only).

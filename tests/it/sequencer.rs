@@ -59,6 +59,29 @@ fn set_runs(ids: &BTreeSet<u64>) -> Vec<(u64, u64)> {
     ids.chunk_by(|left, right| left + 1 == *right).map(|run| (run[0], run[run.len() - 1])).collect()
 }
 
+#[test]
+fn an_absurd_id_waits_for_a_second_and_is_dropped_without_one() {
+    const ABSURD: u64 = 1 << 62;
+    let mut sequencer = begun(100);
+    assert_eq!(tape(&accept(&mut sequencer, &[101, ABSURD, 102], 1_000)), [(101, true), (102, true)]);
+    assert_eq!(tape(&expire(&mut sequencer, 2_000)), [], "it is not believed");
+    assert_eq!(tape(&accept(&mut sequencer, &[104], 30_000)), []);
+    assert_eq!(sequencer.deadline_ms(), Some(30_000 + REORDER_MS), "others wait as ever");
+    let out = expire(&mut sequencer, 30_000 + REORDER_MS);
+    assert_eq!((tape(&out), runs(&out.holes)), (vec![(104, false)], vec![(103, 103)]));
+    let out = expire(&mut sequencer, 61_000);
+    assert_eq!((out.implausible, sequencer.head(), sequencer.deadline_ms()), (1, Some(104), None));
+}
+
+#[test]
+fn a_jump_of_any_length_is_believed_when_two_agree() {
+    let mut sequencer = begun(100);
+    let far = 5_000_000_000;
+    assert_eq!(tape(&accept(&mut sequencer, &[far, far + 1], 1_000)), []);
+    let out = expire(&mut sequencer, 1_000 + REORDER_MS);
+    assert_eq!((tape(&out), runs(&out.holes)), (vec![(far, false), (far + 1, true)], vec![(101, far - 1)]));
+}
+
 proptest! {
     #[test]
     fn any_permutation_inside_the_window_comes_out_in_order(

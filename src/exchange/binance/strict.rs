@@ -159,7 +159,7 @@ fn trade<'a>(cursor: &mut Cursor<'a>, mut head: Head<'a>) -> Option<Event<'a>> {
     let (symbol, event_time) = (head.symbol(), head.event_time()?);
     if execution != b"MARKET" {
         let time = value::time("T", wire.time).ok()?;
-        return (wire.id > 0).then_some(Event::Burnt { symbol, id: wire.id, time, event_time });
+        return Some(Event::Burnt { symbol, id: value::id("t", wire.id).ok()?, time, event_time });
     }
     (wire.first_id, wire.last_id) = (wire.id, wire.id);
     Some(Event::Trade { symbol, trade: wire.checked("t").ok()?, event_time })

@@ -193,7 +193,7 @@ impl<'a> TradeRow<'a> {
         let event_time = value::time("E", self.event_time)?;
         if self.execution.is_some_and(|execution| execution.bytes() != b"MARKET") {
             let time = value::time("T", self.time)?;
-            let id = if self.t > 0 { self.t } else { return Err(ValueError::OutOfRange("t").into()) };
+            let id = value::id("t", self.t)?;
             return Ok(Event::Burnt { symbol: self.s.0, id, time, event_time });
         }
         let (price, quantity) = (self.p.ok_or(ValueError::Missing("p"))?, self.q.ok_or(ValueError::Missing("q"))?);

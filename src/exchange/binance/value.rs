@@ -72,9 +72,7 @@ impl WireTrade {
     #[inline]
     pub(super) fn checked(&self, id_field: &'static str) -> Result<Trade, ValueError> {
         let time = time("T", self.time)?;
-        if self.id == 0 {
-            return Err(ValueError::OutOfRange(id_field));
-        }
+        id(id_field, self.id)?;
         if self.price.units() <= 0 {
             return Err(ValueError::OutOfRange("p"));
         }
@@ -94,6 +92,11 @@ impl WireTrade {
             buyer_is_maker: self.buyer_is_maker,
         })
     }
+}
+
+/// An id: ids count from 1, and the venue keeps them in signed 64 bits.
+pub(super) fn id(field: &'static str, id: u64) -> Result<u64, ValueError> {
+    if i64::try_from(id).is_ok_and(|id| id > 0) { Ok(id) } else { Err(ValueError::OutOfRange(field)) }
 }
 
 /// A kline as the wire has it.
@@ -220,6 +223,7 @@ mod tests {
         assert_eq!(good.checked("a").map(|trade| (trade.id, trade.raw_trades())), Ok((7, 1)));
         let wrong = |trade: WireTrade| trade.checked("a").expect_err("cannot be meant");
         assert_eq!(wrong(WireTrade { id: 0, ..good }), ValueError::OutOfRange("a"));
+        assert_eq!(wrong(WireTrade { id: 1 << 63, ..good }), ValueError::OutOfRange("a"));
         assert_eq!(wrong(WireTrade { price: Price::from_units(0), ..good }), ValueError::OutOfRange("p"));
         assert_eq!(wrong(WireTrade { price: Price::from_units(-1), ..good }), ValueError::OutOfRange("p"));
         assert_eq!(wrong(WireTrade { quantity: Quantity::from_units(-1), ..good }), ValueError::OutOfRange("q"));
