@@ -12,8 +12,10 @@ use tapedeck::{
 
 /// 1m 3m 5m 7m 15m 30m 1h 2h 4h 6h 8h 12h 173m 1d 3d 30d.
 const MINUTES: [u32; 16] = [1, 3, 5, 7, 15, 30, 60, 120, 240, 360, 480, 720, 173, 1_440, 4_320, 43_200];
-/// About a day of BTCUSDT.
-const TRADES: usize = 720_000;
+/// As many as a ring holds: live trades are folded out of the cache.
+const TRADES_HOT: usize = 8_192;
+/// About a day of BTCUSDT: what an array of whole trades costs to read comes on top.
+const TRADES_COLD: usize = 720_000;
 /// 2026-10-01 00:00 UTC.
 const START: i64 = 1_790_812_800_000;
 
@@ -30,7 +32,7 @@ impl Random {
 }
 
 /// A walk of about 500 trades a minute, most of which come in bursts inside a millisecond.
-fn trades() -> Vec<Trade> {
+fn trades(count: usize) -> Vec<Trade> {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut time, mut price, mut raw_id) = (START, 8_300_000_000_000_i64, 1u64);
     let trade = |id: u64| {
@@ -49,7 +51,7 @@ fn trades() -> Vec<Trade> {
             buyer_is_maker: random.below(2) == 0,
         }
     };
-    (1..=TRADES as u64).map(trade).collect()
+    (1..=count as u64).map(trade).collect()
 }
 
 /// The least that a candle can be.
@@ -135,17 +137,19 @@ fn compare(group: &mut BenchmarkGroup<'_, WallTime>, minutes: &[u32], trades: &[
 }
 
 fn fold(criterion: &mut Criterion) {
-    let trades = trades();
-    for (name, minutes) in [("fold into 1", &MINUTES[..1]), ("fold into 16", &MINUTES[..])] {
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::Elements(TRADES as u64));
-        compare(&mut group, minutes, &trades);
+    for (heat, count) in [("hot", TRADES_HOT), ("cold", TRADES_COLD)] {
+        let trades = trades(count);
+        for (name, minutes) in [("1", &MINUTES[..1]), ("16", &MINUTES[..])] {
+            let mut group = criterion.benchmark_group(format!("fold {heat} into {name}"));
+            group.throughput(Throughput::Elements(count as u64));
+            compare(&mut group, minutes, &trades);
+            group.finish();
+        }
+        let mut group = criterion.benchmark_group(format!("live fold {heat} into 1"));
+        group.throughput(Throughput::Elements(count as u64));
+        group.bench_function("trade", |bencher| bencher.iter(|| fold_live(black_box(&trades))));
         group.finish();
     }
-    let mut group = criterion.benchmark_group("live fold into 1");
-    group.throughput(Throughput::Elements(TRADES as u64));
-    group.bench_function("trade", |bencher| bencher.iter(|| fold_live(black_box(&trades))));
-    group.finish();
 }
 
 criterion_group!(benches, fold);
