@@ -134,11 +134,17 @@ impl TimeframeActor {
 
     /// Hands what the fold said, and the current candle, to every line.
     fn publish(&mut self) {
-        let (mut closed, mut corrections) = (Vec::new(), Vec::new());
+        let (mut closed, mut corrections) = (Vec::<Candle>::new(), Vec::new());
         for event in std::mem::take(&mut FoldState::lock(&self.state).events) {
             match event {
                 FoldEvent::Closed(candle) => closed.push(candle),
-                FoldEvent::Correction(candle) => corrections.push(candle),
+                // Corrections go out before closes: nobody may hear how a candle closed after it was corrected.
+                FoldEvent::Correction(candle) => {
+                    match closed.iter_mut().find(|said| said.open_time == candle.open_time) {
+                        Some(said) => *said = candle,
+                        None => corrections.push(candle),
+                    }
+                }
             }
         }
         self.counters.closed.inc_by(closed.len() as u64);
