@@ -38,7 +38,6 @@ fn it_says_where_to_look_then_trades_flow_and_it_ends_with_a_goodbye() {
         let page: Value = serde_json::from_str(&body).expect("JSON");
         (status == 200 && page["data"].as_array().is_some_and(|rows| !rows.is_empty())).then_some(())
     });
-    until("readiness", || get(address, "/readyz").filter(|(status, _)| *status == 200));
     let mut client = Client::open(address);
     client.send(r#"{"op":"subscribe","id":1,"channel":"trades","symbol":"BTCUSDT"}"#);
     client.text_of("update");

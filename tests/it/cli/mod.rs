@@ -133,7 +133,7 @@ impl Drop for Program {
     fn drop(&mut self) {
         // An error says that it has ended already.
         self.child.kill().unwrap_or_default();
-        self.child.wait().map_or((), |_| ());
+        self.child.wait().expect("a child");
         if thread::panicking() {
             eprintln!("its standard error:\n{}", self.stderr.text());
         }

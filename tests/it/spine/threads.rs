@@ -27,6 +27,8 @@ const SPEED: u32 = 60;
 /// Rounds of faults.
 const ROUNDS: u32 = 60;
 const ROUND: Duration = Duration::from_millis(110);
+/// Rounds in which a minute of the exchange passes, and then some.
+const MINUTE_ROUNDS: u32 = 10;
 /// Anything that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -103,17 +105,18 @@ fn disturb(rig: &Rig, round: u32) {
     }
 }
 
-/// Brings back what one contract lost, as a repair would: every second hole, a round after it was seen.
+/// Brings back what one contract lost, as a repair would, after its candle has closed; every second hole stays.
 #[derive(Default)]
 struct Repairs {
     seen_to: u64,
     holes: u32,
-    due: Option<IdRange>,
+    /// A hole, and the round in which its trades come.
+    due: Option<(IdRange, u32)>,
 }
 
 impl Repairs {
-    fn next_round(&mut self, rig: &Rig, contract: &market::Contract) {
-        if let Some(hole) = self.due.take() {
+    fn next(&mut self, rig: &Rig, contract: &market::Contract, round: u32) {
+        if let Some((hole, _)) = self.due.take_if(|(_, due)| *due <= round) {
             let (published, burnt) = oracle::truth(rig, contract, (START - 60_000, rig.exchange.now().get()));
             let lost = published.iter().filter(|trade| hole.contains(trade.id)).map(|trade| Print::Trade(*trade));
             let burnt = burnt.iter().filter(|id| hole.contains(**id)).map(|id| Print::Burnt(*id));
@@ -121,10 +124,10 @@ impl Repairs {
             rig.engine.symbols[contract.id.index()].send(batch).expect("a mailbox with room");
         }
         let hole = contract.tape.aside().holes.iter().find(|hole| hole.first > self.seen_to);
-        if let Some(hole) = hole {
+        if let (Some(hole), None) = (hole, self.due) {
             self.seen_to = hole.last;
             self.holes += 1;
-            self.due = Some(hole).filter(|_| self.holes % 2 == 1);
+            self.due = Some((hole, round + MINUTE_ROUNDS)).filter(|_| self.holes % 2 == 1);
         }
     }
 }
@@ -163,7 +166,7 @@ async fn run_through(rig: &Rig) -> Crowd {
         disturb(rig, round);
         tokio::time::sleep(ROUND).await;
         for (probe, repairs) in first.iter().zip(&mut repairs) {
-            repairs.next_round(rig, &probe.contract);
+            repairs.next(rig, &probe.contract, round);
         }
         if round % 5 == 0 {
             later.push(rig.probe(CONTRACTS[round as usize / 5 % CONTRACTS.len()].0, &[], (0, 0)));
