@@ -14,6 +14,7 @@ use crate::{
     metrics::Labels,
     model::Symbol,
 };
+use anyhow::Context as _;
 use std::{
     io::{self, IsTerminal as _, Write as _},
     time::{Duration, Instant},
@@ -31,28 +32,36 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let config = load(args)?;
     logging::start(&config.log);
-    Ok(actix::System::new().block_on(demonstrate(&config))?)
+    actix::System::new().block_on(demonstrate(&config))
 }
 
-/// Starts the exchange, then the server against it; tells how it goes until a signal comes.
-async fn demonstrate(config: &Config) -> anyhow::Result<()> {
+/// Starts the exchange, then the server against it; however telling ends, both are stopped in order.
+async fn demonstrate(config: &Config) -> Result<(), Failure> {
     let exchange = sim::start(config).await?;
     let running = app::start(config)?;
+    let told = tell(&running, config).await;
+    running.stop().await;
+    exchange.stop().await;
+    told
+}
+
+/// Tells how it goes until a signal comes, or until nobody reads it any more.
+async fn tell(running: &Running, config: &Config) -> Result<(), Failure> {
     let mut stdout = io::stdout();
-    stdout.write_all(banner(reachable(running.address), &config.symbols).as_bytes())?;
     let mut screen = Screen::new(stdout.is_terminal());
     let begun = Instant::now();
     let mut status = Status::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut stopped = std::pin::pin!(app::stop_signal());
+    stdout.write_all(banner(reachable(running.address), &config.symbols).as_bytes())?;
     loop {
         tokio::select! {
             signal = &mut stopped => {
-                signal?;
-                break;
+                signal.context("signals cannot be listened to")?;
+                return Ok(stdout.write_all(screen.end().as_bytes())?);
             }
             _ = ticks.tick() => {
-                status = next_status(&running, &status, begun.elapsed());
+                status = next_status(running, &status, begun.elapsed());
                 if let Some(text) = screen.next(&status) {
                     stdout.write_all(text.as_bytes())?;
                     stdout.flush()?;
@@ -60,10 +69,6 @@ async fn demonstrate(config: &Config) -> anyhow::Result<()> {
             }
         }
     }
-    stdout.write_all(screen.end().as_bytes())?;
-    running.stop().await;
-    exchange.stop().await;
-    Ok(())
 }
 
 fn next_status(running: &Running, before: &Status, uptime: Duration) -> Status {

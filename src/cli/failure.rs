@@ -1,7 +1,10 @@
 //! How does a failed command end?
 
 use crate::config::Problems;
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -23,20 +26,25 @@ impl Failure {
         match self {
             Self::Config(problems) => {
                 for problem in problems.iter() {
-                    eprintln!("tapedeck: {}", problem.to_string().trim_end());
+                    tell(problem.to_string().trim_end());
                 }
                 ExitCode::from(2)
             }
             Self::Run(error) => {
-                eprintln!("tapedeck: {error:#}");
+                tell(&format!("{error:#}"));
                 ExitCode::FAILURE
             }
             // The reader has seen enough, as in `tapedeck config show | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {
-                eprintln!("tapedeck: {self}: {error}");
+                tell(&format!("{self}: {error}"));
                 ExitCode::FAILURE
             }
         }
     }
+}
+
+/// Writes a line to standard error; the exit code stands even when nobody reads there.
+fn tell(text: &str) {
+    writeln!(io::stderr(), "tapedeck: {text}").unwrap_or_default();
 }

@@ -7,7 +7,8 @@ use tracing_subscriber::{EnvFilter, fmt};
 /// Starts logging for the whole process; a second call changes nothing.
 pub(super) fn start(log: &Log) {
     let terminal = io::stderr().is_terminal();
-    let lines = fmt().with_env_filter(EnvFilter::new(&log.filter)).with_writer(io::stderr);
+    // A line that cannot be written has nowhere to be told of: telling standard error would panic.
+    let lines = fmt().log_internal_errors(false).with_env_filter(EnvFilter::new(&log.filter)).with_writer(io::stderr);
     let started = match log.format {
         LogFormat::Auto if !terminal => lines.json().flatten_event(true).try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -9,6 +9,7 @@ use crate::{
     },
     config::Config,
 };
+use anyhow::Context as _;
 
 /// `tapedeck serve`
 #[derive(Debug, clap::Args)]
@@ -28,7 +29,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let running = app::start(config)?;
     tracing::info!(address = %running.address, symbols = config.symbols.len(), "serving");
-    app::stop_signal().await?;
+    let signal = app::stop_signal().await.context("signals cannot be listened to");
     running.stop().await;
-    Ok(())
+    signal
 }

@@ -48,9 +48,9 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let exchange = start(config).await?;
     tracing::info!(address = %exchange.local_addr(), "the simulated exchange serves WebSocket and REST");
-    app::stop_signal().await?;
+    let signal = app::stop_signal().await.context("signals cannot be listened to");
     exchange.stop().await;
-    Ok(())
+    signal
 }
 
 /// Starts the simulated exchange that `config` describes.

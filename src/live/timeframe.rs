@@ -163,11 +163,17 @@ impl FoldState {
 
     /// Hands what the fold has said, and the current candle, to every line.
     fn say(&mut self) {
-        let (mut closed, mut corrections) = (Vec::new(), Vec::new());
+        let (mut closed, mut corrections) = (Vec::<Candle>::new(), Vec::new());
         for event in &self.events {
             match event {
                 FoldEvent::Closed(candle) => closed.push(*candle),
-                FoldEvent::Correction(candle) => corrections.push(*candle),
+                // Corrections go out before closes: nobody may hear how a candle closed after it was corrected.
+                FoldEvent::Correction(candle) => {
+                    match closed.iter_mut().find(|said| said.open_time == candle.open_time) {
+                        Some(said) => *said = *candle,
+                        None => corrections.push(*candle),
+                    }
+                }
             }
         }
         self.counters.closed.inc_by(closed.len() as u64);

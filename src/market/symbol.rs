@@ -107,6 +107,9 @@ impl SymbolState {
         if !self.ordered.holes.is_empty() {
             self.record_holes();
         }
+        if let Some((first, _)) = self.ordered.trades.first() {
+            self.writer.begin(first.id);
+        }
         for (trade, joins) in &self.ordered.trades {
             self.writer.push(trade, *joins);
         }

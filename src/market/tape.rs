@@ -9,7 +9,7 @@ use crate::{
     ring::{Cursor, Ring, Writer},
 };
 use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError,
     atomic::{AtomicU64, Ordering},
 };
 
@@ -25,6 +25,8 @@ pub struct Tape {
     ring: Arc<Ring<WORDS>>,
     /// Written once a hole or a repair, never on the hot path.
     aside: Mutex<Aside>,
+    /// The id that the tape begins with.
+    start: OnceLock<u64>,
     /// Late trades ever taken, so that readers need no lock to see that there is none for them.
     late_count: AtomicU64,
 }
@@ -32,7 +34,12 @@ pub struct Tape {
 impl Tape {
     /// An empty tape with room for at least `ring_trades`.
     pub fn new(ring_trades: usize) -> Self {
-        Self { ring: Ring::new(ring_trades), aside: Mutex::default(), late_count: AtomicU64::new(0) }
+        Self {
+            ring: Ring::new(ring_trades),
+            aside: Mutex::default(),
+            start: OnceLock::new(),
+            late_count: AtomicU64::new(0),
+        }
     }
 
     /// The newest trades, at most `count`, ascending.
@@ -95,6 +102,11 @@ pub struct TapeWriter {
 }
 
 impl TapeWriter {
+    /// Says with which id the tape begins, before its first trade is published; once is enough.
+    pub fn begin(&mut self, id: u64) {
+        self.tape.start.get_or_init(|| id);
+    }
+
     /// Publishes the next trade; its id must be above every one before it.
     pub fn push(&mut self, trade: &Trade, joins: bool) {
         self.writer.push(encode(trade, joins));
@@ -158,7 +170,8 @@ impl TapeReader {
         *joins &= !lapped;
         let first_id = first.id;
         self.last_id = out.last().map(|(trade, _)| trade.id).or(before);
-        let ids = || IdRange::new(before.map_or(1, |id| id + 1), first_id - 1);
+        let from_start = || self.tape.start.get().copied().unwrap_or(1);
+        let ids = || IdRange::new(before.map_or_else(from_start, |id| id + 1), first_id - 1);
         Reading { trades: batch.records, lapped: if lapped { ids() } else { None } }
     }
 

@@ -2,6 +2,7 @@
 
 mod api;
 mod candle;
+mod cli;
 mod config;
 mod decode;
 mod limits;

@@ -1,6 +1,7 @@
 //! Is what subscribers see what the exchange published, through the whole live path, whatever happens on the way?
 //!
-//! Engine, exchange and subscribers run on one thread, over in-memory streams, in virtual time.
+//! Engine, exchange and subscribers run on one thread, over in-memory streams, in virtual time; `threads` alone runs
+//! them on several, over sockets, in real time.
 
 mod crash;
 mod faults;
@@ -9,6 +10,7 @@ mod probe;
 mod recording;
 mod repair;
 mod rows;
+mod threads;
 mod virtual_time;
 
 use probe::Probe;

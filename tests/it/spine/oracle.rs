@@ -95,16 +95,25 @@ pub(super) struct Found {
     pub(super) holes: Vec<IdRange>,
     pub(super) closed: usize,
     pub(super) incomplete: usize,
+    /// The newest trade that the client knows.
+    last: Trade,
 }
 
 /// Compares what a client knows with the truth up to a little before now: every trade exactly once, in order, but for
 /// the holes that are named; every candle folded from them, and complete unless it is the tape's first or a hole
 /// touches it.
 pub(super) fn judge(rig: &Rig, contract: &Contract, view: &View) -> Found {
+    let found = judge_to_last(rig, contract, view);
+    let (last, settled) = (found.last.time.get(), rig.exchange.now().plus(-1_000).get());
+    assert_eq!(truth(rig, contract, (last + 1, settled)).0, [], "{}: none is late", contract.symbol);
+    found
+}
+
+/// [`judge`], up to the last trade that the client knows.
+pub(super) fn judge_to_last(rig: &Rig, contract: &Contract, view: &View) -> Found {
     let held = view.held();
-    let settled = rig.exchange.now().plus(-1_000);
     let (first, last) = (held[0], held[held.len() - 1]);
-    let holes: Vec<IdRange> = contract.tape.aside().holes().iter().collect();
+    let holes: Vec<IdRange> = contract.tape.aside().holes().iter().filter(|hole| hole.first > first.id).collect();
     let (mut published, mut burnt) = truth(rig, contract, (first.time.get() - 1_000, last.time.get() + 1));
     published.retain(|trade| (first.id..=last.id).contains(&trade.id));
     // Whether a burnt id was lost cannot be told from outside.
@@ -114,8 +123,7 @@ pub(super) fn judge(rig: &Rig, contract: &Contract, view: &View) -> Found {
     let expected: Vec<Trade> = published.iter().filter(|t| !is_missing(t)).copied().collect();
     assert!(held == expected, "{}: what is held is what was published", contract.symbol);
     assert_eq!(holes, missing.iter().map(|run| run.ids).collect::<Vec<_>>(), "{}: holes are named", contract.symbol);
-    assert_eq!(truth(rig, contract, (last.time.get() + 1, settled.get())).0, [], "{}: none is late", contract.symbol);
-    let mut found = Found { holes, closed: 0, incomplete: 0 };
+    let mut found = Found { holes, closed: 0, incomplete: 0, last };
     for (timeframe, candles) in &view.candles {
         let folded = fold(*timeframe, &held);
         for (open_time, expected) in folded.range(..).filter(|(_, candle)| candle.close_time <= last.time) {

@@ -17,8 +17,8 @@ use tapedeck::{
     model::{Candle, Timeframe, Trade, UnixMillis},
 };
 
-/// Messages that wait for a probe: more than any publication of a test.
-const MAILBOX: usize = 256;
+/// Messages that wait for a probe: more than any publication of a test, and than come while its thread is held up.
+const MAILBOX: usize = 65_536;
 
 /// A live subscriber to one contract; its log holds everything that was delivered, in order.
 pub(super) struct Probe {
@@ -129,7 +129,7 @@ pub(super) struct CandleView {
     /// Closed candles by open time, as corrected.
     pub(super) closed: BTreeMap<UnixMillis, Candle>,
     pub(super) corrections: usize,
-    open: Option<Candle>,
+    pub(super) open: Option<Candle>,
     /// Ends of barriers, and whether this contract was called incomplete.
     pub(super) barriers: Vec<(UnixMillis, bool)>,
 }
