@@ -32,6 +32,8 @@ pub struct SessionOptions {
     pub flush: Duration,
     /// Messages that wait for one session.
     pub queue_messages_max: usize,
+    /// Bytes of rows that wait for one session.
+    pub queue_bytes_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: usize,
     /// Requests of one session in a second.

@@ -182,6 +182,7 @@ fn api_options(config: &Config) -> api::Options {
         session: api::SessionOptions {
             flush: session.flush,
             queue_messages_max: session.queue_messages_max.get(),
+            queue_bytes_max: session.queue_bytes_max,
             subscriptions_max: session.subscriptions_max.get(),
             requests_per_second_max: session.requests_per_second_max.get(),
             message_bytes_max: session.message_bytes_max.get(),

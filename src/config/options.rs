@@ -78,6 +78,8 @@ pub struct Session {
     pub flush: Duration,
     /// Messages waiting for one session.
     pub queue_messages_max: NonZeroUsize,
+    /// Bytes that wait for one session.
+    pub queue_bytes_max: usize,
     /// Subscriptions of one session.
     pub subscriptions_max: NonZeroUsize,
     /// Requests of one session in a second.
@@ -229,6 +231,7 @@ fn session(reader: &mut Reader<'_>) -> Session {
     Session {
         flush: reader.millis("server.flush_ms", 0..=60_000),
         queue_messages_max: reader.count("server.ws_queue_messages_max", 1_000_000),
+        queue_bytes_max: reader.number("server.ws_queue_bytes_max", 65_536..=1_073_741_824),
         subscriptions_max: reader.count("server.ws_subscriptions_max", 100_000),
         requests_per_second_max: reader.count("server.ws_requests_per_second_max", 100_000),
         message_bytes_max: reader.nonzero("server.ws_message_bytes_max", 128..=16_777_216),

@@ -1,7 +1,7 @@
 //! What does a publisher hand to a session?
 
 use crate::{
-    live::{Cut, SlowPolicy},
+    live::{Backlog, Cut, SlowPolicy},
     model::{Candle, ContractId, IdRange, Symbol, Timeframe, Trade, UnixMillis},
 };
 use actix::prelude::*;
@@ -80,6 +80,8 @@ pub struct Subscriber {
     pub on_slow: SlowPolicy,
     /// Ends the session's socket from outside.
     pub cut: Cut,
+    /// What the mailbox holds, of all subscriptions of the session.
+    pub backlog: Backlog,
 }
 
 impl fmt::Debug for Subscriber {
@@ -132,4 +134,20 @@ pub enum Event {
     },
     /// The last message: the session was too slow too often; the newest trade id that it was sent, if any.
     TooSlow(Option<u64>),
+}
+
+impl Event {
+    /// Its rows' bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Snapshot(rows) | Self::Trades(rows) | Self::Repair(rows) | Self::Correction(rows) => rows.body.len(),
+            Self::Candles { closed, open } => closed.body.len() + open.as_ref().map_or(0, Bytes::len),
+            Self::Gap(_) | Self::Barrier { .. } | Self::TooSlow(_) => 0,
+        }
+    }
+
+    /// Whether it is taken however much waits: what a request bounds, and what comes once.
+    pub(super) fn needs_no_room(&self) -> bool {
+        matches!(self, Self::Snapshot(_) | Self::Barrier { .. } | Self::TooSlow(_))
+    }
 }

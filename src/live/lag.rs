@@ -1,7 +1,13 @@
 //! When is a session too slow, and what then?
 
 use crate::model::IdRange;
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 /// Ends a session's socket from outside: a session whose client does not read is frozen and cannot end itself.
 #[derive(Clone)]
@@ -22,6 +28,37 @@ impl Cut {
 impl fmt::Debug for Cut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cut")
+    }
+}
+
+/// How many bytes wait in one session's mailbox, which itself counts messages only.
+#[derive(Clone, Debug)]
+pub struct Backlog {
+    bytes: Arc<AtomicUsize>,
+    bytes_max: usize,
+}
+
+impl Backlog {
+    /// An empty one that is full at `bytes_max`.
+    pub fn new(bytes_max: usize) -> Self {
+        Self { bytes: Arc::default(), bytes_max }
+    }
+
+    // A count that guards nothing and may be a message behind: `Relaxed` serves.
+
+    /// Whether another message may come.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) < self.bytes_max
+    }
+
+    /// Notes bytes that are about to be handed over: before they are, so that they are never taken first.
+    pub(super) fn put(&self, bytes: usize) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Notes bytes that the session has taken.
+    pub fn took(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

@@ -103,12 +103,20 @@ impl Line {
         self.settled_to = self.settled_to.max(Some(id));
     }
 
-    /// Hands an event over, or says that the mailbox is full (`Some(true)`) or gone (`Some(false)`).
+    /// Hands an event over, or says that the mailbox is full or gone.
     pub(super) fn offer(&self, event: Event) -> Offer {
-        match self.subscriber.mailbox.try_send(Delivery { sub: self.subscriber.sub, event }) {
+        let Subscriber { sub, mailbox, backlog, .. } = &self.subscriber;
+        if !backlog.has_room() && !event.needs_no_room() {
+            return if mailbox.connected() { Offer::Full } else { Offer::Gone };
+        }
+        let bytes = event.bytes();
+        backlog.put(bytes);
+        match mailbox.try_send(Delivery { sub: *sub, event }) {
             Ok(()) => Offer::Taken,
-            Err(SendError::Full(_)) => Offer::Full,
-            Err(SendError::Closed(_)) => Offer::Gone,
+            Err(refusal) => {
+                backlog.took(bytes);
+                if matches!(refusal, SendError::Full(_)) { Offer::Full } else { Offer::Gone }
+            }
         }
     }
 

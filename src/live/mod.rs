@@ -14,5 +14,5 @@ mod topics;
 
 pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
 pub use handle::{CandleQuery, Handle, Subscription, Unavailable};
-pub use lag::{Cut, SlowPolicy};
+pub use lag::{Backlog, Cut, SlowPolicy};
 pub use topics::{Options, TopicsActor, TopicsState};

@@ -39,6 +39,7 @@ fn options() -> Options {
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 64,
+            queue_bytes_max: 1 << 20,
             subscriptions_max: 3,
             requests_per_second_max: 50,
             message_bytes_max: 64 << 10,

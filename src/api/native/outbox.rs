@@ -9,7 +9,7 @@ use crate::{
     model::{IdRange, UnixMillis},
 };
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bytes that wait at most, however long a flush interval is; beyond, they are written early.
 const PENDING_BYTES_MAX: usize = 256 << 10;
@@ -21,9 +21,11 @@ const OPEN_CANDLE_BYTES: usize = 400;
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     lines: BTreeMap<u32, Line>,
+    /// Subscriptions for which something waits, in the order in which it came.
+    due: VecDeque<u32>,
     /// Frames of no subscription, written after everything that waits: a barrier speaks for candles that came before.
     barriers: Vec<String>,
-    /// About what was pushed since the last flush.
+    /// About what waits.
     pending_bytes: usize,
 }
 
@@ -32,15 +34,15 @@ struct Line {
     /// `,"sub":17,"ch":"candles","sym":"BTCUSDT","seq":`
     head: Vec<u8>,
     seq: u64,
-    pending: Vec<Pending>,
+    pending: VecDeque<Pending>,
 }
 
 /// A frame in the making.
 #[derive(Debug)]
 enum Pending {
-    Rows(&'static str, Vec<Bytes>),
+    Rows(&'static str, Rows),
     /// An `update`: rows that stay, and one that a later one replaces.
-    Update(Vec<Bytes>, Option<Bytes>),
+    Update(VecDeque<Bytes>, Option<Bytes>),
     Gap(IdRange),
 }
 
@@ -49,7 +51,7 @@ impl Outbox {
     pub(super) fn open(&mut self, sub: u32, channel: &str, symbol: &str) {
         // Symbols hold no character that JSON escapes; see `model::Symbol`.
         let head = format!(",\"sub\":{sub},\"ch\":\"{channel}\",\"sym\":\"{symbol}\",\"seq\":").into_bytes();
-        self.lines.insert(sub, Line { head, seq: 0, pending: Vec::new() });
+        self.lines.insert(sub, Line { head, seq: 0, pending: VecDeque::new() });
     }
 
     /// Ends a subscription; what waits of it is not written.
@@ -60,6 +62,9 @@ impl Outbox {
     /// Takes what a publisher says; for a subscription that has ended, nothing.
     pub(super) fn push(&mut self, sub: u32, event: Event) {
         let Some(line) = self.lines.get_mut(&sub) else { return };
+        if line.pending.is_empty() {
+            self.due.push_back(sub);
+        }
         self.pending_bytes += match event {
             Event::Snapshot(rows) => {
                 line.pending.clear();
@@ -70,7 +75,7 @@ impl Outbox {
             Event::Repair(rows) => line.add("repair", rows),
             Event::Correction(rows) => line.add("correction", rows),
             Event::Gap(ids) => {
-                line.pending.push(Pending::Gap(ids));
+                line.pending.push_back(Pending::Gap(ids));
                 0
             }
             Event::Barrier { .. } | Event::TooSlow(_) => 0,
@@ -88,15 +93,25 @@ impl Outbox {
         self.pending_bytes > PENDING_BYTES_MAX
     }
 
-    /// Hands every frame that waits to `write`, in order for each subscription, then the barriers.
-    pub(super) fn flush(&mut self, now: UnixMillis, mut write: impl FnMut(Vec<u8>)) {
-        self.pending_bytes = 0;
-        for line in self.lines.values_mut() {
-            for pending in std::mem::take(&mut line.pending) {
-                write(line.frame(&pending, now));
+    /// Hands frames that wait to `write`, in order for each subscription and the barriers last, until `bytes_max` have been
+    /// written or passed; whether more waits.
+    pub(super) fn write(&mut self, now: UnixMillis, bytes_max: usize, mut write: impl FnMut(Vec<u8>)) -> bool {
+        let mut bytes = 0;
+        while let Some(sub) = self.due.front() {
+            if bytes >= bytes_max {
+                return true;
             }
+            let Some(frame) = self.lines.get_mut(sub).and_then(|line| line.next_frame(now, bytes_max)) else {
+                self.due.pop_front();
+                continue;
+            };
+            bytes += frame.len();
+            self.pending_bytes = self.pending_bytes.saturating_sub(frame.len());
+            write(frame);
         }
+        self.pending_bytes = 0;
         self.barriers.drain(..).for_each(|barrier| write(barrier.into_bytes()));
+        false
     }
 }
 
@@ -104,19 +119,19 @@ impl Line {
     /// Adds a frame of its own; returns its bytes.
     fn add(&mut self, kind: &'static str, rows: Rows) -> usize {
         let bytes = rows.body.len();
-        self.pending.push(Pending::Rows(kind, bodies(rows)));
+        self.pending.push_back(Pending::Rows(kind, rows));
         bytes
     }
 
     /// Adds to the update in the making, or begins one; returns the bytes added, a replaced candle counted once.
     fn update(&mut self, rows: Rows, open: Option<Bytes>) -> usize {
-        if !matches!(self.pending.last(), Some(Pending::Update(..))) {
-            self.pending.push(Pending::Update(Vec::new(), None));
+        if !matches!(self.pending.back(), Some(Pending::Update(..))) {
+            self.pending.push_back(Pending::Update(VecDeque::new(), None));
         }
-        let Some(Pending::Update(settled, current)) = self.pending.last_mut() else { return 0 };
+        let Some(Pending::Update(settled, current)) = self.pending.back_mut() else { return 0 };
         let mut bytes = rows.body.len();
         if !rows.is_empty() {
-            settled.push(rows.body);
+            settled.push_back(rows.body);
             *current = None;
         }
         if let Some(open) = open
@@ -127,15 +142,25 @@ impl Line {
         bytes
     }
 
-    fn frame(&mut self, pending: &Pending, now: UnixMillis) -> Vec<u8> {
-        let mut out = Vec::with_capacity(128 + pending.bytes());
+    /// The next frame that waits. An update of more than `bytes_max` goes out in several.
+    fn next_frame(&mut self, now: UnixMillis, bytes_max: usize) -> Option<Vec<u8>> {
+        let pending = self.pending.front_mut()?;
+        let (part, is_whole) = pending.take(bytes_max);
+        if is_whole {
+            self.pending.pop_front();
+        }
+        Some(self.frame(&part, now))
+    }
+
+    fn frame(&mut self, part: &Part, now: UnixMillis) -> Vec<u8> {
+        let mut out = Vec::with_capacity(128 + part.bytes());
         out.extend_from_slice(b"{\"type\":\"");
-        out.extend_from_slice(pending.kind().as_bytes());
+        out.extend_from_slice(part.kind().as_bytes());
         out.push(b'"');
         out.extend_from_slice(&self.head);
         integer(&mut out, b"", self.seq);
         integer(&mut out, b",\"ts\":", now.get());
-        pending.write(&mut out);
+        part.write(&mut out);
         out.push(b'}');
         self.seq += 1;
         out
@@ -143,45 +168,65 @@ impl Line {
 }
 
 impl Pending {
+    /// Takes what fits into one frame, at least one body; whether nothing is left.
+    fn take(&mut self, bytes_max: usize) -> (Part, bool) {
+        match self {
+            Self::Rows(kind, rows) => (Part::Rows(kind, vec![std::mem::take(rows).body]), true),
+            Self::Gap(ids) => (Part::Gap(*ids), true),
+            Self::Update(settled, current) => {
+                let (mut bodies, mut bytes) = (Vec::new(), 0);
+                while bytes < bytes_max
+                    && let Some(body) = settled.pop_front().or_else(|| current.take())
+                {
+                    bytes += body.len();
+                    bodies.push(body);
+                }
+                let is_whole = settled.is_empty() && current.is_none();
+                (Part::Rows("update", bodies), is_whole)
+            }
+        }
+    }
+}
+
+/// What one frame says.
+enum Part {
+    Rows(&'static str, Vec<Bytes>),
+    Gap(IdRange),
+}
+
+impl Part {
     fn kind(&self) -> &'static str {
         match self {
             Self::Rows(kind, _) => kind,
-            Self::Update(..) => "update",
             Self::Gap(_) => "gap",
         }
     }
 
-    fn bodies(&self) -> impl Iterator<Item = &Bytes> {
-        let (settled, current) = match self {
-            Self::Rows(_, bodies) => (bodies.as_slice(), None),
-            Self::Update(settled, current) => (settled.as_slice(), current.as_ref()),
-            Self::Gap(_) => (&[][..], None),
-        };
-        settled.iter().chain(current)
-    }
-
     fn bytes(&self) -> usize {
-        self.bodies().map(|body| body.len() + 1).sum()
+        match self {
+            Self::Rows(_, bodies) => bodies.iter().map(|body| body.len() + 1).sum(),
+            Self::Gap(_) => 0,
+        }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        if let Self::Gap(ids) = self {
-            integer(out, b",\"from_id\":", ids.first);
-            return integer(out, b",\"to_id\":", ids.last);
-        }
-        out.extend_from_slice(b",\"data\":[");
-        for (at, body) in self.bodies().enumerate() {
-            if at > 0 {
-                out.push(b',');
+        match self {
+            Self::Gap(ids) => {
+                integer(out, b",\"from_id\":", ids.first);
+                integer(out, b",\"to_id\":", ids.last);
             }
-            out.extend_from_slice(body);
+            Self::Rows(_, bodies) => {
+                out.extend_from_slice(b",\"data\":[");
+                for (at, body) in bodies.iter().enumerate() {
+                    if at > 0 {
+                        out.push(b',');
+                    }
+                    out.extend_from_slice(body);
+                }
+                out.push(b']');
+            }
         }
-        out.push(b']');
     }
-}
-
-fn bodies(rows: Rows) -> Vec<Bytes> {
-    if rows.is_empty() { Vec::new() } else { vec![rows.body] }
 }
 
 #[cfg(test)]
@@ -198,7 +243,9 @@ mod tests {
 
     fn flushed(outbox: &mut Outbox) -> Vec<String> {
         let mut frames = Vec::new();
-        outbox.flush(UnixMillis::new(9), |frame| frames.push(String::from_utf8(frame).expect("UTF-8")));
+        let more =
+            outbox.write(UnixMillis::new(9), usize::MAX, |frame| frames.push(String::from_utf8(frame).expect("UTF-8")));
+        assert!(!more);
         frames
     }
 
@@ -248,6 +295,23 @@ mod tests {
         assert!(frames.iter().zip(0..).all(|(frame, seq)| frame["seq"] == seq));
         assert_eq!((&frames[1]["from_id"], &frames[1]["to_id"]), (&2.into(), &4.into()));
         assert_eq!(frames[2]["data"], serde_json::json!([5, 6, 7]));
+    }
+
+    #[test]
+    fn what_is_too_much_for_one_write_goes_out_in_several_in_order() {
+        let mut outbox = outbox();
+        outbox.open(8, "trades", "BTCUSDT");
+        ["1", "2", "3"].into_iter().for_each(|row| outbox.push(7, Event::Trades(rows(row))));
+        outbox.push(8, Event::Trades(rows("9")));
+        outbox.push_barrier("{}".to_owned());
+        let (mut frames, mut writes, mut more) = (Vec::new(), 0, true);
+        while more {
+            more = outbox.write(UnixMillis::new(9), 2, |frame| frames.push(String::from_utf8(frame).expect("UTF-8")));
+            writes += 1;
+        }
+        let data = |frame: &String| frame.split_once("data").map_or("", |(_, data)| data).to_owned();
+        assert_eq!(frames.iter().map(data).collect::<Vec<_>>(), ["\":[1,2]}", "\":[3]}", "\":[9]}", ""]);
+        assert!(frames[1].contains("\"seq\":1") && writes == 4, "{frames:?}");
     }
 
     #[test]

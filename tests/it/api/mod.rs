@@ -43,6 +43,7 @@ fn options() -> Options {
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 256,
+            queue_bytes_max: 4 << 20,
             subscriptions_max: 16,
             requests_per_second_max: 20,
             message_bytes_max: 65_536,

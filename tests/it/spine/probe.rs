@@ -12,7 +12,10 @@ use std::{
     },
 };
 use tapedeck::{
-    live::{Channel, Cut, Delivery, DialectId, Event, Handle, SessionKey, SlowPolicy, Subscriber, Subscription, Topic},
+    live::{
+        Backlog, Channel, Cut, Delivery, DialectId, Event, Handle, SessionKey, SlowPolicy, Subscriber, Subscription,
+        Topic,
+    },
     market::Contract,
     model::{Candle, Timeframe, Trade, UnixMillis},
 };
@@ -71,6 +74,7 @@ impl Probe {
             cut: Cut::new(move || {
                 cuts.fetch_add(1, Ordering::Relaxed);
             }),
+            backlog: Backlog::new(usize::MAX),
         };
         let topic = Topic { contract: self.contract.id, channel };
         live.subscribe(Subscription { topic, snapshot, closed_only: false, subscriber }).expect("taken");

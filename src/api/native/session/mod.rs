@@ -19,7 +19,7 @@ use crate::{
         },
         sessions::Goodbye,
     },
-    live::{Cut, Delivery, Event, SessionKey, Topic},
+    live::{Backlog, Cut, Delivery, Event, SessionKey, Topic},
     metrics::Labels,
     model::{Timeframe, UnixMillis},
 };
@@ -28,11 +28,21 @@ use actix_http::ws::{CloseCode, CloseReason, Message as Frame, ProtocolError};
 use actix_web_actors::ws;
 use bytestring::ByteString;
 use serde_json::{Value, json};
-use std::{cell::Cell, collections::BTreeMap, io::ErrorKind, rc::Rc, time::Duration};
+use std::{
+    cell::Cell,
+    collections::BTreeMap,
+    io::ErrorKind,
+    pin::Pin,
+    rc::Rc,
+    task::{self, Poll},
+    time::Duration,
+};
 use tokio::time::Instant;
 
 /// The subprotocol that a client may name.
 const SUBPROTOCOL: &str = "tapedeck.v1+json";
+/// What goes out at once; more waits until that has left.
+const WRITE_BYTES_MAX: usize = 64 << 10;
 /// Time for a last frame to leave before a socket is cut: what breaks the protocol may go on uploading.
 const LAST_WORD: Duration = Duration::from_millis(500);
 /// Unanswered pings that end a session.
@@ -63,11 +73,48 @@ struct SessionActor {
     /// Whether the guard refused a frame for its size; the codec's own error does not say so.
     oversized: Rc<Cell<bool>>,
     closing: bool,
+    /// What its publishers have handed over and its mailbox still holds.
+    backlog: Backlog,
+    /// Whether everything that waits is being written, and nothing new is taken meanwhile.
+    writing: bool,
+    /// What comes after that.
+    ending: Option<Ending>,
+}
+
+/// How a session ends that ends in order.
+#[derive(Debug)]
+struct Ending {
+    code: CloseCode,
+    reason: String,
+    last_word: Option<Value>,
+}
+
+/// Writes everything that waits, a piece each time the connection has room, while the mailbox keeps what comes: what a
+/// session holds stays small, and its publishers see that it is slow.
+struct WriteOut;
+
+impl ActorFuture<SessionActor> for WriteOut {
+    type Output = ();
+
+    /// Nobody need be woken: what was just written makes the connection ask again when that is out.
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut SessionActor,
+        context: &mut Context,
+        _: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        if actor.write_some(context) {
+            return Poll::Pending;
+        }
+        actor.written_out(context);
+        Poll::Ready(())
+    }
 }
 
 impl SessionActor {
     fn new(shared: Shared, cut: Cut, flush: Option<Duration>, oversized: Rc<Cell<bool>>) -> Self {
         let now = Instant::now();
+        let backlog = Backlog::new(shared.options.session.queue_bytes_max);
         Self {
             key: shared.sessions.key(),
             flush_interval: flush.unwrap_or(shared.options.session.flush),
@@ -86,6 +133,9 @@ impl SessionActor {
             last_barrier: BTreeMap::new(),
             oversized,
             closing: false,
+            backlog,
+            writing: false,
+            ending: None,
         }
     }
 
@@ -146,10 +196,18 @@ impl SessionActor {
         self.flush_interval.saturating_sub(self.flushed_at.elapsed())
     }
 
-    /// Writes everything. A flush that was planned stays planned, so that there is never more than one.
+    /// Begins to write everything that waits. A flush that was planned stays planned, so that there is never more than one.
     fn flush(&mut self, context: &mut Context) {
+        if !self.writing {
+            self.writing = true;
+            context.wait(WriteOut);
+        }
+    }
+
+    /// Writes as much as goes out at once; whether more waits.
+    fn write_some(&mut self, context: &mut Context) -> bool {
         let (mut frames, now) = (0, self.shared.clock.wall());
-        self.outbox.flush(now, |frame| {
+        let more = self.outbox.write(now, WRITE_BYTES_MAX, |frame| {
             // Everything in a frame was text before.
             if let Ok(text) = ByteString::try_from(frame) {
                 context.text(text);
@@ -161,6 +219,23 @@ impl SessionActor {
             self.spoke_at = self.flushed_at;
         }
         self.shared.metrics.ws_messages_sent.inc_by(frames);
+        more
+    }
+
+    /// Goes on, or ends, after everything has been written.
+    fn written_out(&mut self, context: &mut Context) {
+        self.writing = false;
+        if let Some(Ending { code, reason, last_word }) = self.ending.take() {
+            last_word.into_iter().for_each(|word| self.say(&word, context));
+            self.end(code, &reason, context);
+        }
+    }
+
+    /// Writes everything, then ends; nothing that comes meanwhile counts.
+    fn end_after_writing(&mut self, ending: Ending, context: &mut Context) {
+        self.closing = true;
+        self.ending = Some(ending);
+        self.flush(context);
     }
 
     fn barrier(&mut self, event: &Event, context: &mut Context) {
@@ -179,9 +254,8 @@ impl SessionActor {
 
     /// Everything the client was sent is written first, so that the last id it is told is one that it has.
     fn too_slow(&mut self, last_id: Option<u64>, context: &mut Context) {
-        self.flush(context);
         let reason = last_id.map_or("slow consumer".to_owned(), |id| format!("slow consumer; last id {id}"));
-        self.end(CloseCode::Other(4008), &reason, context);
+        self.end_after_writing(Ending { code: CloseCode::Other(4008), reason, last_word: None }, context);
     }
 
     /// Says which rule was broken, and ends the socket from outside once that is out.
@@ -261,6 +335,7 @@ impl Handler<Delivery> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, context: &mut Context) {
+        self.backlog.took(delivery.event.bytes());
         match delivery.event {
             _ if self.closing => {}
             Event::TooSlow(last_id) => self.too_slow(last_id, context),
@@ -277,9 +352,8 @@ impl Handler<Goodbye> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Goodbye, context: &mut Context) {
-        self.flush(context);
-        self.say(&json!({"type": "goodbye", "reason": "shutdown"}), context);
-        self.end(CloseCode::Restart, "shutdown", context);
+        let last_word = Some(json!({"type": "goodbye", "reason": "shutdown"}));
+        self.end_after_writing(Ending { code: CloseCode::Restart, reason: "shutdown".to_owned(), last_word }, context);
     }
 }
 
@@ -326,6 +400,7 @@ mod tests {
         let session = crate::api::SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 64,
+            queue_bytes_max: 1 << 20,
             subscriptions_max: 8,
             requests_per_second_max: 50,
             message_bytes_max: 64 << 10,

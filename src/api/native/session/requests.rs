@@ -132,6 +132,7 @@ impl SessionActor {
             mailbox: context.address().recipient(),
             on_slow: wish.on_slow,
             cut: self.cut.clone(),
+            backlog: self.backlog.clone(),
         };
         let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
         self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
