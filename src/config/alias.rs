@@ -1,10 +1,5 @@
 //! Which other names in the environment set a key?
 
-use crate::config::{
-    problem::Problem,
-    settings::{Origin, Settings},
-};
-
 /// What an alias sets.
 enum Part {
     Whole,
@@ -14,46 +9,60 @@ enum Part {
     Port,
 }
 
+/// Another name for a key, or for a part of one.
+pub(super) struct Alias {
+    pub(super) name: &'static str,
+    pub(super) key: &'static str,
+    part: Part,
+}
+
+const fn alias(name: &'static str, key: &'static str, part: Part) -> Alias {
+    Alias { name, key, part }
+}
+
 /// Names that programs of this kind already use; the first that is set wins, and `TAPEDECK__` names win over all.
-const ALIASES: &[(&str, &str, Part)] = &[
-    ("SYMBOLS", "symbols", Part::Whole),
-    ("TRACKED_SYMBOL", "symbols", Part::Whole),
-    ("SUPPORTED_SYMBOLS", "symbols", Part::Whole),
-    ("BINANCE_BASE_URL", "venue.binance.rest_url", Part::Whole),
-    ("RUST_LOG", "log.level", Part::Whole),
-    ("LOG_LEVEL", "log.level", Part::Whole),
-    ("API_HOST", "server.listen", Part::Host),
-    ("API_PORT", "server.listen", Part::Port),
-    ("APP_PORT", "server.listen", Part::Port),
+const ALIASES: &[Alias] = &[
+    alias("SYMBOLS", "symbols", Part::Whole),
+    alias("TRACKED_SYMBOL", "symbols", Part::Whole),
+    alias("SUPPORTED_SYMBOLS", "symbols", Part::Whole),
+    alias("BINANCE_BASE_URL", "venue.binance.rest_url", Part::Whole),
+    alias("RUST_LOG", "log.level", Part::Whole),
+    alias("LOG_LEVEL", "log.level", Part::Whole),
+    alias("API_HOST", "server.listen", Part::Host),
+    alias("API_PORT", "server.listen", Part::Port),
+    alias("APP_PORT", "server.listen", Part::Port),
 ];
 
-/// Applies every alias that is set and not empty.
-pub(super) fn overlay(settings: &mut Settings, env: &[(String, Option<String>)], problems: &mut Vec<Problem>) {
+/// Every alias that is set and not empty, with its text; the last has the last word.
+pub(super) fn given(env: &[(String, Option<String>)]) -> impl Iterator<Item = (&'static Alias, &str)> {
     let variable = |name| env.iter().find(|(given, _)| given == name).and_then(|(_, value)| value.as_deref());
-    for (name, key, part) in ALIASES.iter().rev() {
-        let Some(text) = variable(*name).filter(|text| !text.is_empty()) else { continue };
-        let current = settings.get(key).and_then(|setting| setting.value.as_str()).unwrap_or_default();
+    let set = move |alias: &'static Alias| Some((alias, variable(alias.name).filter(|text| !text.is_empty())?));
+    ALIASES.iter().rev().filter_map(set)
+}
+
+impl Alias {
+    /// The key's value when the alias says `text` and the key had `current`.
+    pub(super) fn value(&self, text: &str, current: &str) -> String {
         let (host, port) = current.rsplit_once(':').unwrap_or((current, ""));
-        let text = match part {
+        match self.part {
             Part::Whole => text.to_owned(),
             Part::Host if text.contains(':') && !text.starts_with('[') => format!("[{text}]:{port}"),
             Part::Host => format!("{text}:{port}"),
             Part::Port => format!("{host}:{text}"),
-        };
-        settings.overlay_text(key, &text, Origin::Env((*name).to_owned()), problems);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Sources;
+    use crate::config::{Settings, Sources};
 
     #[test]
     fn aliases_lead_to_keys() {
         let settings = Settings::gather(Sources::default()).expect("the defaults are valid");
-        for (name, key, _) in ALIASES {
-            assert!(settings.get(key).is_some(), "{name}");
+        for alias in ALIASES {
+            assert!(settings.get(alias.key).is_some(), "{}", alias.name);
         }
     }
 }

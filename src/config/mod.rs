@@ -7,6 +7,7 @@
 mod alias;
 mod glob;
 mod options;
+mod origin;
 mod problem;
 mod reader;
 mod settings;
@@ -15,8 +16,9 @@ mod symbols;
 mod url;
 
 pub use options::{Binance, Candle, Config, Log, LogFormat, Server, Session, Sim, Threads};
+pub use origin::Origin;
 pub use problem::{Problem, Problems, Reason};
-pub use settings::{Origin, Setting, Settings};
+pub use settings::{Setting, Settings};
 pub use sources::{Assignment, Sources};
 pub use symbols::{Contract, TapeKind};
 

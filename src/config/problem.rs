@@ -1,6 +1,6 @@
 //! What is wrong with a configuration, and where does it stand?
 
-use crate::{config::settings::Origin, model::SymbolError};
+use crate::{config::origin::Origin, model::SymbolError};
 use std::{fmt, io, path::PathBuf};
 
 /// One fault, told so that whoever made it can mend it.

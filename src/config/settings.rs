@@ -1,7 +1,8 @@
 //! Which value does each key have, and who set it?
 
 use crate::config::{
-    alias,
+    alias::{self, Alias},
+    origin::Origin,
     problem::{Problem, Problems, nearest},
     sources::Sources,
 };
@@ -22,30 +23,6 @@ const MASK: &str = "\"***\"";
 const ENV_PREFIX: &str = "TAPEDECK__";
 /// `config show` lines the origins up, unless a value is longer than this.
 const SHOW_COLUMN_MAX: usize = 72;
-
-/// Who gave a key its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody: it is as built in.
-    Default,
-    /// A line of a file.
-    File(Arc<Path>, usize),
-    /// A variable of the environment.
-    Env(String),
-    /// A flag, with its dashes.
-    Flag(String),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "file:{}:{line}", path.display()),
-            Self::Env(name) => write!(f, "env:{name}"),
-            Self::Flag(name) => write!(f, "flag:{name}"),
-        }
-    }
-}
 
 /// One key.
 #[derive(Clone, Debug)]
@@ -91,7 +68,9 @@ impl Settings {
                 Err(error) => problems.push(Problem::Unreadable { path: path.to_path_buf(), error }),
             }
         }
-        alias::overlay(&mut settings, &sources.env, &mut problems);
+        for (alias, text) in alias::given(&sources.env) {
+            settings.overlay_alias(alias, text, &mut problems);
+        }
         for (name, value) in &sources.env {
             settings.overlay_env(name, value.as_deref(), &mut problems);
         }
@@ -134,6 +113,12 @@ impl Settings {
         }
     }
 
+    fn overlay_alias(&mut self, alias: &Alias, text: &str, problems: &mut Vec<Problem>) {
+        let current = self.get(alias.key).and_then(|setting| setting.value.as_str()).unwrap_or_default();
+        let text = alias.value(text, current);
+        self.overlay_text(alias.key, &text, Origin::Env(alias.name.to_owned()), problems);
+    }
+
     fn overlay_env(&mut self, name: &str, value: Option<&str>, problems: &mut Vec<Problem>) {
         let Some(rest) = name.strip_prefix(ENV_PREFIX) else { return };
         let Some(value) = value else {
@@ -144,7 +129,7 @@ impl Settings {
     }
 
     /// Sets `key` from a text that carries no type of its own: it is read as the default's type.
-    pub(super) fn overlay_text(&mut self, key: &str, text: &str, origin: Origin, problems: &mut Vec<Problem>) {
+    fn overlay_text(&mut self, key: &str, text: &str, origin: Origin, problems: &mut Vec<Problem>) {
         let Some(setting) = self.get(key) else {
             return problems.push(self.unknown(key, origin));
         };

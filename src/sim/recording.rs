@@ -1,7 +1,7 @@
-//! What did somebody record from the venue's streams, and how is a recording of our own written?
+//! What did somebody record from the venue's streams?
 //!
-//! Read, plain, gzip or zstd: lines of `<receive time> <raw frame>` with nanoseconds (hftbacktest's collector) or
-//! microseconds (collect-binancefutures), and JSON lines `{t, ts, data}` (cryptofeed). Written: the first.
+//! Plain, gzip or zstd: lines of `<receive time> <raw frame>` with nanoseconds (hftbacktest's collector) or
+//! microseconds (collect-binancefutures), and JSON lines `{t, ts, data}` (cryptofeed).
 
 use crate::{
     model::{DecimalError, Price, Quantity, Symbol, SymbolError, Trade, UnixMillis},
@@ -9,9 +9,6 @@ use crate::{
         aggregate::Aggregator,
         block::{Block, Execution, Fill},
         contract::Contract,
-        exchange::Exchange,
-        feed::Feed,
-        stream::Route,
     },
 };
 use serde::Deserialize;
@@ -20,7 +17,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fs,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::Path,
     sync::Arc,
 };
@@ -308,25 +305,4 @@ fn json_line(line: &str) -> Option<Option<Line<'static>>> {
     }
     let seconds = Price::parse_rounded(ts?.get().as_bytes()).ok()?;
     Some(Some(Line { received_us: seconds.units() / UNITS_PER_MICRO, body: data?.into() }))
-}
-
-/// Writes what `streams` carry in the next `millis` of the exchange's time, without waiting for it to pass: lines of
-/// `<time in ns> <combined frame>`.
-///
-/// # Errors
-///
-/// When `out` fails.
-pub fn record(exchange: &Arc<Exchange>, streams: &[&str], millis: i64, out: &mut impl Write) -> io::Result<()> {
-    let mut feed = Feed::new(exchange.clone(), Route::Every, true);
-    for name in streams {
-        feed.subscribe(name).map_err(io::Error::other)?;
-    }
-    let end = exchange.now().plus(millis).get();
-    let mut frame = String::new();
-    while let Some(due) = feed.next_due().filter(|due| *due < end) {
-        frame.clear();
-        feed.write_due(due, &mut frame);
-        writeln!(out, "{due}000000 {frame}")?;
-    }
-    Ok(())
 }

@@ -488,6 +488,29 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_takes_little_leaves_the_rest_in_the_mailbox() {
+        System::new().block_on(async {
+            let (address, mut written) = open(Duration::ZERO, pending());
+            written.next().await.expect("a hello").expect("a frame");
+            let body = Bytes::from(vec![b'1'; WRITE_BYTES_MAX]);
+            let event = || Event::Trades(crate::live::Rows { body: body.clone(), count: 1 });
+            let mut sent = 0;
+            while address.try_send(Delivery { sub: 1, event: event() }).is_ok() {
+                sent += 1;
+            }
+            // Each time the connection asks for more, one piece: the mailbox gives up only what makes the outbox heavy.
+            let chunk = written.next().await.expect("a piece").expect("a frame");
+            assert!(chunk.len() < 2 * WRITE_BYTES_MAX, "{}", chunk.len());
+            let room = std::iter::from_fn(|| address.try_send(Delivery { sub: 1, event: event() }).ok()).count();
+            assert!(sent > 60 && room < 10, "{room} of {sent} were taken");
+            let mut bytes = chunk.len();
+            while bytes < (sent + room) * WRITE_BYTES_MAX {
+                bytes += written.next().await.expect("the rest").expect("a frame").len();
+            }
+        });
+    }
+
+    #[test]
     fn what_waits_is_written_before_a_slow_session_is_ended() {
         let written = written(vec![Event::Trades(rows("41")), Event::TooSlow(Some(41))]);
         let (update, reason) = (written.find("\"data\":[41]"), written.find("slow consumer; last id 41"));
