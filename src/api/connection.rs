@@ -18,7 +18,7 @@ use std::{
 
 /// Sent data that a client does not take for so long ends its connection.
 const WRITE_DEADLINE: Duration = Duration::from_secs(10);
-/// Bytes that the kernel holds for one slow client.
+/// Bytes that the kernel holds for one slow client; with fewer, one 100 ms away would get less than 20 Mbit/s.
 const SEND_BUFFER_BYTES: usize = 256 << 10;
 
 /// A second hold on a client's socket: its session may be frozen by the very client that must go.

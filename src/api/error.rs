@@ -52,6 +52,8 @@ pub(in crate::api) enum ApiError {
     Handshake(HandshakeError),
     #[error("none of the offered subprotocols is spoken: offer `{0}`, or none")]
     Subprotocol(&'static str),
+    #[error("this server is stopping")]
+    Stopping,
     #[error("{}", .0.canonical_reason().unwrap_or("the request is refused"))]
     Other(StatusCode),
     #[error(transparent)]
@@ -76,6 +78,7 @@ impl ApiError {
             Self::Origin => ("origin_refused", StatusCode::FORBIDDEN),
             Self::ManyHosts => ("many_hosts", StatusCode::BAD_REQUEST),
             Self::Head(_) => ("head_too_large", StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE),
+            Self::Stopping => ("stopping", StatusCode::SERVICE_UNAVAILABLE),
             Self::BodyTooLarge(_) => ("body_too_large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::BodyBroken => ("body_broken", StatusCode::BAD_REQUEST),
             Self::BodyTooSlow => ("body_too_slow", StatusCode::REQUEST_TIMEOUT),

@@ -4,7 +4,7 @@ use crate::{
     api::{Options, Sessions},
     clock::Clock,
     live::Handle,
-    market::{Contracts, VenueClock},
+    market::Contracts,
     metrics::Metrics,
 };
 use std::sync::{
@@ -21,8 +21,6 @@ pub struct Shared {
     pub live: Handle,
     /// Time.
     pub clock: Clock,
-    /// The venue's time.
-    pub venue_clock: Arc<VenueClock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Whether we are ready.

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 /// An address and header lines together; actix itself takes 128 KiB and 96 headers.
-const HEAD_BYTES_MAX: usize = 32 << 10;
+const HEAD_BYTES_MAX: usize = 16 << 10;
 /// A client's own request id is taken up to so many bytes.
 const REQUEST_ID_BYTES_MAX: usize = 64;
 

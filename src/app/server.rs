@@ -64,7 +64,6 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         contracts: Arc::clone(&engine.contracts),
         live: engine.live.clone(),
         clock,
-        venue_clock: Arc::clone(&engine.venue_clock),
         metrics: Arc::clone(&metrics),
         readiness: Arc::default(),
         sessions: Arc::default(),
@@ -153,8 +152,11 @@ fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
         streams_per_connection_max: binance.streams_per_connection_max.get(),
         feed: feed::Options {
             endpoint: Endpoint::parse(&binance.ws_url)?,
-            limits: Limits { handshake_timeout: binance.handshake_timeout, ..Limits::default() },
-            idle_timeout: binance.idle_timeout,
+            limits: Limits {
+                handshake_timeout: binance.handshake_timeout,
+                idle_timeout: binance.idle_timeout,
+                ..Limits::default()
+            },
             backoff: (binance.backoff_base, binance.backoff_cap),
             stable_after: STABLE_AFTER,
             seed,

@@ -23,8 +23,6 @@ pub struct Options {
     pub endpoint: Endpoint,
     /// Sizes and timeouts of a connection.
     pub limits: Limits,
-    /// A connection on which nothing comes for so long is given up.
-    pub idle_timeout: Duration,
     /// The first and the longest wait before a new attempt.
     pub backoff: (Duration, Duration),
     /// A connection that has lasted so long starts the waits from the first again.
@@ -121,29 +119,26 @@ async fn connection(spec: &Spec, intake: &mut Intake) -> &'static str {
         return told(&error, error.reason(), path);
     }
     tracing::info!(endpoint = %options.endpoint, path, streams = spec.plan.streams.len(), "connected");
-    match read(spec, intake, &mut socket).await {
-        Some(error) => told(&error, error.reason(), path),
-        None => "idle",
-    }
+    let error = read(intake, &mut socket).await;
+    told(&error, error.reason(), path)
 }
 
-/// Reads until the connection is over, or idle for too long.
-async fn read(spec: &Spec, intake: &mut Intake, socket: &mut WebSocket) -> Option<ReadError> {
+/// Reads until the connection is over; silence ends it, too, by the socket's own pings.
+async fn read(intake: &mut Intake, socket: &mut WebSocket) -> ReadError {
     let mut held = false;
     loop {
-        let wait = if held { RETRY } else { spec.options.idle_timeout };
-        let read = tokio::time::timeout(wait, socket.read(FRAMES_MAX, |frame| intake.take(frame))).await;
-        let retried = held;
+        let reading = socket.read(FRAMES_MAX, |frame| intake.take(frame));
+        // A timer costs more than a small batch: only while something is held back.
+        let read = if held { tokio::time::timeout(RETRY, reading).await.ok() } else { Some(reading.await) };
         held = intake.deliver();
         match read {
-            // The contracts' actors share this thread and get their turn before the next frames.
-            Ok(Ok(_)) => {
+            Some(Ok(_)) => {
+                // The contracts' actors share this thread and get their turn before the next frames.
                 tokio::task::yield_now().await;
                 intake.prove();
             }
-            Ok(Err(error)) => return Some(error),
-            Err(_) if retried || held => {}
-            Err(_) => return None,
+            Some(Err(error)) => return error,
+            None => {}
         }
     }
 }

@@ -16,6 +16,8 @@ const PRINTS_HELD_MAX: usize = 262_144;
 /// An aggregate is sent this long after its first fill at the latest, so what a frame proves lies this far before it
 /// (measured 150 to 157 ms, 2026-08; the venue's documented window is 100 ms).
 const EMISSION_DELAY_MS: i64 = 160;
+/// Room that a lane's next batch begins with at most; bursts are about as long as the ones before them.
+const BATCH_ROOM_MAX: usize = 256;
 /// An event so far ahead of the venue's clock is not believed before the next event agrees.
 const AHEAD_MS_MAX: i64 = 60_000;
 /// Kinds that are counted one by one; see `Event::kind`.
@@ -26,6 +28,10 @@ const KINDS: [&str; 7] = ["aggTrade", "trade", "kline", "bookTicker", "reply", "
 pub(super) struct Intake {
     lanes: Vec<Lane>,
     lane_of: HashMap<Box<str>, usize>,
+    /// Lanes with prints that wait to be handed over.
+    dirty: Vec<usize>,
+    /// Lanes whose stream has delivered, and whose first proof comes next.
+    unproven: Vec<usize>,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
     flow: Arc<Flow>,
@@ -40,6 +46,7 @@ pub(super) struct Intake {
     suspect: Option<UnixMillis>,
     kinds: [(Counter, u64); KINDS.len()],
     slow: u64,
+    full: Counter,
     metrics: Arc<Metrics>,
 }
 
@@ -49,8 +56,6 @@ struct Lane {
     contract: Arc<Contract>,
     handle: SymbolHandle,
     prints: Vec<Print>,
-    /// Whether its stream has delivered on this connection.
-    proven: bool,
 }
 
 impl Intake {
@@ -65,7 +70,6 @@ impl Intake {
             contract: Arc::clone(&stream.contract),
             handle: handle.clone(),
             prints: Vec::new(),
-            proven: false,
         };
         let lanes: Vec<_> = plan.streams.iter().zip(handles).map(lane).collect();
         let lane_of = lanes.iter().zip(0..).map(|(lane, at)| (lane.contract.symbol.as_str().into(), at)).collect();
@@ -73,6 +77,8 @@ impl Intake {
         Self {
             lanes,
             lane_of,
+            dirty: Vec::new(),
+            unproven: Vec::new(),
             recent: 0,
             flow: Arc::default(),
             venue_clock,
@@ -83,6 +89,7 @@ impl Intake {
             suspect: None,
             kinds: KINDS.map(|kind| (counter(kind), 0)),
             slow: 0,
+            full: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "symbol")])),
             metrics,
         }
     }
@@ -94,8 +101,8 @@ impl Intake {
 
     /// Ends a connection: no stream is proven to flow.
     pub(super) fn disconnected(&mut self) {
-        for lane in &mut self.lanes {
-            lane.proven = false;
+        self.unproven.clear();
+        for lane in &self.lanes {
             lane.contract.flow.store(None);
         }
     }
@@ -181,9 +188,8 @@ impl Intake {
 
     fn put(&mut self, at: usize, print: Print) {
         let lane = &mut self.lanes[at];
-        if !lane.proven {
-            lane.proven = true;
-            lane.contract.flow.store(Some(Arc::clone(&self.flow)));
+        if lane.prints.is_empty() {
+            self.dirty.push(at);
         }
         if lane.prints.len() < PRINTS_HELD_MAX {
             lane.prints.push(print);
@@ -201,13 +207,22 @@ impl Intake {
 
     /// Hands the batches over; whether some are still held.
     pub(super) fn deliver(&mut self) -> bool {
-        let mut held = false;
-        for lane in self.lanes.iter_mut().filter(|lane| !lane.prints.is_empty()) {
-            if let Err(refused) = lane.handle.send(Batch(std::mem::take(&mut lane.prints))) {
-                lane.prints = refused.batch.0;
-                held = true;
-            }
-        }
+        let (lanes, unproven, full) = (&mut self.lanes, &mut self.unproven, &self.full);
+        self.dirty.retain(|at| {
+            let lane = &mut lanes[*at];
+            let next = Vec::with_capacity(lane.prints.len().min(BATCH_ROOM_MAX));
+            let Err(refused) = lane.handle.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
+                // The first on this connection, or since the contract's actor died with what it had been given.
+                if !lane.contract.is_live() {
+                    unproven.push(*at);
+                }
+                return false;
+            };
+            lane.prints = refused.batch.0;
+            full.inc();
+            true
+        });
+        let held = !self.dirty.is_empty();
         self.note_time(held);
         self.count();
         held
@@ -230,11 +245,14 @@ impl Intake {
     pub(super) fn prove(&mut self) {
         if let Some(handed_to) = self.handed_to.take() {
             self.flow.advance(handed_to.plus(-EMISSION_DELAY_MS));
+            for at in self.unproven.drain(..) {
+                self.lanes[at].contract.flow.store(Some(Arc::clone(&self.flow)));
+            }
         }
     }
 
     fn count(&mut self) {
-        for (counter, count) in &mut self.kinds {
+        for (counter, count) in self.kinds.iter_mut().filter(|(_, count)| *count > 0) {
             counter.inc_by(std::mem::take(count));
         }
         self.metrics.decode_fallbacks.inc_by(std::mem::take(&mut self.slow));

@@ -2,7 +2,7 @@
 
 use crate::{
     live::{Subscriber, Topic, TopicsActor, topics},
-    model::{Candle, ContractId, Timeframe, UnixMillis},
+    model::{Candle, ContractId, Timeframe},
 };
 use actix::prelude::*;
 use arc_swap::ArcSwapOption;
@@ -19,21 +19,6 @@ pub struct Subscription {
     pub closed_only: bool,
     /// Who.
     pub subscriber: Subscriber,
-}
-
-/// Which candles a reader wants, from memory.
-#[derive(Clone, Copy, Debug)]
-pub struct CandleQuery {
-    /// Of which contract.
-    pub contract: ContractId,
-    /// By which rule.
-    pub timeframe: Timeframe,
-    /// Buckets that open at or after it.
-    pub start: Option<UnixMillis>,
-    /// Buckets that open before it.
-    pub end: Option<UnixMillis>,
-    /// At most so many: the newest ones, or the oldest when `start` is given.
-    pub limit: usize,
 }
 
 /// Why the publishers did not take a request.
@@ -80,7 +65,16 @@ impl Handle {
     ///
     /// When the live thread cannot take it now.
     pub fn subscribe(&self, subscription: Subscription) -> Result<(), Unavailable> {
-        self.send(subscription.topic.contract, topics::Subscribe(subscription))
+        let actor = self.actors[self.thread_of(subscription.topic.contract)].load();
+        let Some(actor) = actor.as_ref() else { return Err(Unavailable::Restarting) };
+        actor.try_send(topics::Subscribe::new(subscription)).map_err(|refusal| {
+            let (reason, refused) = match refusal {
+                SendError::Full(refused) => (Unavailable::Busy, refused),
+                SendError::Closed(refused) => (Unavailable::Restarting, refused),
+            };
+            refused.take();
+            reason
+        })
     }
 
     /// Ends one subscription of a session.
@@ -92,14 +86,14 @@ impl Handle {
         self.send(topic.contract, topics::Unsubscribe { topic, session, sub })
     }
 
-    /// The candles that memory holds for a query, ascending; the current one last, when it is in range.
+    /// Every candle that memory holds, ascending; the current one last.
     ///
     /// # Errors
     ///
     /// When the live thread cannot take it now.
-    pub async fn candles(&self, query: CandleQuery) -> Result<Vec<Candle>, Unavailable> {
-        let actor = self.actors[self.thread_of(query.contract)].load_full().ok_or(Unavailable::Restarting)?;
-        actor.send(topics::ReadCandles(query)).await.map_err(|_| Unavailable::Restarting)
+    pub async fn candles(&self, contract: ContractId, timeframe: Timeframe) -> Result<Vec<Candle>, Unavailable> {
+        let actor = self.actors[self.thread_of(contract)].load_full().ok_or(Unavailable::Restarting)?;
+        actor.send(topics::ReadCandles(contract, timeframe)).await.map_err(|_| Unavailable::Restarting)
     }
 
     fn send<M>(&self, contract: ContractId, message: M) -> Result<(), Unavailable>

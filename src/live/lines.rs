@@ -35,13 +35,23 @@ pub(super) struct Line {
     settled_to: Option<u64>,
     /// The earliest closed or corrected candle that was not handed over.
     candles_owed_from: Option<UnixMillis>,
+    /// The newest candle that was handed over as closed.
+    closed_to: Option<UnixMillis>,
 }
 
 impl Line {
     /// A line whose trades come after `begins_after`.
     pub(super) fn new(subscriber: Subscriber, closed_only: bool, begins_after: Option<u64>) -> Self {
         let lag = Lag::default();
-        Self { subscriber, closed_only, lag, sent_to: None, settled_to: begins_after, candles_owed_from: None }
+        Self {
+            subscriber,
+            closed_only,
+            lag,
+            sent_to: None,
+            settled_to: begins_after,
+            candles_owed_from: None,
+            closed_to: None,
+        }
     }
 
     /// Whether an earlier refusal has not been made good.
@@ -90,6 +100,16 @@ impl Line {
             (Some(owed), Some(open_time)) => Some(owed.min(open_time)),
             (owed, open_time) => owed.or(open_time),
         };
+    }
+
+    /// Notes the newest candle handed over as closed.
+    pub(super) fn closed_to(&mut self, open_time: Option<UnixMillis>) {
+        self.closed_to = self.closed_to.max(open_time);
+    }
+
+    /// Whether the candle was handed over as closed, so that only a correction may follow.
+    pub(super) fn has_closed(&self, open_time: UnixMillis) -> bool {
+        self.closed_to.is_some_and(|newest| open_time <= newest)
     }
 
     /// The earliest candle that was not handed over.

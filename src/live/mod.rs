@@ -13,6 +13,6 @@ mod timeframe;
 mod topics;
 
 pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
-pub use handle::{CandleQuery, Handle, Subscription, Unavailable};
+pub use handle::{Handle, Subscription, Unavailable};
 pub use lag::{Backlog, Cut, SlowPolicy};
 pub use topics::{Options, TopicsActor, TopicsState};

@@ -5,7 +5,7 @@ use crate::{
     live::{
         Event, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
-        publisher::Publish,
+        publisher::{Post, Publish},
     },
     market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
@@ -17,7 +17,10 @@ use std::sync::Arc;
 /// Trades of one publication; more wait for the next turn, so that one contract cannot hold the thread.
 const TRADES_MAX: usize = 1_024;
 
-/// Reads one contract's tape for everybody who subscribed to its trades; lives while somebody does.
+/// The publisher of one contract's trades; lives while somebody subscribes.
+pub(super) type TapeActor = Post<TapeState>;
+
+/// Reads one contract's tape for everybody who subscribed to its trades.
 #[derive(Debug)]
 pub(super) struct TapeState {
     clock: Clock,
@@ -114,12 +117,13 @@ impl Publish for TapeState {
     fn publish(&mut self) -> bool {
         // Taken first, published last: live trades that were on the tape before a repair go out before it.
         let repairs = self.reader.repairs();
+        let any = repairs.is_some();
+        self.repairs = repairs.unwrap_or_default();
         self.publish_next();
-        if let Some(repairs) = repairs {
+        if any {
             while self.reader.is_behind() {
                 self.publish_next();
             }
-            self.repairs = repairs;
             self.publish_repairs();
         }
         self.reader.is_behind()

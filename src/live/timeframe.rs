@@ -6,7 +6,7 @@ use crate::{
     live::{
         Event, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
-        publisher::Publish,
+        publisher::{Post, Publish},
     },
     market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
@@ -19,6 +19,9 @@ use std::sync::Arc;
 const TRADES_MAX: usize = 4_096;
 /// Trades taken off the ring at once: every contract keeps a buffer for them.
 const TRADES_AT_ONCE: usize = 256;
+
+/// The publisher of one contract's candles of one timeframe.
+pub(super) type TimeframeActor = Post<FoldState>;
 
 /// Folds one contract's tape for everybody who subscribed to its candles of one timeframe. Fold and place on the tape
 /// only move together.
@@ -163,13 +166,15 @@ impl FoldState {
 
     /// Hands what the fold has said, and the current candle, to every line.
     fn say(&mut self) {
-        let (mut closed, mut corrections) = (Vec::<Candle>::new(), Vec::new());
+        let (mut closed, mut corrections) = (Vec::<Candle>::new(), Vec::<Candle>::new());
         for event in &self.events {
             match event {
                 FoldEvent::Closed(candle) => closed.push(*candle),
-                // Corrections go out before closes: nobody may hear how a candle closed after it was corrected.
+                // Corrections go out before closes, so one of a candle that closes in this turn takes its place; of
+                // several of one candle only the last counts.
                 FoldEvent::Correction(candle) => {
-                    match closed.iter_mut().find(|said| said.open_time == candle.open_time) {
+                    let of_candle = |said: &&mut Candle| said.open_time == candle.open_time;
+                    match closed.iter_mut().chain(corrections.iter_mut()).find(of_candle) {
                         Some(said) => *said = *candle,
                         None => corrections.push(*candle),
                     }
@@ -195,7 +200,10 @@ impl FoldState {
                 return line.refused(None, 0, now_ms, publishing);
             }
             match bodies.offer(line, publication, publishing) {
-                Offer::Taken => true,
+                Offer::Taken => {
+                    line.closed_to(publication.newest_closed());
+                    true
+                }
                 Offer::Full => {
                     line.owe_candles_from(publication.earliest());
                     line.refused(None, publication.rows(), now_ms, publishing)
@@ -219,6 +227,8 @@ impl Publish for FoldState {
         // Read before the tape is: what flowed by then is on the tape.
         let flowing_to = self.contract.flowing_to();
         self.catch_up();
+        // What the fold itself has missed, no flow can vouch for; the next trade shows it.
+        let flowing_to = if self.broken { UnixMillis::new(i64::MIN) } else { flowing_to };
         self.fold.clock(venue_now, flowing_to, &mut self.events);
         self.say();
     }
@@ -227,7 +237,8 @@ impl Publish for FoldState {
         self.catch_up();
         self.say();
         let snapshot = newest_candles(&self.fold, subscription.snapshot, subscription.closed_only);
-        let line = Line::new(subscription.subscriber, subscription.closed_only, None);
+        let mut line = Line::new(subscription.subscriber, subscription.closed_only, None);
+        line.closed_to(self.fold.closed().next_back().map(|candle| candle.open_time));
         let rows = Bodies::default().rows(line.subscriber.dialect, &self.publishing, |encoder, body| {
             (encoder.candles)(&snapshot, body);
             count(&snapshot)
@@ -248,11 +259,14 @@ impl Publish for FoldState {
                 return true;
             }
             let from = line.candles_owed_from();
-            let closed = fold.closed().filter(|candle| from.is_some_and(|from| candle.open_time >= from)).collect();
-            let publication = Publication { closed, corrections: Vec::new(), open: fold.open() };
+            let owed = fold.closed().filter(|candle| from.is_some_and(|from| candle.open_time >= from));
+            let (known, closed): (Vec<_>, _) = owed.partition(|candle| line.has_closed(candle.open_time));
+            let corrections = known.into_iter().filter(|candle| candle.revision > 0).collect();
+            let publication = Publication { closed, corrections, open: fold.open() };
             match PublicationBodies::default().offer(line, &publication, publishing) {
                 Offer::Taken => {
                     line.caught_up();
+                    line.closed_to(publication.newest_closed());
                     true
                 }
                 Offer::Full => line.refused(None, 0, now_ms, publishing),
@@ -296,6 +310,10 @@ struct Publication {
 impl Publication {
     fn rows(&self) -> u64 {
         (self.closed.len() + self.corrections.len()) as u64
+    }
+
+    fn newest_closed(&self) -> Option<UnixMillis> {
+        self.closed.last().map(|candle| candle.open_time)
     }
 
     /// The earliest bucket that must not be lost.

@@ -4,11 +4,11 @@ use crate::{
     candle::{FoldOptions, LiveFold},
     clock::Clock,
     live::{
-        CandleQuery, Channel, Encoder, Event, SessionKey, Subscription, Topic,
+        Channel, Encoder, Event, SessionKey, Subscription, Topic,
         lines::Publishing,
         publisher::{Announce, Leave, Post, Publish, Tick, Wake},
-        tape::TapeState,
-        timeframe::{Counters, FoldState, Making, newest_candles},
+        tape::{TapeActor, TapeState},
+        timeframe::{Counters, FoldState, Making, TimeframeActor, newest_candles},
     },
     market::{Bell, Contract, Contracts, Rings, VenueClock},
     metrics::{Labels, Metrics},
@@ -40,9 +40,30 @@ pub struct Options {
 }
 
 /// See [`crate::live::Handle::subscribe`].
-#[derive(Clone, Debug, Message)]
+///
+/// A session was told that it is subscribed: if nobody takes this, as when the actor panics, its socket is cut, so that it
+/// learns of it.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Subscribe(pub(super) Subscription);
+pub(super) struct Subscribe(Option<Subscription>);
+
+impl Subscribe {
+    pub(super) fn new(subscription: Subscription) -> Self {
+        Self(Some(subscription))
+    }
+
+    pub(super) fn take(mut self) -> Option<Subscription> {
+        self.0.take()
+    }
+}
+
+impl Drop for Subscribe {
+    fn drop(&mut self) {
+        if let Some(subscription) = &self.0 {
+            subscription.subscriber.cut.now();
+        }
+    }
+}
 
 /// See [`crate::live::Handle::unsubscribe`].
 #[derive(Clone, Copy, Debug, Message)]
@@ -56,20 +77,22 @@ pub(super) struct Unsubscribe {
 /// See [`crate::live::Handle::candles`].
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Candle>")]
-pub(super) struct ReadCandles(pub(super) CandleQuery);
+pub(super) struct ReadCandles(pub(super) ContractId, pub(super) Timeframe);
 
 /// What the topics actor of a thread leaves to its successor.
 #[derive(Debug)]
 pub struct TopicsState {
     thread: usize,
+    threads: usize,
+    /// Every `threads`-th of all, by id.
     contracts: Vec<Arc<Contract>>,
     bell: Arc<Bell>,
     clock: Clock,
     venue_clock: Arc<VenueClock>,
     options: Options,
     metrics: Arc<Metrics>,
-    tapes: HashMap<ContractId, Post<TapeState>>,
-    folds: BTreeMap<(ContractId, Timeframe), Post<FoldState>>,
+    tapes: HashMap<ContractId, TapeActor>,
+    folds: BTreeMap<(ContractId, Timeframe), TimeframeActor>,
     /// The next minute's end at which candles are closed by the clock.
     next_tick: Option<UnixMillis>,
     /// The next minute's end that a barrier is due for.
@@ -90,6 +113,7 @@ impl TopicsState {
         let contracts = contracts.iter().filter(|contract| contract.id.index() % threads == thread).cloned().collect();
         Self {
             thread,
+            threads,
             contracts,
             bell,
             clock,
@@ -104,7 +128,7 @@ impl TopicsState {
     }
 
     fn contract(&self, id: ContractId) -> Option<Arc<Contract>> {
-        self.contracts.iter().find(|contract| contract.id == id).cloned()
+        self.contracts.get(id.index() / self.threads).filter(|contract| contract.id == id).cloned()
     }
 
     fn publishing(&self, channel: &str) -> Publishing {
@@ -122,6 +146,10 @@ impl TopicsState {
         for contract in self.contracts.clone() {
             self.fold(&contract, Timeframe::MINUTE);
         }
+        self.raise_dead();
+    }
+
+    fn raise_dead(&mut self) {
         let venue_now = self.venue_clock.now();
         for tape in self.tapes.values_mut().filter(|tape| !tape.is_alive()) {
             note_rebuild::<TapeState>(&self.metrics);
@@ -134,16 +162,18 @@ impl TopicsState {
     }
 
     /// The tape's publisher, started when there is none.
-    fn tape(&mut self, contract: &Arc<Contract>) -> &mut Post<TapeState> {
+    fn tape(&mut self, contract: &Arc<Contract>) -> &mut TapeActor {
         let publishing = self.publishing("trades");
         let state = || TapeState::new(contract, self.clock, publishing, &self.metrics);
         self.tapes.entry(contract.id).or_insert_with(|| Post::new(state()))
     }
 
     /// The running fold of a contract and timeframe, started from the minutes when there is none.
-    fn fold(&mut self, contract: &Arc<Contract>, timeframe: Timeframe) -> &mut Post<FoldState> {
+    fn fold(&mut self, contract: &Arc<Contract>, timeframe: Timeframe) -> &mut TimeframeActor {
         let key = (contract.id, timeframe);
         if !self.folds.contains_key(&key) {
+            // A fold that has panicked says what it missed only once it is raised.
+            self.raise_dead();
             let making = Making {
                 clock: self.clock,
                 publishing: self.publishing("candles"),
@@ -197,30 +227,19 @@ impl TopicsState {
             }
         });
         if !alive {
-            self.raise();
+            self.raise_dead();
         }
     }
 
-    fn candles(&self, query: &CandleQuery) -> Vec<Candle> {
-        let of = |timeframe| self.folds.get(&(query.contract, timeframe));
-        let mut candles = if let Some(running) = of(query.timeframe) {
-            newest_candles(&running.state().fold, usize::MAX, false)
-        } else if let Some(minutes) = of(Timeframe::MINUTE) {
-            newest_candles(&LiveFold::from_minutes(query.timeframe, &minutes.state().fold), usize::MAX, false)
-        } else {
-            return Vec::new();
-        };
-        candles.retain(|candle| {
-            query.start.is_none_or(|start| candle.open_time >= start)
-                && query.end.is_none_or(|end| candle.open_time < end)
-        });
-        let surplus = candles.len().saturating_sub(query.limit);
-        if query.start.is_some() {
-            candles.truncate(query.limit);
-        } else {
-            candles.drain(..surplus);
+    /// Every candle that memory holds, ascending, the current one last.
+    fn candles(&mut self, contract: ContractId, timeframe: Timeframe) -> Vec<Candle> {
+        self.raise_dead();
+        let of = |timeframe| self.folds.get(&(contract, timeframe));
+        if let Some(running) = of(timeframe) {
+            return newest_candles(&running.state().fold, usize::MAX, false);
         }
-        candles
+        let longer = |minutes: &TimeframeActor| LiveFold::from_minutes(timeframe, &minutes.state().fold);
+        of(Timeframe::MINUTE).map(longer).map_or_else(Vec::new, |fold| newest_candles(&fold, usize::MAX, false))
     }
 
     /// Does what the venue's clock says is due, and returns how long to sleep.
@@ -235,12 +254,15 @@ impl TopicsState {
                 fold.tell(Tick { venue_now });
             }
             self.sweep();
+            // Publishers take their ticks before anything is said of what they have closed.
+            return Duration::from_millis(1);
         }
         let settle_ms = grace_ms + BARRIER_MS;
         let barrier = *self.next_barrier.get_or_insert_with(|| next_minute(venue_now.plus(-settle_ms)));
         if venue_now >= barrier.plus(settle_ms) {
-            self.next_barrier = Some(next_minute(venue_now.plus(-settle_ms)));
-            self.raise_barrier(venue_now.plus(-settle_ms).floor(UnixMillis::MINUTE, 0));
+            // After a pause every minute that passed has its own.
+            self.next_barrier = Some(barrier.plus(UnixMillis::MINUTE));
+            self.raise_barrier(barrier);
         }
         let due = [(self.next_tick, grace_ms), (self.next_barrier, settle_ms)];
         let wait_ms =
@@ -262,7 +284,7 @@ impl TopicsState {
         }
     }
 
-    fn incomplete_at(&self, id: ContractId, fold: &Post<FoldState>, end: UnixMillis) -> Option<Symbol> {
+    fn incomplete_at(&self, id: ContractId, fold: &TimeframeActor, end: UnixMillis) -> Option<Symbol> {
         let contract = self.contract(id)?;
         let complete = fold.state().fold.is_complete_at(end);
         // A bucket without a trade has no candle: it is known to be empty only if the stream flowed past its end.
@@ -328,7 +350,9 @@ impl Handler<Subscribe> for TopicsActor {
     type Result = ();
 
     fn handle(&mut self, subscribe: Subscribe, _: &mut Self::Context) {
-        self.state().subscribe(subscribe.0);
+        if let Some(subscription) = subscribe.take() {
+            self.state().subscribe(subscription);
+        }
     }
 }
 
@@ -345,6 +369,6 @@ impl Handler<ReadCandles> for TopicsActor {
     type Result = MessageResult<ReadCandles>;
 
     fn handle(&mut self, read: ReadCandles, _: &mut Self::Context) -> Self::Result {
-        MessageResult(self.state().candles(&read.0))
+        MessageResult(self.state().candles(read.0, read.1))
     }
 }

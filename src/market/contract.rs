@@ -5,7 +5,13 @@ use crate::{
     model::{ContractId, Price, Quantity, Symbol, UnixMillis},
 };
 use arc_swap::ArcSwapOption;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Which of the venue's trade streams a tape is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,8 @@ pub struct Contract {
     pub kind: TapeKind,
     /// The hot end of its trades.
     pub tape: Arc<Tape>,
+    /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
+    waiting: AtomicBool,
     /// The connection that is proven to carry its stream; none while it is not.
     pub flow: ArcSwapOption<Flow>,
     /// What the venue's listing says; none until it has been read, or when the venue does not list it.
@@ -56,11 +64,22 @@ impl Contract {
     /// A contract with an empty tape of at least `ring_trades` slots.
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
-        Self { id, symbol, kind, tape, flow: ArcSwapOption::empty(), listing: ArcSwapOption::empty() }
+        let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        Self { id, symbol, kind, tape, waiting: AtomicBool::new(false), flow, listing }
     }
 
-    /// The time up to which its stream is proven to have delivered everything.
+    /// Says whether prints wait for ids before theirs.
+    pub(super) fn set_waiting(&self, waiting: bool) {
+        // Behind the proofs that came before it and the trades that ended the wait; see `Flow`.
+        self.waiting.store(waiting, Ordering::Release);
+    }
+
+    /// The time up to which everything is proven to stand on the tape.
     pub fn flowing_to(&self) -> UnixMillis {
+        // Acquire pairs with the Release in `set_waiting`: who sees that nothing waits sees what did on the tape.
+        if self.waiting.load(Ordering::Acquire) {
+            return UnixMillis::new(i64::MIN);
+        }
         self.flow.load().as_ref().map_or(UnixMillis::new(i64::MIN), |flow| flow.proven_to())
     }
 

@@ -54,12 +54,12 @@ impl Default for Flow {
 impl Flow {
     /// Notes that everything up to `time` has been delivered.
     pub fn advance(&self, time: UnixMillis) {
-        // One value that only grows and guards nothing else: `Relaxed` serves.
-        self.proven_to.fetch_max(time.get(), Ordering::Relaxed);
+        // Release pairs with the Acquire in `proven_to`: who sees the proof sees the trades that it vouches for.
+        self.proven_to.fetch_max(time.get(), Ordering::Release);
     }
 
     /// The time up to which everything has been delivered.
     pub fn proven_to(&self) -> UnixMillis {
-        UnixMillis::new(self.proven_to.load(Ordering::Relaxed))
+        UnixMillis::new(self.proven_to.load(Ordering::Acquire))
     }
 }

@@ -109,6 +109,11 @@ impl Sequencer {
         Some(hole)
     }
 
+    /// How long an id waits for those before it.
+    pub fn reorder_ms(&self) -> i64 {
+        self.reorder_ms
+    }
+
     /// The newest id released or given up.
     pub fn head(&self) -> Option<u64> {
         self.head

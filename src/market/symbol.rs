@@ -80,8 +80,10 @@ impl SymbolState {
         })
     }
 
-    /// Makes the state whole again after a panic: what waited or was being handled is given up.
+    /// Makes the state whole again after a panic: what waited or was being handled is given up. What the dead mailbox held
+    /// is gone although its feed had handed it over, so the stream has to prove itself anew.
     fn recover(&mut self) {
+        self.contract.flow.store(None);
         self.ordered.clear();
         let published = self.published.max(self.contract.tape.newest_id());
         self.ordered.holes.extend(self.sequencer.resume(published));
@@ -109,24 +111,31 @@ impl SymbolState {
         }
         if let Some((first, _)) = self.ordered.trades.first() {
             self.writer.begin(first.id);
+            self.counters.trades.inc_by(self.ordered.trades.len() as u64);
         }
         for (trade, joins) in &self.ordered.trades {
             self.writer.push(trade, *joins);
         }
-        self.counters.trades.inc_by(self.ordered.trades.len() as u64);
         if !self.ordered.late.is_empty() {
             self.record_late();
         }
         if !self.ordered.trades.is_empty() || !self.ordered.late.is_empty() {
             self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
         }
-        let metrics = &self.counters.metrics;
-        metrics.ingest_duplicates.inc_by(self.ordered.duplicates);
-        metrics.ingest_before_start.inc_by(self.ordered.before_start);
-        metrics.ingest_burnt_ids.inc_by(self.ordered.burnt);
-        metrics.ingest_implausible.inc_by(self.ordered.implausible);
+        let (metrics, ordered) = (&self.counters.metrics, &self.ordered);
+        let rare = [
+            (&metrics.ingest_duplicates, ordered.duplicates),
+            (&metrics.ingest_before_start, ordered.before_start),
+            (&metrics.ingest_burnt_ids, ordered.burnt),
+            (&metrics.ingest_implausible, ordered.implausible),
+        ];
+        // Cells that every contract shares: not touched for nothing.
+        rare.into_iter().filter(|(_, count)| *count > 0).for_each(|(counter, count)| {
+            counter.inc_by(count);
+        });
         self.ordered.clear();
         self.published = self.sequencer.head();
+        self.contract.set_waiting(self.sequencer.deadline_ms().is_some());
     }
 
     fn record_holes(&mut self) {
@@ -178,7 +187,10 @@ impl SymbolActor {
         });
         let Some(wait_ms) = wait_ms else { return };
         self.timer_set = true;
-        context.run_later(Duration::from_millis(wait_ms.max(1).unsigned_abs()), |actor, context| {
+        // What comes meanwhile may be due earlier, but never earlier than the reorder window from now.
+        let reorder_ms = self.with_state(|state| state.sequencer.reorder_ms());
+        let wait_ms = wait_ms.clamp(1, reorder_ms.max(1));
+        context.run_later(Duration::from_millis(wait_ms.unsigned_abs()), |actor, context| {
             actor.timer_set = false;
             actor.with_state(SymbolState::expire);
             actor.set_timer(context);

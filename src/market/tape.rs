@@ -84,8 +84,15 @@ impl Tape {
 
     /// A reader that starts at the oldest trade held, and with every late one.
     pub fn reader_from_oldest(self: &Arc<Self>) -> TapeReader {
-        let cursor = Cursor::at(self.ring.oldest());
-        TapeReader { tape: Arc::clone(self), cursor, last_id: None, lapped: false, next_late: 0 }
+        let oldest = self.ring.oldest();
+        // What was overwritten before it began is lost to it like what is overwritten later.
+        TapeReader {
+            tape: Arc::clone(self),
+            cursor: Cursor::at(oldest),
+            last_id: None,
+            lapped: oldest > 0,
+            next_late: 0,
+        }
     }
 
     /// The writing end, or nothing while another lives.

@@ -135,13 +135,13 @@ metrics! {
     gap_missing_ids: Counter = "gap_missing_ids";
     /// Trades that arrived after their gap was recorded.
     gap_repaired_trades: Counter = "gap_repaired_trades";
-    /// Messages that a full mailbox refused, by queue.
+    /// Times that a full queue refused something, by queue.
     mailbox_full: Counters<1> = "mailbox_full";
     /// Actors rebuilt after a panic, by kind.
     actor_rebuilds: Counters<1> = "actor_rebuilds";
     /// Panics, wherever they happened.
     panics: Counter = "panics";
-    /// Positions of rings overwritten before a reader came, by reader.
+    /// Times that a reader of a tape came too late for some of it, by reader.
     ring_lapped: Counters<1> = "ring_lapped";
     /// Candles closed.
     candles_closed: Counter = "candles_closed";

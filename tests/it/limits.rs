@@ -8,7 +8,7 @@ use tapedeck::{
     api::{self, Options, SessionOptions, Shared},
     clock::Clock,
     live,
-    market::{Contracts, TapeKind, VenueClock},
+    market::{Contracts, TapeKind},
     model::{Price, Quantity, Symbol, Trade, UnixMillis},
 };
 use tokio::{
@@ -75,7 +75,6 @@ fn shared(options: Options) -> Shared {
         contracts: Arc::new(contracts),
         live: live::Handle::new(1),
         clock,
-        venue_clock: Arc::new(VenueClock::new(clock)),
         metrics: Arc::default(),
         readiness: Arc::default(),
         sessions: Arc::default(),

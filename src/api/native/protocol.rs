@@ -95,7 +95,7 @@ pub(super) enum RequestError {
     TooMany(usize),
     #[error("this session follows {0} intervals, and no more are allowed")]
     TooManyIntervals(usize),
-    #[error("one request may ask for {SNAPSHOT_ROWS_MAX} rows of snapshots, not {0}: ask in several")]
+    #[error("{SNAPSHOT_ROWS_MAX} rows of snapshots may be on their way, not {0}: ask for the rest when they have come")]
     TooManyRows(usize),
     #[error("more than {0} requests in a second")]
     TooFast(u32),

@@ -10,7 +10,6 @@ use crate::{
         },
         params::Params,
     },
-    live::CandleQuery,
     market::{Contract, TapeKind},
     model::UnixMillis,
     query::{self, TradeRange},
@@ -88,8 +87,7 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     let (decimals, closed_only) = (params.decimals()?, params.flag("closed_only")?);
     let range = CandleRange { timeframe, start, end, limit, fill, closed_only };
     // Everything that is held: only so are the ends of the range known.
-    let held = CandleQuery { contract: contract.id, timeframe, start: None, end: None, limit: usize::MAX };
-    let page = candles::page(shared.live.candles(held).await?, &range);
+    let page = candles::page(shared.live.candles(contract.id, timeframe).await?, &range);
     let meta = json!({
         "symbol": contract.symbol.as_str(),
         "interval": timeframe.to_string(),

@@ -99,7 +99,6 @@ fn shared(rig: &Rig, options: Options) -> Shared {
         contracts: Arc::clone(&rig.engine.contracts),
         live: rig.engine.live.clone(),
         clock: tapedeck::clock::Clock::starting_at(rig.exchange.now()),
-        venue_clock: Arc::clone(&rig.engine.venue_clock),
         metrics: Arc::clone(&rig.metrics),
         readiness: Arc::new(Readiness::default()),
         sessions: Arc::new(Sessions::default()),

@@ -330,7 +330,7 @@ fn everyone_is_told_goodbye() {
         site.shared.sessions.goodbye();
         for client in &mut clients {
             let goodbye = client.text().await;
-            assert_eq!((&goodbye["type"], &goodbye["reason"]), (&"goodbye".into(), &"shutdown".into()));
+            assert_eq!((&goodbye["type"], &goodbye["reason"]), (&"goodbye".into(), &"restart".into()));
             assert_eq!(client.close_code().await, Some(1012));
         }
         let gone = async {

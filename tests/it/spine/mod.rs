@@ -102,7 +102,6 @@ impl Setup {
             feed: feed::Options {
                 endpoint: Endpoint::parse(endpoint).expect("an endpoint"),
                 limits: Limits::default(),
-                idle_timeout: 10 * MINUTE,
                 backoff: (Duration::from_millis(500), Duration::from_secs(10)),
                 stable_after: MINUTE,
                 seed: 7,

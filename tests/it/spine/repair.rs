@@ -100,6 +100,24 @@ fn a_fold_that_begins_between_two_repairs_misses_none_and_counts_none_twice() {
     });
 }
 
+#[test]
+fn an_absurd_id_that_waits_delays_no_hole() {
+    in_virtual_time(async {
+        let (rig, _venue) = silent(rows::ENCODER);
+        let probe = rig.probe("SOLUSDT", &[1], (0, 0));
+        send(&rig, [late(1), late(2)]);
+        settle().await;
+        send(&rig, [print(1 << 62, 3_000)]);
+        settle().await;
+        send(&rig, [late(4)]);
+        settle().await;
+        assert_eq!(held(&probe.view()), [1, 2, 4], "the id before it was waited for as long as ever");
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(rig.counter("ingest_implausible_total"), 1);
+        assert_eq!(held(&probe.view()), [1, 2, 4]);
+    });
+}
+
 /// Whether the next trades or candles that are encoded make their publisher panic.
 static PANIC_ON_TRADES: AtomicBool = AtomicBool::new(false);
 static PANIC_ON_CANDLES: AtomicBool = AtomicBool::new(false);

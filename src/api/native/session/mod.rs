@@ -75,6 +75,8 @@ struct SessionActor {
     closing: bool,
     /// What its publishers have handed over and its mailbox still holds.
     backlog: Backlog,
+    /// Rows of the snapshots that are on their way, by subscription; the backlog does not bound them.
+    snapshots_due: BTreeMap<u32, usize>,
     /// Whether everything that waits is being written, and nothing new is taken meanwhile.
     writing: bool,
     /// What comes after that.
@@ -134,6 +136,7 @@ impl SessionActor {
             oversized,
             closing: false,
             backlog,
+            snapshots_due: BTreeMap::new(),
             writing: false,
             ending: None,
         }
@@ -295,6 +298,8 @@ impl SessionActor {
         }
         self.pings_missed += 1;
         context.ping(b"");
+        // Anew each time: pings must not pile up while everything waits for a slow socket.
+        context.run_later(self.shared.options.session.ping, Self::keep_alive);
     }
 
     /// Says that we are here if nothing else did, and comes again when the next silence would be too long.
@@ -315,7 +320,7 @@ impl Actor for SessionActor {
     fn started(&mut self, context: &mut Context) {
         let options = &self.shared.options.session;
         context.set_mailbox_capacity(options.queue_messages_max);
-        context.run_interval(options.ping, Self::keep_alive);
+        context.run_later(options.ping, Self::keep_alive);
         context.run_later(options.heartbeat, Self::heartbeat);
         self.shared.sessions.add(self.key, context.address().recipient());
         self.shared.metrics.ws_connections.inc();
@@ -336,6 +341,9 @@ impl Handler<Delivery> for SessionActor {
 
     fn handle(&mut self, delivery: Delivery, context: &mut Context) {
         self.backlog.took(delivery.event.bytes());
+        if matches!(delivery.event, Event::Snapshot(_)) {
+            self.snapshots_due.remove(&delivery.sub);
+        }
         match delivery.event {
             _ if self.closing => {}
             Event::TooSlow(last_id) => self.too_slow(last_id, context),
@@ -352,7 +360,7 @@ impl Handler<Goodbye> for SessionActor {
     type Result = ();
 
     fn handle(&mut self, _: Goodbye, context: &mut Context) {
-        let last_word = Some(json!({"type": "goodbye", "reason": "shutdown"}));
+        let last_word = Some(json!({"type": "goodbye", "reason": "restart"}));
         self.end_after_writing(Ending { code: CloseCode::Restart, reason: "shutdown".to_owned(), last_word }, context);
     }
 }
@@ -411,7 +419,6 @@ mod tests {
             contracts: Arc::default(),
             live: crate::live::Handle::new(1),
             clock,
-            venue_clock: Arc::new(crate::market::VenueClock::new(clock)),
             metrics: Arc::default(),
             readiness: Arc::default(),
             sessions: Arc::default(),

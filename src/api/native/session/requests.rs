@@ -2,7 +2,7 @@
 
 use crate::{
     api::native::{
-        protocol::{Op, Request, RequestError, Wish, parse},
+        protocol::{Op, Request, RequestError, SNAPSHOT_ROWS_MAX, Wish, parse},
         session::{Context, SessionActor},
     },
     live::{DialectId, Subscriber, Subscription, Topic},
@@ -138,6 +138,7 @@ impl SessionActor {
         self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
         self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
         self.gauge(&wish, 1);
+        self.snapshots_due.insert(sub, snapshot);
         self.subs.insert(sub, (topic, wish));
         self.next_sub += 1;
         Ok(sub)
@@ -152,6 +153,10 @@ impl SessionActor {
         let max = self.shared.options.session.subscriptions_max;
         if self.subs.len() >= max {
             return Err(RequestError::TooMany(max));
+        }
+        let rows = self.snapshots_due.values().sum::<usize>() + wish.snapshot;
+        if rows > SNAPSHOT_ROWS_MAX {
+            return Err(RequestError::TooManyRows(rows));
         }
         let mut intervals: BTreeSet<_> = self.subs.values().filter_map(|(_, held)| held.timeframe()).collect();
         intervals.extend(wish.timeframe());

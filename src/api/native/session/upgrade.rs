@@ -28,6 +28,9 @@ pub(in crate::api) async fn open(
     if !origin_allowed(&request, &shared.options) {
         return Err(ApiError::Origin.into());
     }
+    if shared.readiness.is_stopping() {
+        return Err(ApiError::Stopping.into());
+    }
     let flush = flush_interval(request.query_string())?;
     let cut = request.conn_data::<Grip>().map_or_else(|| Cut::new(|| {}), Grip::cut);
     let bytes_max = shared.options.session.message_bytes_max;
