@@ -102,6 +102,11 @@ impl Line {
         };
     }
 
+    /// Notes that every correction owed has been handed over; closed candles that follow may be refused yet.
+    pub(super) fn owe_no_candles(&mut self) {
+        self.candles_owed_from = None;
+    }
+
     /// Notes the newest candle handed over as closed.
     pub(super) fn closed_to(&mut self, open_time: Option<UnixMillis>) {
         self.closed_to = self.closed_to.max(open_time);

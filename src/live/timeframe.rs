@@ -200,14 +200,8 @@ impl FoldState {
                 return line.refused(None, 0, now_ms, publishing);
             }
             match bodies.offer(line, publication, publishing) {
-                Offer::Taken => {
-                    line.closed_to(publication.newest_closed());
-                    true
-                }
-                Offer::Full => {
-                    line.owe_candles_from(publication.earliest());
-                    line.refused(None, publication.rows(), now_ms, publishing)
-                }
+                Offer::Taken => true,
+                Offer::Full => line.refused(None, publication.rows(), now_ms, publishing),
                 Offer::Gone => false,
             }
         });
@@ -266,7 +260,6 @@ impl Publish for FoldState {
             match PublicationBodies::default().offer(line, &publication, publishing) {
                 Offer::Taken => {
                     line.caught_up();
-                    line.closed_to(publication.newest_closed());
                     true
                 }
                 Offer::Full => line.refused(None, 0, now_ms, publishing),
@@ -312,10 +305,6 @@ impl Publication {
         (self.closed.len() + self.corrections.len()) as u64
     }
 
-    fn newest_closed(&self) -> Option<UnixMillis> {
-        self.closed.last().map(|candle| candle.open_time)
-    }
-
     /// The earliest bucket that must not be lost.
     fn earliest(&self) -> Option<UnixMillis> {
         self.closed.iter().chain(&self.corrections).map(|candle| candle.open_time).min()
@@ -331,7 +320,8 @@ struct PublicationBodies {
 }
 
 impl PublicationBodies {
-    fn offer(&mut self, line: &Line, publication: &Publication, publishing: &Publishing) -> Offer {
+    /// Hands a publication over, and notes what of it the line still owes to be told when its mailbox refuses.
+    fn offer(&mut self, line: &mut Line, publication: &Publication, publishing: &Publishing) -> Offer {
         let dialect = line.subscriber.dialect;
         let rows = |bodies: &mut Bodies, candles: &[Candle]| {
             let encode = |encoder: &crate::live::Encoder, body: &mut Vec<u8>| {
@@ -347,13 +337,21 @@ impl PublicationBodies {
         if !corrections.is_empty() {
             let offer = line.offer(Event::Correction(corrections));
             if offer != Offer::Taken {
+                line.owe_candles_from(publication.earliest());
                 return offer;
             }
         }
+        line.owe_no_candles();
         if closed.is_empty() && open.is_empty() {
             return Offer::Taken;
         }
-        line.offer(Event::Candles { closed, open: (!open.is_empty()).then_some(open.body) })
+        let offer = line.offer(Event::Candles { closed, open: (!open.is_empty()).then_some(open.body) });
+        if offer == Offer::Taken {
+            line.closed_to(publication.closed.last().map(|candle| candle.open_time));
+        } else {
+            line.owe_candles_from(publication.closed.first().map(|candle| candle.open_time));
+        }
+        offer
     }
 }
 

@@ -30,6 +30,7 @@ pub(super) struct Probe {
     channels: RefCell<Vec<Channel>>,
     log: Rc<RefCell<Vec<Delivery>>>,
     cuts: Arc<AtomicUsize>,
+    backlog: Backlog,
 }
 
 struct Listener {
@@ -57,7 +58,20 @@ impl Probe {
     pub(super) fn start(contract: Arc<Contract>) -> Self {
         let log = Rc::<RefCell<Vec<Delivery>>>::default();
         let address = Listener { log: Rc::clone(&log) }.start();
-        Self { contract, address, channels: RefCell::default(), log, cuts: Arc::default() }
+        let (cuts, backlog) = (Arc::default(), Backlog::new(usize::MAX));
+        Self { contract, address, channels: RefCell::default(), log, cuts, backlog }
+    }
+
+    /// The same, but its mailbox counts as full once it holds anything, until [`Probe::make_room`].
+    pub(super) fn narrow(contract: Arc<Contract>) -> Self {
+        Self { backlog: Backlog::new(1), ..Self::start(contract) }
+    }
+
+    /// Says that everything delivered so far has been taken.
+    pub(super) fn make_room(&self, delivered_before: usize) -> usize {
+        let log = self.log.borrow();
+        log[delivered_before..].iter().for_each(|delivery| self.backlog.took(delivery.event.bytes()));
+        log.len()
     }
 
     /// Subscribes; the number of the subscription is that of the call.
@@ -74,7 +88,7 @@ impl Probe {
             cut: Cut::new(move || {
                 cuts.fetch_add(1, Ordering::Relaxed);
             }),
-            backlog: Backlog::new(usize::MAX),
+            backlog: self.backlog.clone(),
         };
         let topic = Topic { contract: self.contract.id, channel };
         live.subscribe(Subscription { topic, snapshot, closed_only: false, subscriber }).expect("taken");

@@ -118,6 +118,47 @@ fn an_absurd_id_that_waits_delays_no_hole() {
     });
 }
 
+/// Takes what comes until nothing does.
+async fn take_all(probe: &Probe, mut taken: usize) -> usize {
+    loop {
+        settle().await;
+        let before = taken;
+        taken = probe.make_room(taken);
+        if taken == before {
+            return taken;
+        }
+    }
+}
+
+#[test]
+fn who_was_behind_gets_each_close_once_and_each_correction_as_one() {
+    in_virtual_time(async {
+        let (rig, _venue) = silent(rows::ENCODER);
+        let probe = Probe::narrow(rig.contract("SOLUSDT"));
+        probe.subscribe(&rig.engine.live, Channel::Candles(Timeframe::MINUTE), 0);
+        settle().await;
+        // It takes everything at once, until two minutes have been told, the first as it was without its lost trades.
+        let mut taken = 0;
+        for prints in [vec![late(1), late(2), late(6), late(7)], vec![print(8, 61_000)], vec![print(9, 121_000)]] {
+            send(&rig, prints);
+            taken = take_all(&probe, taken).await;
+        }
+        assert_eq!(probe.view().candles[&Timeframe::MINUTE].closed.len(), 2);
+        send(&rig, [print(10, 122_000)]);
+        settle().await;
+        let full_at = probe.log().len();
+        send(&rig, [late(3), late(4), late(5), print(11, 181_000)]);
+        settle().await;
+        assert_eq!(probe.log().len(), full_at, "it is full");
+        take_all(&probe, taken).await;
+        let view = probe.view();
+        let candles = &view.candles[&Timeframe::MINUTE];
+        assert_eq!((candles.corrections, candles.closed.len()), (1, 3));
+        let first = minute(&view, Timeframe::MINUTE);
+        assert_eq!((first.trades, first.complete, first.revision), (7, true, 1));
+    });
+}
+
 /// Whether the next trades or candles that are encoded make their publisher panic.
 static PANIC_ON_TRADES: AtomicBool = AtomicBool::new(false);
 static PANIC_ON_CANDLES: AtomicBool = AtomicBool::new(false);
