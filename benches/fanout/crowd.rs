@@ -4,7 +4,7 @@ use crate::rig::{
     client::Client,
     now_ns,
     text::{digits, number},
-    trades::{FIRST_ID, SendTimes},
+    trades::SendTimes,
     wire::{Frames, TEXT},
 };
 use anyhow::{Context as _, ensure};
@@ -131,8 +131,6 @@ impl<'a> Reader<'a> {
         let ids = if head.starts_with(b"{\"type\":\"gap\"") {
             let (from, to) = (number(head, b"\"from_id\":"), number(head, b"\"to_id\":"));
             let (from, to) = from.zip(to).context("a gap without ids")?;
-            // Who was lapped before its first trade is told of ids from 1 on, although the exchange begins elsewhere.
-            let from = from.max(FIRST_ID);
             self.lost += (to + 1).saturating_sub(from);
             Some((from, to))
         } else {

@@ -4,7 +4,7 @@ use crate::rig::{
     client::Client,
     now_ns,
     text::{digits, number},
-    trades::{FIRST_ID, SendTimes},
+    trades::SendTimes,
     wire::{CLOSE, TEXT},
 };
 use anyhow::ensure;
@@ -145,8 +145,7 @@ impl Probe {
         if head.starts_with(b"{\"type\":\"gap\"") {
             let ends = (number(head, b"\"from_id\":"), number(head, b"\"to_id\":"));
             let (Some(from), Some(to)) = ends else { anyhow::bail!("a gap without ids") };
-            // Who was lapped before its first trade is told of ids from 1 on, although the exchange begins elsewhere.
-            return (from.max(FIRST_ID)..=to).try_for_each(|id| self.lost(id));
+            return (from..=to).try_for_each(|id| self.lost(id));
         }
         let key = Finder::new(b"{\"id\":");
         let mut rows = 0;

@@ -30,8 +30,8 @@ pub(super) struct Intake {
     lane_of: HashMap<Box<str>, usize>,
     /// Lanes with prints that wait to be handed over.
     dirty: Vec<usize>,
-    /// Lanes whose stream has delivered, and whose first proof comes next.
-    unproven: Vec<usize>,
+    /// Whether a lane has been handed over whose stream is not proven yet.
+    proof_due: bool,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
     flow: Arc<Flow>,
@@ -56,6 +56,8 @@ struct Lane {
     contract: Arc<Contract>,
     handle: SymbolHandle,
     prints: Vec<Print>,
+    /// Whether its stream has delivered on this connection: prints of the last one may still be held.
+    heard: bool,
 }
 
 impl Intake {
@@ -70,6 +72,7 @@ impl Intake {
             contract: Arc::clone(&stream.contract),
             handle: handle.clone(),
             prints: Vec::new(),
+            heard: false,
         };
         let lanes: Vec<_> = plan.streams.iter().zip(handles).map(lane).collect();
         let lane_of = lanes.iter().zip(0..).map(|(lane, at)| (lane.contract.symbol.as_str().into(), at)).collect();
@@ -78,7 +81,7 @@ impl Intake {
             lanes,
             lane_of,
             dirty: Vec::new(),
-            unproven: Vec::new(),
+            proof_due: false,
             recent: 0,
             flow: Arc::default(),
             venue_clock,
@@ -101,8 +104,9 @@ impl Intake {
 
     /// Ends a connection: no stream is proven to flow.
     pub(super) fn disconnected(&mut self) {
-        self.unproven.clear();
-        for lane in &self.lanes {
+        self.proof_due = false;
+        for lane in &mut self.lanes {
+            lane.heard = false;
             lane.contract.flow.store(None);
         }
     }
@@ -188,6 +192,7 @@ impl Intake {
 
     fn put(&mut self, at: usize, print: Print) {
         let lane = &mut self.lanes[at];
+        lane.heard = true;
         if lane.prints.is_empty() {
             self.dirty.push(at);
         }
@@ -207,15 +212,13 @@ impl Intake {
 
     /// Hands the batches over; whether some are still held.
     pub(super) fn deliver(&mut self) -> bool {
-        let (lanes, unproven, full) = (&mut self.lanes, &mut self.unproven, &self.full);
+        let (lanes, proof_due, full) = (&mut self.lanes, &mut self.proof_due, &self.full);
         self.dirty.retain(|at| {
             let lane = &mut lanes[*at];
             let next = Vec::with_capacity(lane.prints.len().min(BATCH_ROOM_MAX));
             let Err(refused) = lane.handle.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
                 // The first on this connection, or since the contract's actor died with what it had been given.
-                if !lane.contract.is_live() {
-                    unproven.push(*at);
-                }
+                *proof_due |= lane.heard && !lane.contract.is_live();
                 return false;
             };
             lane.prints = refused.batch.0;
@@ -245,8 +248,9 @@ impl Intake {
     pub(super) fn prove(&mut self) {
         if let Some(handed_to) = self.handed_to.take() {
             self.flow.advance(handed_to.plus(-EMISSION_DELAY_MS));
-            for at in self.unproven.drain(..) {
-                self.lanes[at].contract.flow.store(Some(Arc::clone(&self.flow)));
+            if std::mem::take(&mut self.proof_due) {
+                let proven = self.lanes.iter().filter(|lane| lane.heard && !lane.contract.is_live());
+                proven.for_each(|lane| lane.contract.flow.store(Some(Arc::clone(&self.flow))));
             }
         }
     }

@@ -172,8 +172,10 @@ impl TopicsState {
     fn fold(&mut self, contract: &Arc<Contract>, timeframe: Timeframe) -> &mut TimeframeActor {
         let key = (contract.id, timeframe);
         if !self.folds.contains_key(&key) {
-            // A fold that has panicked says what it missed only once it is raised.
-            self.raise_dead();
+            if timeframe != Timeframe::MINUTE {
+                // Minutes that have panicked say what they missed only once they are raised.
+                self.raise_dead();
+            }
             let making = Making {
                 clock: self.clock,
                 publishing: self.publishing("candles"),
