@@ -10,6 +10,7 @@ pub mod candle;
 
 #[cfg(feature = "engine")]
 pub mod net;
+pub mod store;
 
 #[cfg(feature = "engine")]
 pub mod exchange;
