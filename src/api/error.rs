@@ -6,6 +6,7 @@ use crate::{
 };
 use actix_web::{
     HttpResponse, ResponseError,
+    error::BlockingError,
     http::{StatusCode, header},
 };
 use actix_web_actors::ws::HandshakeError;
@@ -58,6 +59,8 @@ pub(in crate::api) enum ApiError {
     Other(StatusCode),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    #[error("the server has no thread for this now")]
+    Busy(#[from] BlockingError),
 }
 
 impl ApiError {
@@ -91,7 +94,7 @@ impl ApiError {
             Self::Handshake(_) => ("bad_handshake", StatusCode::BAD_REQUEST),
             Self::Subprotocol(_) => ("unknown_subprotocol", StatusCode::BAD_REQUEST),
             Self::Other(status) => ("refused", *status),
-            Self::Unavailable(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Unavailable(_) | Self::Busy(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 

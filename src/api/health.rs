@@ -9,7 +9,8 @@ pub(in crate::api) async fn livez() -> HttpResponse {
     plain(StatusCode::OK, "ok\n".to_owned())
 }
 
-/// Ready: not stopping, and every stream proven to flow. `verbose` lists the checks, `exclude` leaves some out.
+/// Ready: not stopping, and every stream proven to flow. `verbose` lists the checks, `exclude` leaves
+/// some out. A store that does not write is said, and is no reason to be not ready.
 pub(in crate::api) async fn readyz(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     let params = Params::read(request.query_string(), "verbose, exclude")?;
     let excluded: Vec<_> = params.text("exclude").unwrap_or_default().split(',').collect();
@@ -21,6 +22,10 @@ pub(in crate::api) async fn readyz(request: HttpRequest, shared: web::Data<Share
     for (name, passed) in checks.iter().filter(|(_, passed)| !passed || params.text("verbose").is_some()) {
         // Writing to a string cannot fail.
         writeln!(text, "{} {name}", if *passed { "[+]" } else { "[-]" }).unwrap_or_default();
+    }
+    if let Some(reason) = shared.readiness.degraded() {
+        // Still ready: what is live is served, and only what is to be stored waits.
+        writeln!(text, "degraded: {reason}").unwrap_or_default();
     }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });
     Ok(plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text))

@@ -6,9 +6,10 @@ use crate::{
     live::Handle,
     market::Contracts,
     metrics::Metrics,
+    store::{Desk, Health},
 };
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -35,6 +36,7 @@ pub struct Shared {
 #[derive(Debug, Default)]
 pub struct Readiness {
     stopping: AtomicBool,
+    store: OnceLock<Desk>,
 }
 
 impl Readiness {
@@ -42,6 +44,17 @@ impl Readiness {
     pub fn stop(&self) {
         // A flag that guards no other data: `Relaxed` serves.
         self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Says where trades are stored.
+    pub fn watch(&self, store: Desk) {
+        self.store.get_or_init(|| store);
+    }
+
+    /// What keeps trades from being stored, in a word; capture and fan-out go on meanwhile.
+    pub fn degraded(&self) -> Option<&'static str> {
+        let health = self.store.get()?.health();
+        (health != Health::Good).then(|| health.as_str())
     }
 
     /// Whether the process is about to end.

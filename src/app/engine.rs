@@ -110,9 +110,15 @@ struct Assembly {
 impl Engine {
     /// Starts every actor. Must be called inside an actix system, whose thread does the supervision.
     ///
-    /// Publishers start before contracts, and those before connections, so that nothing is sent to nobody.
-    pub fn start(options: Options, seams: Seams, placement: Placement, metrics: &Arc<Metrics>) -> Self {
-        let assembly = Assembly::new(options, seams, placement, Arc::clone(metrics));
+    /// `hold` is shown every contract first, to say what the store holds of it. Publishers start before contracts, and those before connections, so that nothing is sent to nobody.
+    pub fn start(
+        options: Options,
+        seams: Seams,
+        placement: Placement,
+        metrics: &Arc<Metrics>,
+        hold: impl Fn(&Contract),
+    ) -> Self {
+        let assembly = Assembly::new(options, seams, placement, Arc::clone(metrics), hold);
         let mut wards = assembly.publishers();
         wards.extend(assembly.symbol_wards());
         wards.extend(assembly.feeds());
@@ -128,8 +134,15 @@ impl Engine {
 }
 
 impl Assembly {
-    fn new(options: Options, seams: Seams, placement: Placement, metrics: Arc<Metrics>) -> Self {
+    fn new(
+        options: Options,
+        seams: Seams,
+        placement: Placement,
+        metrics: Arc<Metrics>,
+        hold: impl Fn(&Contract),
+    ) -> Self {
         let contracts = Arc::new(Contracts::new(options.contracts.iter().cloned()));
+        contracts.iter().for_each(|contract| hold(contract));
         let threads = placement.live.len();
         let bells: Vec<_> = (0..threads).map(|_| Bell::new(contracts.len())).collect();
         let live = Handle::new(threads);

@@ -3,6 +3,7 @@
 mod engine;
 mod listings;
 mod server;
+mod storing;
 mod supervisor;
 
 pub use engine::{Engine, Options, Placement, Seams};

@@ -2,7 +2,10 @@
 
 use crate::{
     api,
-    app::{Engine, Options, Placement, Seams, listings},
+    app::{
+        Engine, Options, Placement, Seams, listings,
+        storing::{self, Storing},
+    },
     candle::FoldOptions,
     clock::Clock,
     config::{Config, TapeKind},
@@ -39,6 +42,7 @@ pub struct Running {
     shared: api::Shared,
     http: actix_web::dev::ServerHandle,
     arbiters: Vec<Arbiter>,
+    storing: Option<Storing>,
     aux: tokio::runtime::Runtime,
     shutdown: Duration,
 }
@@ -52,6 +56,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let metrics = Arc::new(Metrics::default());
     count_panics(Arc::clone(&metrics));
     let clock = Clock::system();
+    let storing = storing::start(config, clock, &metrics)?;
     let tls = client_config(extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
     let limits = DialLimits { connect_timeout: config.binance.connect_timeout, ..DialLimits::default() };
     let dialer = Arc::new(TcpDialer::new(Arc::clone(&tls), limits));
@@ -59,7 +64,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
     let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
     let placement = Placement { ingest: handles(&ingest), live: handles(&live) };
-    let engine = Engine::start(engine_options(config, seed(clock))?, Seams { dialer, clock }, placement, &metrics);
+    let hold = |contract: &market::Contract| storing.iter().for_each(|storing| storing.hold(contract));
+    let options = engine_options(config, seed(clock))?;
+    let engine = Engine::start(options, Seams { dialer, clock }, placement, &metrics, hold);
     let shared = api::Shared {
         contracts: Arc::clone(&engine.contracts),
         live: engine.live.clone(),
@@ -69,6 +76,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         sessions: Arc::default(),
         options: Arc::new(api_options(config)),
     };
+    storing.iter().for_each(|storing| shared.readiness.watch(storing.desk().clone()));
     let (http, address) = api::serve(shared.clone())?;
     let handle = http.handle();
     actix_rt::spawn(http);
@@ -78,7 +86,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     aux.spawn(listings::read(fetch, rest_url, contracts, Arc::clone(&metrics), seed(clock)));
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
-    Ok(Running { address, metrics, engine, shared, http: handle, arbiters, aux, shutdown })
+    Ok(Running { address, metrics, engine, shared, http: handle, arbiters, storing, aux, shutdown })
 }
 
 impl Running {
@@ -98,6 +106,7 @@ impl Running {
                 tracing::error!("a thread ended in a panic");
             }
         }
+        self.storing.into_iter().for_each(Storing::stop);
         self.aux.shutdown_background();
     }
 }

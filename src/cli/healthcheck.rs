@@ -158,7 +158,7 @@ mod tests {
         for (listen, expected) in
             [("0.0.0.0:8600", "127.0.0.1:8600"), ("[::]:8600", "[::1]:8600"), ("192.0.2.7:80", "192.0.2.7:80")]
         {
-            assert_eq!(reachable(listen.parse().expect(listen)), expected.parse().expect(expected));
+            assert_eq!(reachable(listen.parse().expect(listen)), expected.parse::<SocketAddr>().expect(expected));
         }
     }
 }

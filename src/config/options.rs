@@ -35,6 +35,8 @@ pub struct Config {
     pub server: Server,
     /// `[server]`, what concerns WebSocket sessions.
     pub session: Session,
+    /// `[store]`
+    pub store: Store,
     /// `[venue.binance]`
     pub binance: Binance,
     /// `[candle]`
@@ -92,6 +94,38 @@ pub struct Session {
     pub ping: Duration,
     /// How long a session may take nothing off its socket.
     pub slow_cut: Duration,
+}
+
+/// `[store]`
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Where the tape is kept; nothing is without it.
+    pub dir: Option<PathBuf>,
+    /// What is recorded; the venue's host when nothing is said.
+    pub venue: Option<String>,
+    /// When what was written is synced.
+    pub sync: SyncWhen,
+    /// For [`SyncWhen::Interval`].
+    pub sync_interval: Duration,
+    /// How long trades wait to be written together.
+    pub write_wait: Duration,
+    /// Length of a journal file.
+    pub journal_file_bytes: u64,
+    /// How long a journal file is written to.
+    pub journal_roll: Duration,
+    /// Memory for trades that are not durable.
+    pub queue_bytes_max: usize,
+}
+
+/// When what was written is synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncWhen {
+    /// At the kernel's own time.
+    Never,
+    /// Every so often.
+    Interval,
+    /// With every write.
+    EveryBatch,
 }
 
 /// `[venue.binance]`
@@ -200,6 +234,7 @@ impl Config {
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
             session: session(reader),
+            store: store(reader),
             binance: binance(reader),
             candle: candle(reader),
             threads: threads(reader),
@@ -239,6 +274,33 @@ fn session(reader: &mut Reader<'_>) -> Session {
         ping: reader.millis("server.ping_ms", 100..=TEN_MINUTES),
         slow_cut: reader.millis("server.slow_cut_ms", 100..=TEN_MINUTES),
     }
+}
+
+fn store(reader: &mut Reader<'_>) -> Store {
+    let sync = |text: &str| match text {
+        "interval" => Ok(SyncWhen::Interval),
+        "every-batch" => Ok(SyncWhen::EveryBatch),
+        "none" => Ok(SyncWhen::Never),
+        _ => Err(Reason::NoneOf(&["interval", "every-batch", "none"])),
+    };
+    Store {
+        dir: reader.text("store.dir", path),
+        venue: reader.text("store.venue", venue),
+        sync: reader.text("store.sync", sync),
+        sync_interval: reader.millis("store.sync_ms", 1..=60_000),
+        write_wait: reader.millis("store.write_ms", 0..=60_000),
+        journal_file_bytes: reader.number("store.journal_file_bytes", 1_048_576..=4_294_967_295),
+        journal_roll: reader.millis("store.journal_roll_ms", 1_000..=86_400_000),
+        queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
+    }
+}
+
+/// A name that stands in each store that records it.
+fn venue(text: &str) -> Result<Option<String>, Reason> {
+    if text.len() > 256 || text.chars().any(char::is_control) {
+        return Err(Reason::NoVenue);
+    }
+    Ok(Some(text).filter(|text| !text.is_empty()).map(str::to_owned))
 }
 
 fn binance(reader: &mut Reader<'_>) -> Binance {

@@ -99,6 +99,9 @@ pub enum Reason {
     /// No origin of a web page.
     #[error("`{0}` is no origin, such as https://charts.example.com, nor `*`")]
     NoOrigin(String),
+    /// No name of what is recorded.
+    #[error("must be at most 256 bytes without control characters")]
+    NoVenue,
     /// No path of streams.
     #[error("the path for `{0}` must be lower-case letters, such as market")]
     NoRoute(String),

@@ -3,12 +3,13 @@
 use crate::{
     market::{Flow, Tape},
     model::{ContractId, Price, Quantity, Symbol, UnixMillis},
+    store::Holding,
 };
 use arc_swap::ArcSwapOption;
 use std::{
     collections::HashMap,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -52,6 +53,8 @@ pub struct Contract {
     pub kind: TapeKind,
     /// The hot end of its trades.
     pub tape: Arc<Tape>,
+    /// What the store holds of it; none without a store.
+    pub holding: OnceLock<Holding>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
     /// The connection that is proven to carry its stream; none while it is not.
@@ -65,7 +68,8 @@ impl Contract {
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
         let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
-        Self { id, symbol, kind, tape, waiting: AtomicBool::new(false), flow, listing }
+        let (holding, waiting) = (OnceLock::new(), AtomicBool::new(false));
+        Self { id, symbol, kind, tape, holding, waiting, flow, listing }
     }
 
     /// Says whether prints wait for ids before theirs.

@@ -94,6 +94,11 @@ impl Sequencer {
         Self { reorder_ms, head: None, start: 0, broken: true, pending: BTreeMap::new(), holes: Holes::default() }
     }
 
+    /// A sequencer for a tape whose ids up to `last` are dealt with: the next trade joins if its id does.
+    pub fn after(reorder_ms: i64, last: u64) -> Self {
+        Self { head: Some(last), start: last + 1, broken: false, ..Self::new(reorder_ms) }
+    }
+
     /// Goes on after a panic: what waits is forgotten, and ids that were released but did not get past `published`, the
     /// newest id known to be dealt with, are a hole.
     pub fn resume(&mut self, published: Option<u64>) -> Option<IdRange> {

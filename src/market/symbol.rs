@@ -5,9 +5,10 @@
 
 use crate::{
     clock::Clock,
-    market::{Bell, Contract, Ordered, Print, Sequencer, TapeWriter},
+    market::{Bell, Contract, Keeper, Ordered, Print, Sequencer, TapeWriter},
     metrics::{Labels, Metrics},
     model::ContractId,
+    store::Holding,
 };
 use actix::prelude::*;
 use arc_swap::ArcSwapOption;
@@ -19,6 +20,8 @@ use std::{
 
 /// Batches that wait for one symbol actor; its feed keeps and extends what does not fit.
 const MAILBOX_BATCHES: usize = 64;
+/// What the store refused is offered again this often while no trade comes.
+const CATCH_UP_EVERY_MS: i64 = 100;
 
 /// Prints of one contract in the order in which they came off the stream.
 #[derive(Debug, Message)]
@@ -39,6 +42,8 @@ pub struct SymbolState {
     /// The sequencer's head when everything released had been dealt with.
     published: Option<u64>,
     writer: TapeWriter,
+    /// None without a store.
+    keeper: Option<Keeper>,
     bells: Vec<Arc<Bell>>,
     ordered: Ordered,
     counters: Counters,
@@ -68,12 +73,20 @@ impl SymbolState {
             refused: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "repairs")])),
             metrics,
         };
+        let holding = contract.holding.get();
+        let keeper = holding.map(|holding| Keeper::new(holding.clone(), symbol, &counters.metrics));
+        // The tape goes on where the stored one ends: what was missed in between is a hole.
+        let last = holding.and_then(Holding::ends).map(|ids| ids.last);
+        let sequencer = last.map_or_else(|| Sequencer::new(reorder_ms), |last| Sequencer::after(reorder_ms, last));
+        let mut writer = contract.tape.writer()?;
+        last.into_iter().for_each(|last| writer.begin(last + 1));
         Some(Self {
-            writer: contract.tape.writer()?,
+            writer,
             contract: Arc::clone(contract),
             clock,
-            sequencer: Sequencer::new(reorder_ms),
-            published: None,
+            published: sequencer.head(),
+            sequencer,
+            keeper,
             bells,
             ordered: Ordered::default(),
             counters,
@@ -87,6 +100,7 @@ impl SymbolState {
         self.ordered.clear();
         let published = self.published.max(self.contract.tape.newest_id());
         self.ordered.holes.extend(self.sequencer.resume(published));
+        self.keeper.iter_mut().for_each(|keeper| keeper.recover(self.writer.tape()));
         self.publish();
     }
 
@@ -99,8 +113,16 @@ impl SymbolState {
     }
 
     fn expire(&mut self) {
+        self.keeper.iter_mut().filter(|keeper| keeper.is_behind()).for_each(Keeper::catch_up);
         self.sequencer.expire(self.clock.monotonic_ms(), &mut self.ordered);
         self.publish();
+    }
+
+    /// How long until [`SymbolState::expire`] has something to do, if nothing comes before.
+    fn wait_ms(&self) -> Option<i64> {
+        let order = self.sequencer.deadline_ms().map(|deadline_ms| deadline_ms - self.clock.monotonic_ms());
+        let store = self.keeper.as_ref().filter(|keeper| keeper.is_behind()).map(|_| CATCH_UP_EVERY_MS);
+        order.into_iter().chain(store).min()
     }
 
     /// Puts what the sequencer released on the tape, and tells whoever follows it.
@@ -121,6 +143,10 @@ impl SymbolState {
         }
         if !self.ordered.trades.is_empty() || !self.ordered.late.is_empty() {
             self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
+        }
+        // Behind the bells: nobody who follows the tape waits for the store.
+        if let Some(keeper) = self.keeper.as_mut().filter(|_| !self.ordered.trades.is_empty()) {
+            keeper.keep(self.writer.tape(), &self.ordered.trades);
         }
         let (metrics, ordered) = (&self.counters.metrics, &self.ordered);
         let rare = [
@@ -150,6 +176,7 @@ impl SymbolState {
     fn record_late(&mut self) {
         self.ordered.late.sort_by_key(Print::id);
         if self.writer.repair(&self.ordered.late) {
+            self.keeper.iter_mut().for_each(|keeper| keeper.keep_late(&self.ordered.late));
             self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
         } else {
             // The sequencer takes them for found; the tape goes on calling them missing, which is honest.
@@ -182,9 +209,7 @@ impl SymbolActor {
         if self.timer_set {
             return;
         }
-        let wait_ms = self.with_state(|state| {
-            state.sequencer.deadline_ms().map(|deadline_ms| deadline_ms - state.clock.monotonic_ms())
-        });
+        let wait_ms = self.with_state(|state| state.wait_ms());
         let Some(wait_ms) = wait_ms else { return };
         self.timer_set = true;
         // What comes meanwhile may be due earlier, but never earlier than the reorder window from now.

@@ -53,6 +53,11 @@ impl Tape {
         (first, records.into_iter().map(|words| decode(words).0).collect())
     }
 
+    /// The id from which on this tape knows each hole; nothing while it has not begun.
+    pub fn start(&self) -> Option<u64> {
+        self.start.get().copied()
+    }
+
     /// Every trade that the ring holds, ascending.
     pub fn held(&self) -> Vec<Trade> {
         self.newest(usize::MAX)
@@ -76,10 +81,7 @@ impl Tape {
 
     /// A reader that starts at the next trade.
     pub fn reader(self: &Arc<Self>) -> TapeReader {
-        let next_late = self.aside().count();
-        let position = self.ring.head();
-        let last_id = self.newest_below(position, 1).1.last().map(|trade| trade.id);
-        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(position), last_id, lapped: false, next_late }
+        self.reader_back(0)
     }
 
     /// A reader that starts at the oldest trade held, and with every late one.
@@ -93,6 +95,14 @@ impl Tape {
             lapped: oldest > 0,
             next_late: 0,
         }
+    }
+
+    /// A reader that starts `count` trades before the next one, and with the next late one.
+    pub fn reader_back(self: &Arc<Self>, count: usize) -> TapeReader {
+        let next_late = self.aside().count();
+        let position = self.ring.head().saturating_sub(count as u64);
+        let last_id = self.newest_below(position, 1).1.last().map(|trade| trade.id);
+        TapeReader { tape: Arc::clone(self), cursor: Cursor::at(position), last_id, lapped: false, next_late }
     }
 
     /// The writing end, or nothing while another lives.

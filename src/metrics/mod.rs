@@ -137,6 +137,20 @@ metrics! {
     gap_repaired_trades: Counter = "gap_repaired_trades";
     /// Times that a full queue refused something, by queue.
     mailbox_full: Counters<1> = "mailbox_full";
+    /// Trades that the ring overwrote before the store had room for them, by symbol: they are missing on the disk.
+    store_lost: Counters<1> = "store_lost";
+    /// How the storage thread fares: 0 it writes, 1 the disk is full, 2 the disk fails.
+    store_health: Gauge = "store_health";
+    /// Rows that are durable.
+    store_rows: Gauge = "store_rows";
+    /// Bytes of rows that wait to be durable.
+    store_waiting_bytes: Gauge = "store_waiting_bytes";
+    /// Journal files given up after a failed write or sync.
+    store_condemned: Gauge = "store_condemned";
+    /// Segments made.
+    store_segments: Gauge = "store_segments";
+    /// Reads that met damage.
+    store_damaged_reads: Gauge = "store_damaged_reads";
     /// Actors rebuilt after a panic, by kind.
     actor_rebuilds: Counters<1> = "actor_rebuilds";
     /// Panics, wherever they happened.

@@ -1,10 +1,11 @@
 //! Which trades does the tape hold for a range, and is the range whole?
 //!
-//! The one read path. Today it merges the ring with the trades that came late.
+//! The one read path: it merges the ring, the trades that came late, and the store.
 
 use crate::{
-    market::{Aside, Tape},
+    market::{Aside, Holes, Tape},
     model::{IdRange, Trade, UnixMillis},
+    store::Holding,
 };
 
 /// Which trades are wanted. Without `from_id` and `start` the newest ones.
@@ -33,18 +34,22 @@ pub struct TradePage {
     pub next_id: Option<u64>,
 }
 
-/// Reads trades off a tape.
-pub fn trades(tape: &Tape, query: &TradeRange) -> TradePage {
+/// Reads trades of a contract: off its ring, and what the store holds.
+pub fn trades(tape: &Tape, holding: Option<&Holding>, query: &TradeRange) -> TradePage {
     let mut held = held(tape, query);
     // Ring first, then everything aside in one look: a hole is recorded before the trade that shows it.
     let aside = tape.aside();
     merge_late(&mut held, &aside);
+    let known_holes = aside.holes().clone();
+    // The store is read from the disk: nobody waits for that under the lock.
+    drop(aside);
+    let damaged = holding.map(|holding| merge_stored(&mut held, holding, query)).unwrap_or_default();
     let slice = Slice::of(&held, query);
     let trades = held[slice.from..slice.to].to_vec();
     let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
-    let clip = |hole: IdRange, span: IdRange| IdRange::new(hole.first.max(span.first), hole.last.min(span.last));
-    let holes_of = |span| aside.holes().within(span).filter_map(|hole| clip(hole, span)).collect::<Vec<_>>();
-    let holes = slice.span(&held, query).map(holes_of).unwrap_or_default();
+    let span = slice.span(&held, query);
+    let known_from = tape.start().unwrap_or(0);
+    let holes = span.map(|span| holes_within(span, &held, known_from, &known_holes, &damaged)).unwrap_or_default();
     let complete = holes.is_empty() && !slice.reaches_before(&held, query);
     TradePage { trades, complete, holes, next_id }
 }
@@ -113,6 +118,58 @@ fn held(tape: &Tape, query: &TradeRange) -> Vec<Trade> {
     if all { tape.held() } else { tape.newest(query.limit.saturating_add(1)) }
 }
 
+/// Adds what the store holds for a query, and the neighbours of that, where `held` may lack it. Says what of it cannot be
+/// read.
+fn merge_stored(held: &mut Vec<Trade>, holding: &Holding, query: &TradeRange) -> Vec<IdRange> {
+    let limit = query.limit.saturating_add(1);
+    let stored = if query.goes_forward() {
+        let first = match (query.from_id, query.start) {
+            (id, None) => id,
+            (id, Some(start)) => holding.first_id_at(start).map(|first| first.max(id.unwrap_or(0))),
+        };
+        // From the neighbour before the first on; when the ring begins before that, it has it all.
+        let Some(first) = first.filter(|first| held.first().is_none_or(|trade| trade.id >= *first)) else {
+            return Vec::new();
+        };
+        let mut stored = holding.up_to_id(first.saturating_sub(1), 1);
+        let after = holding.from_id(first, limit);
+        stored.trades.extend(after.trades);
+        stored.damaged.extend(after.damaged);
+        stored
+    } else {
+        let end = query.end.and_then(|end| holding.first_id_at(end));
+        let below = end.unwrap_or(u64::MAX);
+        let in_ring = held.partition_point(|trade| trade.id < below && query.end.is_none_or(|end| trade.time < end));
+        if in_ring > query.limit {
+            return Vec::new();
+        }
+        let mut stored = holding.up_to_id(below.saturating_sub(1), limit);
+        stored.trades.extend(end.into_iter().flat_map(|id| holding.from_id(id, 1).trades));
+        stored
+    };
+    held.extend(stored.trades);
+    held.sort_by_key(|trade| trade.id);
+    held.dedup_by_key(|trade| trade.id);
+    // What was not asked for is not known to be whole: a page ends where one of its two sources does.
+    stored.damaged
+}
+
+/// What is missing in `span`: known holes since the tape began, and jumps in the stored ids before that.
+fn holes_within(span: IdRange, held: &[Trade], known_from: u64, known: &Holes, damaged: &[IdRange]) -> Vec<IdRange> {
+    let clip = |hole: IdRange, to: IdRange| IdRange::new(hole.first.max(to.first), hole.last.min(to.last));
+    let before = IdRange::new(span.first, span.last.min(known_from.saturating_sub(1)));
+    let ids = held.iter().map(|trade| trade.id).filter(|id| span.contains(*id));
+    let edges = std::iter::once(span.first.saturating_sub(1)).chain(ids).chain([span.last.saturating_add(1)]);
+    let edges: Vec<u64> = edges.collect();
+    let jumps = edges.windows(2).filter_map(|pair| IdRange::new(pair[0] + 1, pair[1].saturating_sub(1)));
+    let jumps = jumps.filter_map(|jump| clip(jump, before?));
+    let known = known.within(span).filter_map(|hole| clip(hole, span));
+    let damaged = damaged.iter().filter(|ids| ids.first >= known_from).filter_map(|ids| clip(*ids, span));
+    let mut holes: Vec<_> = jumps.chain(known).chain(damaged).collect();
+    holes.sort_unstable();
+    holes
+}
+
 /// Adds the late trades between the first and the last of `held`; each id is there once.
 fn merge_late(held: &mut Vec<Trade>, aside: &Aside) {
     let Some((first, last)) = held.first().zip(held.last()) else { return };
@@ -149,7 +206,7 @@ mod tests {
     }
 
     fn check(query: TradeRange, ids: &[u64], complete: bool, next_id: Option<u64>) {
-        let page = trades(&tape(), &query);
+        let page = trades(&tape(), None, &query);
         let found: Vec<_> = page.trades.iter().map(|trade| trade.id).collect();
         assert_eq!((found.as_slice(), page.complete, page.next_id), (ids, complete, next_id), "{query:?}");
     }
@@ -158,7 +215,7 @@ mod tests {
     fn a_hole_between_two_pages_or_around_a_range_is_named() {
         let all = TradeRange { limit: 100, ..TradeRange::default() };
         let holes = |query: TradeRange| -> Vec<_> {
-            trades(&tape(), &query).holes.iter().map(|hole| (hole.first, hole.last)).collect()
+            trades(&tape(), None, &query).holes.iter().map(|hole| (hole.first, hole.last)).collect()
         };
         let at = |seconds: i64| Some(UnixMillis::new(1_000 * seconds));
         assert_eq!(holes(TradeRange { from_id: Some(15), limit: 1, ..all }), [(15, 15)]);
@@ -180,7 +237,7 @@ mod tests {
         check(TradeRange { from_id: Some(20), ..all }, &[], true, None);
         let (start, end) = (Some(UnixMillis::new(11_000)), Some(UnixMillis::new(14_000)));
         check(TradeRange { start, end, ..all }, &[11, 12, 13], true, None);
-        assert_eq!(trades(&tape(), &all).holes.len(), 2);
-        assert_eq!(trades(&Tape::new(2), &all), TradePage::default());
+        assert_eq!(trades(&tape(), None, &all).holes.len(), 2);
+        assert_eq!(trades(&Tape::new(2), None, &all), TradePage::default());
     }
 }

@@ -1,3 +1,28 @@
 //! How do trades come to rest on a disk, survive it, and how are they found again?
 
+pub mod bytes;
+pub mod codec;
 pub mod files;
+pub mod record;
+
+pub mod journal;
+pub mod segment;
+
+pub mod derive;
+pub mod identity;
+pub mod manifest;
+pub mod shelf;
+
+pub mod desk;
+pub mod library;
+pub mod merge;
+pub mod recovery;
+pub mod seal;
+pub mod storage;
+
+mod holding;
+mod open;
+
+pub use desk::{Desk, Health};
+pub use holding::{Holding, Stored};
+pub use open::{OpenError, Opened, open};

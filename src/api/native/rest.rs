@@ -16,6 +16,7 @@ use crate::{
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// The recorded contracts.
 pub(in crate::api) async fn symbols(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
@@ -59,7 +60,9 @@ pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Share
     let (start, end) = params.range()?;
     let query = TradeRange { from_id: params.id("from_id")?, start, end, limit: params.limit()? };
     let decimals = params.decimals()?;
-    let page = query::trades(&contract.tape, &query);
+    // The store is read from the disk: not on a thread that serves sessions.
+    let asked = Arc::clone(&contract);
+    let page = web::block(move || query::trades(&asked.tape, asked.holding.get(), &query)).await?;
     let holes: Vec<_> = page.holes.iter().map(|hole| json!({"first": hole.first, "last": hole.last})).collect();
     let meta = json!({
         "symbol": contract.symbol.as_str(),

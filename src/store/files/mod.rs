@@ -3,12 +3,15 @@
 //! Everything in `store` goes through [`Disk`] and [`File`]: the real disk, or the simulated one that loses, tears and
 //! damages what a real one may. Paths are relative to the store's directory, with `/` between names.
 
+#[cfg(test)]
+mod contract;
 mod map;
 mod real;
 mod simulated;
 
 pub use map::Map;
 pub use real::RealDisk;
+pub use simulated::{Damage, Fault, Lasting, SimulatedDisk};
 
 use std::{fmt, io, ops::Range, sync::Arc};
 

@@ -127,7 +127,7 @@ impl Setup {
     fn start_over(&self, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>, endpoint: &str) -> Rig {
         let metrics = Arc::new(Metrics::default());
         let seams = Seams { dialer, clock: Clock::starting_at(exchange.now()) };
-        let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics);
+        let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics, |_| {});
         Rig { exchange, engine, metrics }
     }
 }

@@ -74,7 +74,7 @@ impl Setup {
         let dialer = Arc::new(TcpDialer::new(tls, DialLimits::default()));
         let seams = Seams { dialer, clock: Clock::starting_at(exchange.now()) };
         let options = self.hurried(&format!("ws://{}", server.local_addr()));
-        let engine = Engine::start(options, seams, threads.placement(), &metrics);
+        let engine = Engine::start(options, seams, threads.placement(), &metrics, |_| {});
         Rig { exchange, engine, metrics }
     }
 }
@@ -257,7 +257,7 @@ fn view_of_overtaken(kind: TapeKind, brought: fn(u64) -> Print) -> probe::View {
         let threads = Threads::start(1, 1);
         let metrics = Arc::new(Metrics::default());
         let seams = Seams { dialer: nowhere(), clock: Clock::starting_at(at(START)) };
-        let engine = Engine::start(setup.hurried("ws://memory"), seams, threads.placement(), &metrics);
+        let engine = Engine::start(setup.hurried("ws://memory"), seams, threads.placement(), &metrics, |_| {});
         let rig = Rig { exchange: setup.open(), engine, metrics };
         let probe = rig.probe("SOLUSDT", &[1], (0, 0));
         let tape = &probe.contract.tape;

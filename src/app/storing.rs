@@ -1,0 +1,226 @@
+//! How is the store opened from the configuration, and which threads write it?
+
+use crate::{
+    clock::Clock,
+    config::{Config, Store, SyncWhen},
+    market::{Contract, TapeKind},
+    metrics::Metrics,
+    model::Symbol,
+    store::{
+        self, Desk, Holding, Opened,
+        files::{Lock, RealDisk},
+        identity::Identity,
+        library::Library,
+        record::{ContractRow, Kind},
+        seal::{Sealer, Step},
+        storage::{Now, Options, Storage, SyncPolicy},
+    },
+};
+use anyhow::Context as _;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::{
+    fs,
+    io::Read as _,
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+/// The storage thread looks up at least this often: for segments to list, and files to make.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long the sealing thread rests when there is nothing to do, or when it failed.
+const SEAL_EVERY: Duration = Duration::from_millis(500);
+
+/// A store that is being written.
+#[derive(Debug)]
+pub(super) struct Storing {
+    library: Arc<Library>,
+    desk: Desk,
+    contracts: Vec<ContractRow>,
+    /// Dropped, they tell the threads to end.
+    stops: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
+    lock: Lock,
+}
+
+/// Opens the store, gives every symbol a number in it, and starts its threads. Nothing without a directory.
+///
+/// # Errors
+///
+/// When the directory cannot be used; the message says what to do.
+pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> anyhow::Result<Option<Storing>> {
+    let Some(dir) = &config.store.dir else { return Ok(None) };
+    let open = || -> anyhow::Result<Storing> {
+        fs::create_dir_all(dir).context("it cannot be made")?;
+        check_file_system(dir)?;
+        let disk: Arc<dyn store::files::Disk> = Arc::new(RealDisk::new(dir));
+        let wanted = Identity { store: random()?, venue: venue(config)?, created: clock.wall() };
+        let opened = store::open(&disk, &wanted, options(&config.store), clock)?;
+        run(opened, &config.symbols, clock, metrics)
+    };
+    open().map(Some).with_context(|| format!("store.dir `{}` cannot be used", dir.display()))
+}
+
+fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>) -> anyhow::Result<Storing> {
+    let Opened { library, desk, mut storage, sealer, findings, identity, lock } = opened;
+    for finding in &findings {
+        if finding.is_damage() {
+            tracing::error!("the store is damaged: {finding}");
+        } else {
+            tracing::info!("after the last stop: {finding}");
+        }
+    }
+    let contracts = storage.register(symbols, now(clock)).context("the contracts cannot be noted")?;
+    tracing::info!(venue = identity.venue, store = format!("{:032x}", identity.store), "the tape is stored");
+    let ((storage_stop, stopped), (sealer_stop, sealer_stopped)) = (bounded(1), bounded(1));
+    let (metrics, of_desk) = (Arc::clone(metrics), (desk.clone(), Arc::clone(&library)));
+    let threads = vec![
+        spawn("storage", move || write_on(storage, clock, &stopped, &metrics, &of_desk))?,
+        spawn("seal", move || seal_on(sealer, &sealer_stopped))?,
+    ];
+    Ok(Storing { library, desk, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(run)
+}
+
+impl Storing {
+    /// Lets a contract's trades be kept.
+    pub(super) fn hold(&self, contract: &Contract) {
+        let kind = match contract.kind {
+            TapeKind::Aggregate => Kind::Trade,
+            TapeKind::Raw => Kind::RawTrade,
+        };
+        let row = self.contracts.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol));
+        if let Some(row) = row {
+            contract.holding.get_or_init(|| Holding::new(&self.library, &self.desk, row.number, kind));
+        }
+    }
+
+    /// Where rows are handed in.
+    pub(super) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Makes everything durable and ends the threads; whoever hands in trades has ended before.
+    pub(super) fn stop(self) {
+        drop(self.stops);
+        for thread in self.threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store ended in a panic");
+            }
+        }
+        drop(self.lock);
+    }
+}
+
+fn now(clock: Clock) -> Now {
+    Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() }
+}
+
+/// The storage thread: until it is told to end, then once more for what is left.
+fn write_on(
+    mut storage: Storage,
+    clock: Clock,
+    stopped: &Receiver<()>,
+    metrics: &Metrics,
+    (desk, library): &(Desk, Arc<Library>),
+) {
+    loop {
+        let due_ms = storage.step(now(clock));
+        tell(&storage, metrics, desk, library);
+        let wait_ms = due_ms.map(|due_ms| due_ms - clock.monotonic_ms());
+        let wait =
+            wait_ms.map_or(LOOK_EVERY, |wait_ms| Duration::from_millis(wait_ms.max(0).unsigned_abs()).min(LOOK_EVERY));
+        if due_ms.is_none() {
+            storage.wait(wait);
+        } else if !wait.is_zero() {
+            // A stop is a disconnection, which ends the wait at once.
+            if stopped.recv_timeout(wait) == Err(crossbeam::channel::RecvTimeoutError::Disconnected) {
+                break;
+            }
+        }
+        if stopped.try_recv() == Err(crossbeam::channel::TryRecvError::Disconnected) {
+            break;
+        }
+    }
+    if !storage.drain(now(clock)) {
+        tracing::error!("not every trade that was held could be stored: what is missing shows as a hole");
+    }
+    tell(&storage, metrics, desk, library);
+}
+
+fn tell(storage: &Storage, metrics: &Metrics, desk: &Desk, library: &Library) {
+    let counts = storage.counts();
+    let figure = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    metrics.store_health.set(desk.health() as i64);
+    metrics.store_waiting_bytes.set(figure(desk.waiting_bytes() as u64));
+    metrics.store_rows.set(figure(counts.rows));
+    metrics.store_condemned.set(figure(counts.condemned));
+    metrics.store_segments.set(figure(counts.segments));
+    metrics.store_damaged_reads.set(figure(library.damaged_reads()));
+}
+
+/// The sealing thread.
+fn seal_on(mut sealer: Sealer, stopped: &Receiver<()>) {
+    loop {
+        match sealer.step() {
+            Step::Made => continue,
+            Step::Ended => break,
+            Step::Failed(error) => tracing::warn!("journal files wait to be sealed: {error}"),
+            Step::Idle => {}
+        }
+        if stopped.recv_timeout(SEAL_EVERY) == Err(crossbeam::channel::RecvTimeoutError::Disconnected) {
+            break;
+        }
+    }
+}
+
+fn options(store: &Store) -> Options {
+    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    Options {
+        file_bytes: store.journal_file_bytes.next_multiple_of(4096),
+        roll_ms: millis(store.journal_roll),
+        write_ms: millis(store.write_wait),
+        sync: match store.sync {
+            SyncWhen::Never => SyncPolicy::Never,
+            SyncWhen::Interval => SyncPolicy::EveryMs(millis(store.sync_interval)),
+            SyncWhen::EveryBatch => SyncPolicy::EveryBatch,
+        },
+        queue_bytes: store.queue_bytes_max,
+    }
+}
+
+/// What is recorded: what the configuration says, or the host of the venue's REST interface.
+fn venue(config: &Config) -> anyhow::Result<String> {
+    let host = || Ok(crate::net::Endpoint::parse(&config.binance.rest_url)?.host().to_owned());
+    config.store.venue.clone().map_or_else(host, Ok)
+}
+
+fn random() -> anyhow::Result<u128> {
+    let mut bytes = [0; 16];
+    fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("there is no randomness")?;
+    Ok(u128::from_le_bytes(bytes))
+}
+
+/// Refuses file systems on which a reader may see other bytes than a writer wrote, and warns of those that forget.
+fn check_file_system(dir: &Path) -> anyhow::Result<()> {
+    let kind = rustix::fs::statfs(dir).context("its file system is not known")?.f_type;
+    match kind {
+        0x6969 => anyhow::bail!("NFS is not coherent enough for a tape: use a local disk"),
+        0x0102_1997 => anyhow::bail!("9P is not coherent enough for a tape: use a local disk"),
+        0x6573_5546 => anyhow::bail!("FUSE is not coherent enough for a tape: use a local disk"),
+        0x0102_1994 => {
+            tracing::warn!(dir = %dir.display(), "the tape is stored in memory (tmpfs): a power cut loses it")
+        }
+        0x794c_7630 => {
+            tracing::warn!(dir = %dir.display(), "the tape is stored in a container's layer (overlayfs): mount a volume")
+        }
+        _ => {}
+    }
+    Ok(())
+}

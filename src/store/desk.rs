@@ -1,0 +1,124 @@
+//! How do rows get to the storage thread without ever waiting for the disk?
+
+use crate::store::{
+    record::{Origin, Rows},
+    shelf::{Batch, Shelf},
+};
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU8, AtomicUsize, Ordering},
+};
+
+/// Batches in the queue at most; their bytes are bounded apart.
+const BATCHES_MAX: usize = 1 << 16;
+
+/// How the storage thread fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Health {
+    /// It writes.
+    Good = 0,
+    /// The disk is full: rows wait in memory, and writing resumes by itself once there is room.
+    DiskFull = 1,
+    /// The disk fails: rows wait in memory, and a new file is tried every second.
+    DiskFails = 2,
+}
+
+impl Health {
+    /// Its name on `/readyz` and in logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::DiskFull => "disk_full",
+            Self::DiskFails => "disk_fails",
+        }
+    }
+}
+
+/// Where rows are handed in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    sender: Sender<Batch>,
+    gauge: Arc<Gauge>,
+}
+
+/// What desk and storage thread know of each other.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    bytes: AtomicUsize,
+    bytes_max: usize,
+    health: AtomicU8,
+}
+
+impl Desk {
+    /// A desk whose rows, until they are durable, take at most `bytes_max` of memory, and the other end.
+    pub(super) fn new(bytes_max: usize) -> (Self, Receiver<Batch>) {
+        let (sender, receiver) = bounded(BATCHES_MAX);
+        let gauge = Gauge { bytes: AtomicUsize::new(0), bytes_max, health: AtomicU8::new(0) };
+        (Self { sender, gauge: Arc::new(gauge) }, receiver)
+    }
+
+    /// Hands rows in, ascending by key; from here on they are held. `false` when there is no room: they are not.
+    #[must_use]
+    pub fn offer(&self, shelf: &Arc<Shelf>, origin: Origin, rows: Rows) -> bool {
+        if rows.is_empty() {
+            return true;
+        }
+        if !self.gauge.reserve(rows.bytes()) {
+            return false;
+        }
+        let rows = Arc::new(rows);
+        shelf.enqueue(Arc::clone(&rows));
+        let batch = Batch { shelf: Arc::clone(shelf), origin, rows: Arc::clone(&rows) };
+        let sent = self.sender.try_send(batch).is_ok();
+        if !sent {
+            shelf.take_back(&rows);
+            self.gauge.release(rows.bytes());
+        }
+        sent
+    }
+
+    /// Bytes of rows that are not durable yet.
+    pub fn waiting_bytes(&self) -> usize {
+        self.gauge.bytes.load(Ordering::Relaxed)
+    }
+
+    /// How the storage thread fares.
+    pub fn health(&self) -> Health {
+        self.gauge.health()
+    }
+
+    pub(super) fn gauge(&self) -> Arc<Gauge> {
+        Arc::clone(&self.gauge)
+    }
+}
+
+// Relaxed throughout: the counts stand for themselves; rows travel through the channel.
+impl Gauge {
+    fn reserve(&self, bytes: usize) -> bool {
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // One batch always fits an empty queue, however long it is.
+        let fits = before == 0 || before.saturating_add(bytes) <= self.bytes_max;
+        if !fits {
+            self.release(bytes);
+        }
+        fits
+    }
+
+    pub(super) fn release(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            0 => Health::Good,
+            1 => Health::DiskFull,
+            _ => Health::DiskFails,
+        }
+    }
+
+    pub(super) fn set_health(&self, health: Health) {
+        self.health.store(health as u8, Ordering::Relaxed);
+    }
+}

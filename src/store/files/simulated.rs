@@ -1,1 +1,0 @@
-//! How does a disk behave that loses, tears, refuses and damages what real ones may?

@@ -1,0 +1,11 @@
+//! How are trades of all contracts made durable in one stream of writes?
+
+mod file;
+mod frame;
+mod scan;
+mod writer;
+
+pub use file::{DIRECTORY, JournalFile, JournalFileError, number_of};
+pub use frame::{Body, FileIdentity, FrameTooLong, PAYLOAD_BYTES_MAX, Section, SectionView, View};
+pub use scan::{Cause, Scan, Unreadable, scan};
+pub use writer::{AppendError, JournalWriter, Placed};

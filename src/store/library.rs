@@ -1,0 +1,148 @@
+//! What do readers and the storage thread share?
+
+use crate::{
+    model::{Symbol, UnixMillis},
+    store::{
+        files::Disk,
+        record::{ContractRow, Kind},
+        segment::{Segment, SegmentError, SegmentIdentity},
+        shelf::Shelf,
+    },
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+/// Segments that are open at once: each is one map and one descriptor, of 65,530 and 20,000 that a usual machine allows.
+const OPEN_SEGMENTS_MAX: usize = 1024;
+
+/// What the store holds, by contract and kind.
+#[derive(Debug)]
+pub struct Library {
+    store: u128,
+    disk: Arc<dyn Disk>,
+    contracts: RwLock<Vec<ContractRow>>,
+    shelves: RwLock<BTreeMap<(u32, Kind), Arc<Shelf>>>,
+    open: Mutex<OpenSegments>,
+    damaged_reads: AtomicU64,
+}
+
+/// Open segments; the one used last stands last.
+#[derive(Debug, Default)]
+struct OpenSegments(VecDeque<(u64, Arc<Segment>)>);
+
+impl Library {
+    /// An empty one.
+    pub fn new(store: u128, disk: Arc<dyn Disk>) -> Self {
+        let (contracts, shelves, open) = (RwLock::default(), RwLock::default(), Mutex::default());
+        Self { store, disk, contracts, shelves, open, damaged_reads: AtomicU64::new(0) }
+    }
+
+    /// The store's own number.
+    pub fn store(&self) -> u128 {
+        self.store
+    }
+
+    /// The disk that it is on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
+    }
+
+    /// The shelf of a contract and kind.
+    pub fn shelf(&self, contract: u32, kind: Kind) -> Arc<Shelf> {
+        let found = self.shelves.read().unwrap_or_else(PoisonError::into_inner).get(&(contract, kind)).cloned();
+        found.unwrap_or_else(|| {
+            let mut shelves = self.shelves.write().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(shelves.entry((contract, kind)).or_insert_with(|| Arc::new(Shelf::new(contract, kind))))
+        })
+    }
+
+    /// Every shelf, by contract and kind.
+    pub fn shelves(&self) -> Vec<Arc<Shelf>> {
+        self.shelves.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Every contract, by number.
+    pub fn contracts(&self) -> Vec<ContractRow> {
+        self.contracts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The newest contract of a symbol.
+    pub fn find(&self, symbol: &Symbol) -> Option<ContractRow> {
+        let contracts = self.contracts.read().unwrap_or_else(PoisonError::into_inner);
+        contracts.iter().rev().find(|row| row.symbol().as_ref() == Some(symbol)).copied()
+    }
+
+    /// Notes a contract, or what is known better of it now.
+    pub(super) fn note(&self, row: ContractRow) {
+        let mut contracts = self.contracts.write().unwrap_or_else(PoisonError::into_inner);
+        match contracts.binary_search_by_key(&row.number, |known| known.number) {
+            Ok(at) if row.onboard_time > contracts[at].onboard_time => contracts[at] = row,
+            Ok(_) => {}
+            Err(at) => contracts.insert(at, row),
+        }
+    }
+
+    /// The contract of a symbol, which gets the next number when it has none. Whether it is new: then nothing of it may be
+    /// written before the manifest knows it.
+    pub(super) fn register(&self, symbol: &Symbol) -> (ContractRow, bool) {
+        if let Some(row) = self.find(symbol) {
+            return (row, false);
+        }
+        let last = self.contracts.read().unwrap_or_else(PoisonError::into_inner).last().map(|row| row.number);
+        let row = ContractRow::new(last.map_or(0, |number| number + 1), symbol, UnixMillis::new(0));
+        self.note(row);
+        (row, true)
+    }
+
+    /// The segment of that number, open.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be opened.
+    pub fn segment(&self, number: u64, path: &str) -> Result<Arc<Segment>, SegmentError> {
+        let open = || self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(segment) = open().get(number) {
+            return Ok(segment);
+        }
+        let segment = Arc::new(Segment::open(&*self.disk, SegmentIdentity { store: self.store, number }, path)?);
+        open().insert(number, &segment);
+        Ok(segment)
+    }
+
+    /// Forgets a segment that is no more; who reads it goes on.
+    pub(super) fn close(&self, number: u64) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).0.retain(|(open, _)| *open != number);
+    }
+
+    /// Pieces that could not be read, ever.
+    pub fn damaged_reads(&self) -> u64 {
+        self.damaged_reads.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_damage(&self) {
+        self.damaged_reads.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl OpenSegments {
+    fn get(&mut self, number: u64) -> Option<Arc<Segment>> {
+        let at = self.0.iter().rposition(|(open, _)| *open == number)?;
+        let entry = self.0.remove(at)?;
+        let segment = Arc::clone(&entry.1);
+        self.0.push_back(entry);
+        Some(segment)
+    }
+
+    fn insert(&mut self, number: u64, segment: &Arc<Segment>) {
+        self.0.retain(|(open, _)| *open != number);
+        if self.0.len() >= OPEN_SEGMENTS_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((number, Arc::clone(segment)));
+    }
+}

@@ -1,0 +1,197 @@
+//! How are rows that lie in many places read as one ascending run, each key once?
+
+use crate::{
+    model::{IdRange, UnixMillis},
+    store::{
+        library::Library,
+        record::{Kind, Rows},
+        segment::{BlockIndex, SectionIndex, Segment},
+        shelf::{JournalRun, Part, Shelf, Span},
+    },
+};
+use std::{ops::Range, sync::Arc};
+
+/// Rows read from a shelf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reading {
+    /// Ascending, each key once.
+    pub rows: Rows,
+    /// Keys among which some are held and cannot be read.
+    pub damaged: Vec<IdRange>,
+}
+
+/// A piece that is read in one go.
+#[derive(Clone, Debug)]
+enum Piece {
+    Queued(Arc<Rows>),
+    Journal(JournalRun),
+    Block(Arc<Segment>, SectionIndex, usize, BlockIndex),
+    /// A segment that cannot be opened.
+    Lost(IdRange),
+}
+
+impl Piece {
+    fn keys(&self) -> Option<IdRange> {
+        match self {
+            Self::Queued(rows) => Span::of(rows).map(|span| span.keys),
+            Self::Journal(run) => Some(run.span.keys),
+            Self::Block(_, _, _, block) => IdRange::new(block.first_key, block.last_key),
+            Self::Lost(keys) => Some(*keys),
+        }
+    }
+
+    /// Its rows, or nothing when it is damaged.
+    fn load(&self, library: &Library, kind: Kind) -> Option<Rows> {
+        match self {
+            Self::Queued(rows) => Some(Rows::clone(rows)),
+            Self::Journal(run) => run.file.rows(kind, run.words_at, run.rows as usize).ok(),
+            Self::Block(segment, section, at, _) => segment.rows(section, *at).ok(),
+            Self::Lost(_) => None,
+        }
+        .or_else(|| {
+            library.count_damage();
+            None
+        })
+    }
+}
+
+impl Shelf {
+    /// The rows with keys in `keys`, at most `limit`: the oldest, or the `newest` of them.
+    pub fn rows(&self, library: &Library, keys: IdRange, limit: usize, newest: bool) -> Reading {
+        let mut reading = Reading { rows: Rows::new(self.kind), damaged: Vec::new() };
+        let (mut rest, mut chunks, mut missing) = (Some(keys), Vec::new(), limit);
+        while let Some(range) = rest.filter(|_| missing > 0) {
+            // Only the newest rows are looked for in steps: how much of the journal holds them is a guess.
+            let mut groups = groups(self.pieces(library, range, newest.then_some(missing)));
+            let lowest = groups.first().and_then(|group| span_of(group));
+            if newest {
+                groups.reverse();
+            }
+            for group in groups {
+                if missing == 0 {
+                    break;
+                }
+                let rows = self.load(library, &group, range, &mut reading.damaged);
+                missing = missing.saturating_sub(rows.len());
+                chunks.push(rows);
+            }
+            let below = lowest.and_then(|span| span.first.checked_sub(1)).filter(|_| newest);
+            rest = below.and_then(|last| IdRange::new(range.first, last));
+        }
+        if newest {
+            chunks.reverse();
+        }
+        chunks.iter().for_each(|rows| reading.rows.extend_from_words(rows.words().iter().copied()));
+        reading.rows.keep(limit, newest);
+        reading
+    }
+
+    /// The lowest key of a row at or after `time`, of kinds whose keys and times ascend together.
+    pub fn first_key_at(&self, library: &Library, time: UnixMillis) -> Option<u64> {
+        let first_block = |blocks: &[BlockIndex]| {
+            let at = blocks.partition_point(|block| block.last_time < time.get());
+            at..(at + 1).min(blocks.len())
+        };
+        let pieces = self.parts_at(time).into_iter().flat_map(|part| pieces_of(library, part, first_block));
+        let first_key = |piece: Piece| {
+            let rows = piece.load(library, self.kind)?;
+            rows.keys().zip(rows.times()).find(|(_, its)| *its >= time).map(|(key, _)| key)
+        };
+        pieces.filter_map(first_key).min()
+    }
+
+    /// What holds rows with keys in `keys`, in pieces that are read in one go.
+    fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
+        let wanted = |blocks: &[BlockIndex]| {
+            let from = blocks.partition_point(|block| block.last_key < keys.first);
+            from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
+        };
+        self.parts(keys, newest).into_iter().flat_map(|part| pieces_of(library, part, wanted)).collect()
+    }
+
+    fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
+        let mut all = Rows::new(self.kind);
+        for piece in group {
+            match piece.load(library, self.kind) {
+                Some(rows) => all.extend_from_words(rows.words().iter().copied()),
+                None => damaged.extend(piece.keys().and_then(|lost| clip(lost, keys))),
+            }
+        }
+        all.sort();
+        let (mut rows, _) = deduplicated(all);
+        rows.clip(keys);
+        rows
+    }
+}
+
+/// A part in pieces; of a segment the blocks that are `wanted`.
+fn pieces_of(library: &Library, part: Part, wanted: impl Fn(&[BlockIndex]) -> Range<usize>) -> Vec<Piece> {
+    let part = match part {
+        Part::Queued(rows) => return vec![Piece::Queued(rows)],
+        Part::Journal(run) => return vec![Piece::Journal(run)],
+        Part::Sealed(part) => part,
+    };
+    let Ok(segment) = library.segment(part.segment, &part.path) else {
+        return vec![Piece::Lost(Span::of_section(&part.section).keys)];
+    };
+    let blocks = segment.blocks(&part.section);
+    let piece = |at: usize| Piece::Block(Arc::clone(&segment), part.section, at, blocks[at]);
+    wanted(blocks).map(piece).collect()
+}
+
+/// Neighbours whose keys overlap, in ascending order: what is in one group may have to be merged.
+fn groups(mut pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
+    pieces.retain(|piece| piece.keys().is_some());
+    pieces.sort_by_key(Piece::keys);
+    let mut groups: Vec<(u64, Vec<Piece>)> = Vec::new();
+    for piece in pieces {
+        let Some(keys) = piece.keys() else { continue };
+        match groups.last_mut() {
+            Some((last, group)) if keys.first <= *last => {
+                *last = keys.last.max(*last);
+                group.push(piece);
+            }
+            _ => groups.push((keys.last, vec![piece])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn span_of(group: &[Piece]) -> Option<IdRange> {
+    let keys = group.iter().filter_map(Piece::keys);
+    keys.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })
+}
+
+fn clip(range: IdRange, to: IdRange) -> Option<IdRange> {
+    IdRange::new(range.first.max(to.first), range.last.min(to.last))
+}
+
+/// Rows in ascending order with each key once, and the rows that differ from the one that was kept. Of kinds with
+/// revisions the latest is kept, and nothing differs; of others the first.
+pub fn deduplicated(sorted: Rows) -> (Rows, Rows) {
+    let kind = sorted.kind();
+    let mut conflicts = Rows::new(kind);
+    if sorted.keys().is_sorted_by(|a, b| a < b) {
+        return (sorted, conflicts);
+    }
+    let revision = kind.schema().revision;
+    let mut kept: Vec<&[u64]> = Vec::with_capacity(sorted.len());
+    for row in sorted.iter() {
+        match (kept.last_mut(), revision) {
+            (Some(last), Some(at)) if last[0] == row[0] => {
+                if row[at] >= last[at] {
+                    *last = row;
+                }
+            }
+            (Some(last), None) if last[0] == row[0] => {
+                if *last != row {
+                    conflicts.extend_from_words(row.iter().copied());
+                }
+            }
+            _ => kept.push(row),
+        }
+    }
+    let mut rows = Rows::with_capacity(kind, kept.len());
+    kept.into_iter().for_each(|row| rows.extend_from_words(row.iter().copied()));
+    (rows, conflicts)
+}

@@ -1,0 +1,146 @@
+//! How does a candle of one minute become words?
+
+use crate::{
+    model::{Candle, Price, QuoteVolume, Source, UnixMillis, Volume},
+    store::{
+        codec::Shape,
+        record::{Column, Record, Relation, Schema},
+    },
+};
+
+const fn column(name: &'static str, shape: Shape, relation: Relation) -> Column {
+    Column { name, shape, relation }
+}
+
+const COLUMNS: &[Column] = &[
+    column("minute", Shape::Delta, Relation::Alone),
+    column("open_time", Shape::Delta, Relation::Alone),
+    column("open", Shape::Delta, Relation::Stepped),
+    column("high", Shape::Plain, Relation::Over(2)),
+    column("low", Shape::Plain, Relation::Over(2)),
+    column("close", Shape::Plain, Relation::Over(2)),
+    column("volume", Shape::Plain, Relation::Stepped),
+    column("volume_high", Shape::Plain, Relation::Alone),
+    column("quote_volume", Shape::Plain, Relation::Stepped),
+    column("quote_volume_high", Shape::Plain, Relation::Alone),
+    column("taker_buy_volume", Shape::Plain, Relation::Stepped),
+    column("taker_buy_volume_high", Shape::Plain, Relation::Alone),
+    column("taker_buy_quote_volume", Shape::Plain, Relation::Stepped),
+    column("taker_buy_quote_volume_high", Shape::Plain, Relation::Alone),
+    column("trades", Shape::Plain, Relation::Alone),
+    column("raw_trades", Shape::Plain, Relation::Over(14)),
+    column("first_id", Shape::Plain, Relation::Follows(17)),
+    column("last_id", Shape::Plain, Relation::Over(16)),
+    column("complete", Shape::Bit, Relation::Alone),
+    column("source", Shape::Plain, Relation::Alone),
+    column("revision", Shape::Plain, Relation::Alone),
+];
+
+/// Candles of one minute.
+pub(super) const SCHEMA: Schema = Schema { name: "candles", columns: COLUMNS, dense: false, revision: Some(20) };
+
+impl Record for Candle {
+    fn write(&self, words: &mut Vec<u64>) {
+        let price = |price: Price| price.units().cast_unsigned();
+        words.extend([self.key(), self.open_time.get().cast_unsigned()]);
+        words.extend([price(self.open), price(self.high), price(self.low), price(self.close)]);
+        let volumes = [self.volume.units(), self.quote_volume.units()];
+        let taker = [self.taker_buy_volume.units(), self.taker_buy_quote_volume.units()];
+        volumes.into_iter().chain(taker).for_each(|sum| words.extend(halves(sum)));
+        words.extend([self.trades, self.raw_trades, self.first_id, self.last_id, u64::from(self.complete)]);
+        words.extend([source_number(self.source), u64::from(self.revision)]);
+    }
+
+    fn read(words: &[u64]) -> Option<Self> {
+        let words: &[u64; 21] = words.try_into().ok()?;
+        let price = |at: usize| Price::from_units(words[at].cast_signed());
+        let sum = |at: usize| whole([words[at], words[at + 1]]);
+        let open_time = UnixMillis::new(words[1].cast_signed());
+        Some(Self {
+            open_time,
+            close_time: open_time.plus(UnixMillis::MINUTE),
+            open: price(2),
+            high: price(3),
+            low: price(4),
+            close: price(5),
+            volume: Volume::from_units(sum(6)),
+            quote_volume: QuoteVolume::from_units(sum(8)),
+            taker_buy_volume: Volume::from_units(sum(10)),
+            taker_buy_quote_volume: QuoteVolume::from_units(sum(12)),
+            trades: words[14],
+            raw_trades: words[15],
+            first_id: words[16],
+            last_id: words[17],
+            closed: true,
+            complete: words[18] == 1,
+            revision: u32::try_from(words[20]).ok()?,
+            source: source_of(words[19])?,
+        })
+    }
+
+    fn key(&self) -> u64 {
+        self.open_time.get().div_euclid(UnixMillis::MINUTE).cast_unsigned()
+    }
+
+    fn time(&self) -> UnixMillis {
+        self.open_time
+    }
+}
+
+/// Low and high 64 bits.
+fn halves(sum: i128) -> [u64; 2] {
+    let bytes = sum.to_le_bytes();
+    let half = |at: usize| bytes[at..].first_chunk().copied().map_or(0, u64::from_le_bytes);
+    [half(0), half(8)]
+}
+
+fn whole([low, high]: [u64; 2]) -> i128 {
+    (i128::from(high.cast_signed()) << 64) | i128::from(low)
+}
+
+const fn source_number(source: Source) -> u64 {
+    match source {
+        Source::Trades => 0,
+        Source::Klines => 1,
+        Source::Mixed => 2,
+    }
+}
+
+const fn source_of(number: u64) -> Option<Source> {
+    match number {
+        0 => Some(Source::Trades),
+        1 => Some(Source::Klines),
+        2 => Some(Source::Mixed),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        candle::Bar,
+        model::{Quantity, Timeframe, Trade},
+    };
+
+    #[test]
+    fn a_candle_comes_back() {
+        let trade = Trade {
+            id: 7,
+            price: Price::from_units(6_180_770_000_000),
+            quantity: Quantity::from_units(i64::MAX),
+            first_id: 70,
+            last_id: 79,
+            time: UnixMillis::new(1_723_161_300_123),
+            buyer_is_maker: false,
+        };
+        let candle = Bar::of(&trade).candle(Timeframe::MINUTE.bucket(trade.time));
+        for quote in [candle.quote_volume.units(), -candle.quote_volume.units()] {
+            let candle = Candle { quote_volume: QuoteVolume::from_units(quote), closed: true, revision: 3, ..candle };
+            let mut words = Vec::new();
+            candle.write(&mut words);
+            assert_eq!(words.len(), COLUMNS.len());
+            assert_eq!(Candle::read(&words), Some(candle));
+        }
+    }
+}

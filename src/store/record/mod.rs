@@ -1,0 +1,164 @@
+//! Which kinds of record does the store keep, and how does each become rows of words?
+//!
+//! All machinery below works on [`Rows`]: tables of 64-bit words whose first word is the key and whose second the time. A
+//! new kind is one file that turns its record into words, and one row in [`Kind::schema`].
+
+mod candle;
+mod contract;
+mod rows;
+mod trade;
+
+pub use contract::ContractRow;
+pub use rows::Rows;
+
+use crate::{model::UnixMillis, store::codec::Shape};
+
+/// What a row is. The numbers stand in files: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Kind {
+    /// What is known of the contracts themselves, by number; every file says it anew.
+    Contract = 0,
+    /// Aggregate trades by id.
+    Trade = 1,
+    /// Raw trades by id.
+    RawTrade = 2,
+    /// Candles of one minute by minute number.
+    Candle = 3,
+}
+
+/// Where rows came from. The numbers stand in files: never reuse one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u16)]
+pub enum Origin {
+    /// The venue's live stream.
+    #[default]
+    Stream = 0,
+    /// The venue's REST interface.
+    Rest = 1,
+    /// The archive of a day.
+    DailyArchive = 2,
+    /// The archive of a month.
+    MonthlyArchive = 3,
+    /// Computed from other rows.
+    Derived = 4,
+}
+
+impl Origin {
+    const ALL: [Self; 5] = [Self::Stream, Self::Rest, Self::DailyArchive, Self::MonthlyArchive, Self::Derived];
+
+    /// Its number in files.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The origin of that number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|origin| origin.number() == number)
+    }
+}
+
+/// How a column is told from its neighbours before it is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// As it is.
+    Alone,
+    /// In whole multiples of the largest step that divides the block's values: prices in ticks, quantities in lots.
+    Stepped,
+    /// Less the row's own value in an earlier column.
+    Over(usize),
+    /// Less one more than the value in another column of the row before.
+    Follows(usize),
+}
+
+/// One word of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Column {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// How its values run.
+    pub shape: Shape,
+    /// What is left of it.
+    pub relation: Relation,
+}
+
+/// What the machinery knows of a kind.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Schema {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// Its words in order; the first two are key and time.
+    pub columns: &'static [Column],
+    /// Whether keys are dense, so that a missing one is a hole.
+    pub dense: bool,
+    /// The word by which a later version of a row outdoes an earlier one; without it a differing row is a conflict.
+    pub revision: Option<usize>,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Contract, Self::Trade, Self::RawTrade, Self::Candle];
+
+    /// What the machinery knows of it.
+    pub const fn schema(self) -> &'static Schema {
+        match self {
+            Self::Contract => &contract::SCHEMA,
+            Self::Trade => &trade::SCHEMA,
+            Self::RawTrade => &trade::RAW_SCHEMA,
+            Self::Candle => &candle::SCHEMA,
+        }
+    }
+
+    /// Its number in files.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// The kind of that number.
+    pub fn from_number(number: u16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Words in a row.
+    pub const fn width(self) -> usize {
+        self.schema().columns.len()
+    }
+}
+
+/// A record that can be kept.
+pub trait Record: Copy {
+    /// Appends its words, as many as its kind is wide.
+    fn write(&self, words: &mut Vec<u64>);
+
+    /// The record of these words; nothing when they are none.
+    fn read(words: &[u64]) -> Option<Self>;
+
+    /// Its place among its kind: an id, a minute.
+    fn key(&self) -> u64;
+
+    /// When it happened, or began.
+    fn time(&self) -> UnixMillis;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_told_by_number_and_columns_refer_backwards() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
+            assert!(kind.width() >= 2);
+            for (at, column) in kind.schema().columns.iter().enumerate() {
+                match column.relation {
+                    Relation::Over(other) => {
+                        assert!(other < at, "{}: {} is over a later column", kind.schema().name, column.name)
+                    }
+                    Relation::Follows(other) => assert!(other < kind.width()),
+                    Relation::Alone | Relation::Stepped => {}
+                }
+            }
+        }
+        assert_eq!(Kind::from_number(u16::MAX), None);
+    }
+}

@@ -1,0 +1,326 @@
+//! What does the store hold of one contract's records of one kind, and where?
+//!
+//! A [`Shelf`] is the index of what is not sealed yet and the list of what is. The storage thread changes it; readers copy
+//! what they need of it under a short lock and read the disk without one.
+
+use crate::{
+    model::{IdRange, UnixMillis},
+    store::{
+        journal::JournalFile,
+        record::{Kind, Origin, Rows},
+        segment::{RunIndex, SectionIndex},
+    },
+};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+/// Rows of one contract and kind on their way to the disk.
+#[derive(Debug)]
+pub struct Batch {
+    /// Whose they are.
+    pub shelf: Arc<Shelf>,
+    /// Where they came from.
+    pub origin: Origin,
+    /// In ascending order of their keys.
+    pub rows: Arc<Rows>,
+}
+
+/// Keys and times that something spans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// Lowest and highest key.
+    pub keys: IdRange,
+    /// Earliest and latest time.
+    pub times: (UnixMillis, UnixMillis),
+}
+
+impl Span {
+    /// What rows, ascending by key, span; nothing for none.
+    pub fn of(rows: &Rows) -> Option<Self> {
+        let keys = IdRange { first: rows.keys().next()?, last: rows.keys().next_back()? };
+        Some(Self { keys, times: (rows.times().min()?, rows.times().max()?) })
+    }
+
+    /// What a section of a segment spans.
+    pub fn of_section(section: &SectionIndex) -> Self {
+        Self {
+            keys: IdRange { first: section.first_key, last: section.last_key },
+            times: (UnixMillis::new(section.first_time), UnixMillis::new(section.last_time)),
+        }
+    }
+
+    /// Whether it shares a key with `keys`.
+    pub fn meets(&self, keys: IdRange) -> bool {
+        self.keys.first <= keys.last && keys.first <= self.keys.last
+    }
+}
+
+/// Rows in a journal file that is not sealed.
+#[derive(Clone, Debug)]
+pub struct JournalRun {
+    /// The file.
+    pub file: Arc<JournalFile>,
+    /// Where the words begin.
+    pub words_at: u64,
+    /// How many rows.
+    pub rows: u32,
+    /// Where they came from.
+    pub origin: Origin,
+    /// What they span.
+    pub span: Span,
+}
+
+/// Rows in a sealed segment.
+#[derive(Clone, Debug)]
+pub struct SealedPart {
+    /// The segment's number.
+    pub segment: u64,
+    /// Its path in the store.
+    pub path: Arc<str>,
+    /// What its index says.
+    pub section: SectionIndex,
+    /// Keys held without a gap between; empty for kinds whose keys are not dense.
+    pub runs: Arc<[RunIndex]>,
+}
+
+/// What the store holds of one contract's records of one kind.
+#[derive(Debug)]
+pub struct Shelf {
+    /// The contract's number in the store.
+    pub contract: u32,
+    /// What the records are.
+    pub kind: Kind,
+    held: RwLock<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    /// Given to the storage thread and not known to be durable, in order of arrival.
+    queued: VecDeque<Arc<Rows>>,
+    /// Ascending, none overlapping another.
+    in_order: VecDeque<JournalRun>,
+    /// What could not stand there: late rows.
+    late: Vec<JournalRun>,
+    /// Ascending by first key; back-fill may overlap.
+    sealed: Vec<SealedPart>,
+    durable_through: Option<u64>,
+}
+
+/// Something that holds rows, as a reader finds it.
+#[derive(Clone, Debug)]
+pub enum Part {
+    /// In memory.
+    Queued(Arc<Rows>),
+    /// In the journal.
+    Journal(JournalRun),
+    /// In a segment.
+    Sealed(SealedPart),
+}
+
+impl Part {
+    /// What it spans.
+    pub fn span(&self) -> Option<Span> {
+        match self {
+            Self::Queued(rows) => Span::of(rows),
+            Self::Journal(run) => Some(run.span),
+            Self::Sealed(part) => Some(Span::of_section(&part.section)),
+        }
+    }
+}
+
+impl Shelf {
+    /// An empty shelf.
+    pub fn new(contract: u32, kind: Kind) -> Self {
+        Self { contract, kind, held: RwLock::default() }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The highest key up to which everything that is held is synced.
+    pub fn durable_through(&self) -> Option<u64> {
+        let held = self.read();
+        let through = held.durable_through?;
+        let waiting = held.queued.iter().filter_map(|rows| rows.keys().next()).min();
+        Some(waiting.map_or(through, |key| through.min(key.saturating_sub(1)))).filter(|through| *through > 0)
+    }
+
+    /// The lowest and the highest key held.
+    pub fn ends(&self) -> Option<IdRange> {
+        let held = self.read();
+        let queued = held.queued.iter().filter_map(|rows| Span::of(rows)).map(|span| span.keys);
+        let order =
+            held.in_order.front().into_iter().chain(held.in_order.back()).chain(&held.late).map(|run| run.span.keys);
+        let sealed = held.sealed.iter().map(|part| Span::of_section(&part.section).keys);
+        let both = |a: IdRange, b: IdRange| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) };
+        queued.chain(order).chain(sealed).reduce(both)
+    }
+
+    /// Runs of keys held without a gap between, ascending, each with where it came from; neighbours of one origin are one.
+    /// Only for kinds with dense keys.
+    pub fn runs(&self) -> Vec<(IdRange, Origin)> {
+        let held = self.read();
+        let origin = |number: u64| u16::try_from(number).ok().and_then(Origin::from_number).unwrap_or_default();
+        let sealed = held.sealed.iter().flat_map(|part| part.runs.iter());
+        let mut runs: Vec<_> =
+            sealed.map(|run| (IdRange { first: run.first, last: run.last }, origin(run.origin))).collect();
+        // A journal run is dense only as far as its keys say: sequences with holes were split when they were written.
+        runs.extend(held.in_order.iter().chain(&held.late).map(|run| (run.span.keys, run.origin)));
+        runs.extend(held.queued.iter().flat_map(|rows| dense_runs(rows)).map(|keys| (keys, Origin::Stream)));
+        drop(held);
+        merged(runs)
+    }
+
+    /// What may hold rows with keys in `keys`: at most one source beside another unless rows came late. With `newest`, of
+    /// the journal only as much as holds so many rows.
+    pub fn parts(&self, keys: IdRange, newest: Option<usize>) -> Vec<Part> {
+        let held = self.read();
+        let mut parts: Vec<Part> = Vec::new();
+        parts.extend(
+            held.sealed.iter().filter(|part| Span::of_section(&part.section).meets(keys)).cloned().map(Part::Sealed),
+        );
+        let from = held.in_order.partition_point(|run| run.span.keys.last < keys.first);
+        let to = held.in_order.partition_point(|run| run.span.keys.first <= keys.last).max(from);
+        let from = newest.map_or(from, |rows| from.max(start_of_newest(&held.in_order, to, rows)));
+        parts.extend(held.in_order.range(from..to).cloned().map(Part::Journal));
+        parts.extend(held.late.iter().filter(|run| run.span.meets(keys)).cloned().map(Part::Journal));
+        let queued = held.queued.iter().filter(|rows| Span::of(rows).is_some_and(|span| span.meets(keys)));
+        parts.extend(queued.cloned().map(Part::Queued));
+        parts
+    }
+
+    /// What may hold the first row at or after `time`; keys and times ascend together.
+    pub fn parts_at(&self, time: UnixMillis) -> Vec<Part> {
+        let held = self.read();
+        let reaches = |span: &Span| span.times.1 >= time;
+        let sealed = held.sealed.iter().filter(|part| reaches(&Span::of_section(&part.section)));
+        let mut parts: Vec<Part> = sealed.cloned().map(Part::Sealed).collect();
+        let at = held.in_order.partition_point(|run| !reaches(&run.span));
+        parts.extend(held.in_order.get(at).cloned().map(Part::Journal));
+        parts.extend(held.late.iter().filter(|run| reaches(&run.span)).cloned().map(Part::Journal));
+        let queued = held.queued.iter().filter(|rows| Span::of(rows).is_some_and(|span| reaches(&span)));
+        parts.extend(queued.cloned().map(Part::Queued));
+        parts
+    }
+
+    /// Journal runs that stand in `file`, in the order of their keys.
+    pub fn runs_in(&self, file: &JournalFile) -> Vec<JournalRun> {
+        let held = self.read();
+        let own = |run: &&JournalRun| run.file.identity == file.identity;
+        held.in_order.iter().chain(&held.late).filter(own).cloned().collect()
+    }
+
+    /// Sealed parts, ascending by first key.
+    pub fn sealed(&self) -> Vec<SealedPart> {
+        self.read().sealed.clone()
+    }
+
+    /// Notes rows that are on their way to the disk.
+    pub(super) fn enqueue(&self, rows: Arc<Rows>) {
+        self.write().queued.push_back(rows);
+    }
+
+    /// Takes back rows that were noted last and could not be sent.
+    pub(super) fn take_back(&self, rows: &Arc<Rows>) {
+        self.write().queued.retain(|queued| !Arc::ptr_eq(queued, rows));
+    }
+
+    /// Exchanges rows on their way, which are written and maybe `synced` now, for where they stand.
+    pub(super) fn settle(&self, queued: &[Arc<Rows>], runs: Vec<JournalRun>, synced: bool) {
+        let mut held = self.write();
+        for rows in queued {
+            match held.queued.front() {
+                Some(oldest) if Arc::ptr_eq(oldest, rows) => {
+                    held.queued.pop_front();
+                }
+                _ => held.queued.retain(|other| !Arc::ptr_eq(other, rows)),
+            }
+        }
+        runs.into_iter().for_each(|run| held.place(run, synced));
+    }
+
+    /// Notes rows that were found in a journal file.
+    pub(super) fn found(&self, run: JournalRun) {
+        self.write().place(run, true);
+    }
+
+    /// Notes a sealed part that was found.
+    pub(super) fn found_sealed(&self, part: SealedPart) {
+        self.replace(&[], &[], Some(part));
+    }
+
+    /// Exchanges what stands in journal files and segments for the segment that was made of them.
+    pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Option<SealedPart>) {
+        let mut held = self.write();
+        let stays = |run: &JournalRun| journals.iter().all(|file| file.identity != run.file.identity);
+        held.in_order.retain(stays);
+        held.late.retain(stays);
+        held.sealed.retain(|part| !segments.contains(&part.segment));
+        if let Some(part) = by {
+            held.durable_through = held.durable_through.max(Some(part.section.last_key));
+            let at = held.sealed.partition_point(|other| other.section.first_key <= part.section.first_key);
+            held.sealed.insert(at, part);
+        }
+    }
+}
+
+impl Held {
+    fn place(&mut self, run: JournalRun, synced: bool) {
+        if synced {
+            self.durable_through = self.durable_through.max(Some(run.span.keys.last));
+        }
+        if self.in_order.back().is_none_or(|last| last.span.keys.last < run.span.keys.first) {
+            self.in_order.push_back(run);
+        } else {
+            self.late.push(run);
+        }
+    }
+}
+
+/// The first of the runs before `to` that together hold at least `rows`.
+fn start_of_newest(runs: &VecDeque<JournalRun>, to: usize, rows: usize) -> usize {
+    let mut found = 0;
+    let newest = runs.range(..to).rev().take_while(|run| {
+        let wanted = found < rows;
+        found += run.rows as usize;
+        wanted
+    });
+    to - newest.count()
+}
+
+/// Runs of consecutive keys in rows that ascend.
+pub fn dense_runs(rows: &Rows) -> Vec<IdRange> {
+    let mut runs: Vec<IdRange> = Vec::new();
+    for key in rows.keys() {
+        match runs.last_mut() {
+            Some(run) if run.last == key || run.last + 1 == key => run.last = key,
+            _ => runs.push(IdRange { first: key, last: key }),
+        }
+    }
+    runs
+}
+
+/// Runs in ascending order; what touches or overlaps and has the same origin is one, and no key is in two.
+fn merged(mut runs: Vec<(IdRange, Origin)>) -> Vec<(IdRange, Origin)> {
+    runs.sort_unstable();
+    let mut merged: Vec<(IdRange, Origin)> = Vec::new();
+    for (run, origin) in runs {
+        let Some((last, own)) = merged.last_mut() else {
+            merged.push((run, origin));
+            continue;
+        };
+        if *own == origin && run.first <= last.last.saturating_add(1) {
+            last.last = last.last.max(run.last);
+        } else if let Some(rest) = IdRange::new(run.first.max(last.last.saturating_add(1)), run.last) {
+            merged.push((rest, origin));
+        }
+    }
+    merged
+}
