@@ -37,8 +37,9 @@ impl Process {
         let (address, folder) = (free_address()?, tempfile::tempdir()?);
         let file = folder.path().join("tapedeck.toml");
         let text = format!(
-            "symbols = {symbols:?}\n[server]\nlisten = \"{address}\"\n{server}\n[ring]\ntrades = {ring_trades}\n\
-             [venue.binance]\nrest_url = \"http://{venue}\"\nws_url = \"ws://{venue}\"\n[log]\nlevel = \"warn\"\n"
+            "symbols = {symbols:?}\n[server]\nlisten = \"{address}\"\n{server}\n[ring]\ntrades = {ring_trades}\n[store]\ndir = {:?}\n\
+             [venue.binance]\nrest_url = \"http://{venue}\"\nws_url = \"ws://{venue}\"\n[log]\nlevel = \"warn\"\n",
+            folder.path().join("data")
         );
         fs::write(&file, text)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapedeck"));

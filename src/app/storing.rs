@@ -55,7 +55,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
         fs::create_dir_all(dir).context("it cannot be made")?;
         check_file_system(dir)?;
         let disk: Arc<dyn store::files::Disk> = Arc::new(RealDisk::new(dir));
-        let wanted = Identity { store: random()?, venue: venue(config)?, created: clock.wall() };
+        let wanted = Identity { store: random()?, venue: venue(config), created: clock.wall() };
         let opened = store::open(&disk, &wanted, options(&config.store), clock)?;
         run(opened, &config.symbols, clock, metrics)
     };
@@ -194,9 +194,18 @@ fn options(store: &Store) -> Options {
 }
 
 /// What is recorded: what the configuration says, or the host of the venue's REST interface.
-fn venue(config: &Config) -> anyhow::Result<String> {
-    let host = || Ok(crate::net::Endpoint::parse(&config.binance.rest_url)?.host().to_owned());
-    config.store.venue.clone().map_or_else(host, Ok)
+fn venue(config: &Config) -> String {
+    config.store.venue.clone().unwrap_or_else(|| host(&config.binance.rest_url).to_owned())
+}
+
+/// The host of an address that was checked when the configuration was read.
+fn host(url: &str) -> &str {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or(authority);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    }
 }
 
 fn random() -> anyhow::Result<u128> {
@@ -223,4 +232,21 @@ fn check_file_system(dir: &Path) -> anyhow::Result<()> {
         _ => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn the_venue_is_named_by_its_host() {
+        for (url, expected) in [
+            ("https://fapi.binance.com", "fapi.binance.com"),
+            ("http://127.0.0.1:8700/x", "127.0.0.1"),
+            ("http://[::1]:8700", "[::1]"),
+            ("http://[::1]", "[::1]"),
+        ] {
+            assert_eq!(host(url), expected);
+        }
+    }
 }

@@ -79,7 +79,9 @@ pub fn regroup(timeframe: Timeframe, candles: &[Candle]) -> Vec<Candle> {
                 if let Some(previous) = previous {
                     previous.closed = true;
                 }
-                grouped.push(Candle { open_time: bucket.0, close_time: bucket.1, closed, revision: 0, ..*part });
+                let is_whole = (part.open_time, part.close_time) == bucket;
+                let revision = if is_whole { part.revision } else { 0 };
+                grouped.push(Candle { open_time: bucket.0, close_time: bucket.1, closed, revision, ..*part });
             }
         }
     }

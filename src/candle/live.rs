@@ -109,6 +109,34 @@ impl LiveFold {
         Self { timeframe, options, closed: VecDeque::new(), open: None, last: None, holes: Vec::new(), floor }
     }
 
+    /// A fold that goes on behind closed candles of its timeframe, ascending, which it said before it ended. Those that were
+    /// not complete stay so: which ids they lack is not known here.
+    pub fn after(timeframe: Timeframe, options: FoldOptions, candles: &[Candle]) -> Self {
+        let mut fold = Self::new(timeframe, options);
+        let candles = &candles[candles.len().saturating_sub(options.closed_max)..];
+        let Some(last) = candles.last() else { return fold };
+        fold.floor = candles[0].open_time;
+        // When its last trade happened is not known: no later than its end.
+        fold.last = Some((last.last_id, last.close_time.plus(-1)));
+        for candle in candles {
+            let bucket = (candle.open_time, candle.close_time);
+            if !candle.complete {
+                fold.note_incomplete(candle, bucket);
+            }
+            let (bar, complete, revision) = (Bar::of_candle(candle), candle.complete, candle.revision);
+            fold.closed.push_back(Closed { bucket, bar, proven: true, complete, revision, changed: false });
+        }
+        fold
+    }
+
+    fn note_incomplete(&mut self, candle: &Candle, (from, end): (UnixMillis, UnixMillis)) {
+        let (ids, to) = (IdRange { first: candle.first_id, last: candle.last_id }, end.plus(-1));
+        match self.holes.last_mut() {
+            Some(hole) if hole.to.plus(1) == from => (hole.ids.last, hole.to) = (ids.last, to),
+            _ => self.holes.push(Hole { ids, from, to, repairable: false }),
+        }
+    }
+
     /// A longer timeframe's fold as it would stand had it seen what `minutes` has, as far as that remembers.
     pub fn from_minutes(timeframe: Timeframe, minutes: &Self) -> Self {
         let mut fold = Self::new(timeframe, minutes.options);

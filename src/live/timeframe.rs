@@ -6,7 +6,9 @@ use crate::{
     live::{
         Event, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
+        minutes::MinuteKeeper,
         publisher::{Post, Publish},
+        seed,
     },
     market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
@@ -39,6 +41,8 @@ pub(super) struct FoldState {
     events: Vec<FoldEvent>,
     lines: Vec<Line>,
     read: Vec<(Trade, bool)>,
+    /// Stores the minutes; none for other timeframes, and without a store.
+    minutes: Option<MinuteKeeper>,
 }
 
 /// What every fold of a live thread is made with.
@@ -54,6 +58,7 @@ pub(super) struct Counters {
     lapped: Counter,
     closed: Counter,
     corrections: Counter,
+    refused: Counter,
 }
 
 impl Counters {
@@ -62,15 +67,25 @@ impl Counters {
             lapped: metrics.ring_lapped.get_or_create_owned(&Labels::new([("reader", "timeframe")])),
             closed: metrics.candles_closed.clone(),
             corrections: metrics.candle_corrections.clone(),
+            refused: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "storage")])),
         }
     }
 }
 
 impl FoldState {
-    /// A fold of everything that a contract's tape still holds.
-    pub(super) fn new(contract: &Arc<Contract>, timeframe: Timeframe, options: FoldOptions, making: &Making) -> Self {
-        let (fold, reader) = (LiveFold::new(timeframe, options), contract.tape.reader_from_oldest());
-        Self::with(contract, fold, reader, false, making)
+    /// The fold of a contract's minutes: it goes on where the stored ones end, and folds everything that its tape still
+    /// holds.
+    pub(super) fn minutes(contract: &Arc<Contract>, options: FoldOptions, making: &Making) -> Self {
+        let reader = contract.tape.reader_from_oldest();
+        let holding = contract.holding.get();
+        let stored = holding.map(|holding| seed::stored(holding, contract.tape.start(), options));
+        let (fold, events) = stored.unwrap_or_else(|| (LiveFold::new(Timeframe::MINUTE, options), Vec::new()));
+        let mut state = Self::with(contract, fold, reader, false, making);
+        state.minutes = holding.map(|holding| MinuteKeeper::new(holding.clone(), making.counters.refused.clone()));
+        state.events = events;
+        // What closed while nobody was here is kept like any other.
+        state.say();
+        state
     }
 
     /// A longer timeframe's fold that stands where this one does, at the same place on the tape.
@@ -92,6 +107,7 @@ impl FoldState {
             events: Vec::new(),
             lines: Vec::new(),
             read: Vec::new(),
+            minutes: None,
         }
     }
 
@@ -183,6 +199,9 @@ impl FoldState {
         }
         self.counters.closed.inc_by(closed.len() as u64);
         self.counters.corrections.inc_by(corrections.len() as u64);
+        if let Some(minutes) = &mut self.minutes {
+            minutes.keep(&closed, &corrections);
+        }
         if !self.lines.is_empty() {
             self.deliver(&Publication { closed, corrections, open: self.fold.open() });
             self.pay_debts();

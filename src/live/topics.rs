@@ -173,6 +173,7 @@ impl TopicsState {
         let key = (contract.id, timeframe);
         if !self.folds.contains_key(&key) {
             if timeframe != Timeframe::MINUTE {
+                self.fold(contract, Timeframe::MINUTE);
                 // Minutes that have panicked say what they missed only once they are raised.
                 self.raise_dead();
             }
@@ -183,7 +184,7 @@ impl TopicsState {
             };
             let state = match self.folds.get(&(contract.id, Timeframe::MINUTE)) {
                 Some(minutes) => minutes.state().longer(timeframe, &making),
-                None => FoldState::new(contract, timeframe, self.options.fold, &making),
+                None => FoldState::minutes(contract, self.options.fold, &making),
             };
             self.folds.insert(key, Post::new(state));
         }

@@ -1,10 +1,11 @@
 //! What does the store hold of one contract's trades, for those who bring them and those who read them?
 
 use crate::{
-    model::{IdRange, Trade, UnixMillis},
+    model::{Candle, IdRange, Trade, UnixMillis},
     store::{
         desk::Desk,
         library::Library,
+        merge::deduplicated,
         record::{Kind, Origin, Rows},
         shelf::Shelf,
     },
@@ -17,6 +18,7 @@ pub struct Holding {
     library: Arc<Library>,
     desk: Desk,
     trades: Arc<Shelf>,
+    minutes: Arc<Shelf>,
 }
 
 /// Trades as the store has them.
@@ -31,7 +33,8 @@ pub struct Stored {
 impl Holding {
     /// What `library` holds of the trades of `kind` of the contract with that number.
     pub fn new(library: &Arc<Library>, desk: &Desk, contract: u32, kind: Kind) -> Self {
-        Self { library: Arc::clone(library), desk: desk.clone(), trades: library.shelf(contract, kind) }
+        let (trades, minutes) = (library.shelf(contract, kind), library.shelf(contract, Kind::Candle));
+        Self { library: Arc::clone(library), desk: desk.clone(), trades, minutes }
     }
 
     /// The trades' shelf.
@@ -75,6 +78,30 @@ impl Holding {
     /// The lowest id of a trade at or after `time`.
     pub fn first_id_at(&self, time: UnixMillis) -> Option<u64> {
         self.trades.first_key_at(&self.library, time)
+    }
+
+    /// Hands candles of one minute in; a later one of the same minute takes the place of an earlier with no higher
+    /// revision. `false` when there is no room.
+    #[must_use]
+    pub fn keep_minutes(&self, minutes: &[Candle]) -> bool {
+        let mut rows = Rows::of(Kind::Candle, minutes);
+        rows.sort();
+        self.desk.offer(&self.minutes, Origin::Derived, deduplicated(rows).0)
+    }
+
+    /// The first and the last minute of which a candle is held, by their starts.
+    pub fn minutes_ends(&self) -> Option<(UnixMillis, UnixMillis)> {
+        let start = |minute: u64| UnixMillis::new(minute.cast_signed().saturating_mul(UnixMillis::MINUTE));
+        self.minutes.ends().map(|ends| (start(ends.first), start(ends.last)))
+    }
+
+    /// Candles of minutes that start in `[from, to)`, ascending: at most `limit`, the oldest or the `newest` of them.
+    pub fn minutes(&self, from: UnixMillis, to: UnixMillis, limit: usize, newest: bool) -> Vec<Candle> {
+        let minute = |time: UnixMillis| time.get().max(0).unsigned_abs().div_ceil(UnixMillis::MINUTE.unsigned_abs());
+        let Some(keys) = minute(to).checked_sub(1).and_then(|last| IdRange::new(minute(from), last)) else {
+            return Vec::new();
+        };
+        self.minutes.rows(&self.library, keys, limit, newest).rows.records().collect()
     }
 
     fn read(&self, ids: IdRange, limit: usize, newest: bool) -> Stored {

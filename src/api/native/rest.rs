@@ -11,8 +11,8 @@ use crate::{
         params::Params,
     },
     market::{Contract, TapeKind},
-    model::UnixMillis,
-    query::{self, TradeRange},
+    model::{Timeframe, UnixMillis},
+    query::{self, CandlesWanted, TradeRange},
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -82,6 +82,7 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     const KNOWN: &str = "symbol, interval, start, end, limit, fill, closed_only, origin, decimals, shape";
     let params = Params::read(request.query_string(), KNOWN)?;
     let (contract, timeframe) = (params.contract(&shared)?, params.timeframe()?);
+    let symbol = contract.symbol.clone();
     let (start, end) = params.range()?;
     let limit = params.limit()?;
     let fills = [("none", Fill::None), ("null", Fill::Null), ("previous", Fill::Previous)];
@@ -89,15 +90,27 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     let columns = params.choice("shape", "rows or columns", &[("rows", false), ("columns", true)])?;
     let (decimals, closed_only) = (params.decimals()?, params.flag("closed_only")?);
     let range = CandleRange { timeframe, start, end, limit, fill, closed_only };
-    // Everything that is held: only so are the ends of the range known.
-    let page = candles::page(shared.live.candles(contract.id, timeframe).await?, &range);
+    // Everything that is in memory: only so are the ends of the range known.
+    let live = shared.live.candles(contract.id, timeframe).await?;
+    let minutes = match contract.holding.get() {
+        Some(_) if timeframe != Timeframe::MINUTE => shared.live.candles(contract.id, Timeframe::MINUTE).await?,
+        Some(_) => live.clone(),
+        None => Vec::new(),
+    };
+    let wanted = CandlesWanted { timeframe, start, end, limit };
+    let (oldest, held) = web::block(move || {
+        let holding = contract.holding.get();
+        (query::held_from(holding, timeframe), query::candles(holding, live, &minutes, &wanted))
+    })
+    .await?;
+    let page = candles::page(held, &range);
     let meta = json!({
-        "symbol": contract.symbol.as_str(),
+        "symbol": symbol.as_str(),
         "interval": timeframe.to_string(),
         "start": start.map(UnixMillis::get),
         "end": end.map(UnixMillis::get),
         "complete": page.complete,
-        "held_from": page.held_from.map(UnixMillis::get),
+        "held_from": oldest.into_iter().chain(page.held_from).min().map(UnixMillis::get),
         "next": page.next.map(UnixMillis::get),
     });
     let data = rows(&page.rows, |row, out| match fill {

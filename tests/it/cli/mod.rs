@@ -93,6 +93,8 @@ impl Program {
         let folder = tempfile::tempdir().expect("a folder");
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapedeck"));
         command.args(args).env_clear().current_dir(folder.path());
+        // Many run at once: two journal files of the usual length each would fill a small disk.
+        command.env("TAPEDECK__STORE__JOURNAL_FILE_BYTES", "1048576");
         let begun = Instant::now();
         let spawned = command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).spawn();
         let mut child = spawned.expect("started");

@@ -9,6 +9,7 @@ pub(crate) mod oracle;
 mod probe;
 mod recording;
 mod repair;
+mod restart;
 mod rows;
 mod threads;
 mod virtual_time;
@@ -125,9 +126,20 @@ impl Setup {
 
     /// Starts an engine that reaches `exchange` by `dialer`.
     fn start_over(&self, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>, endpoint: &str) -> Rig {
+        self.start_holding(exchange, dialer, endpoint, |_| {})
+    }
+
+    /// The same; `hold` says what the store holds of each contract.
+    fn start_holding(
+        &self,
+        exchange: Arc<Exchange>,
+        dialer: Arc<dyn Dial>,
+        endpoint: &str,
+        hold: impl Fn(&market::Contract),
+    ) -> Rig {
         let metrics = Arc::new(Metrics::default());
         let seams = Seams { dialer, clock: Clock::starting_at(exchange.now()) };
-        let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics, |_| {});
+        let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics, hold);
         Rig { exchange, engine, metrics }
     }
 }
