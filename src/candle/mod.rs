@@ -2,9 +2,11 @@
 //! repaired or replayed.
 
 mod bar;
+mod columns;
 mod history;
 mod live;
 
 pub use bar::Bar;
+pub use columns::CandleColumns;
 pub use history::{fold, fold_many, regroup};
 pub use live::{FoldEvent, FoldOptions, Link, LiveFold};

@@ -23,6 +23,7 @@ pub(super) type TapeActor = Post<TapeState>;
 /// Reads one contract's tape for everybody who subscribed to its trades.
 #[derive(Debug)]
 pub(super) struct TapeState {
+    contract: Arc<Contract>,
     clock: Clock,
     publishing: Publishing,
     lapped: Counter,
@@ -41,6 +42,7 @@ impl TapeState {
             clock,
             publishing,
             lapped: metrics.ring_lapped.get_or_create_owned(&Labels::new([("reader", "tape")])),
+            contract: Arc::clone(contract),
             reader: contract.tape.reader(),
             lines: Vec::new(),
             read: Vec::new(),
@@ -111,6 +113,19 @@ impl TapeState {
     }
 }
 
+impl TapeState {
+    /// The newest trades that were published, at most `count`: off the ring, and before that off the disk.
+    fn snapshot(&self, count: usize) -> Vec<Trade> {
+        let mut trades = self.reader.before(count);
+        let missing = count.saturating_sub(trades.len());
+        let end = trades.first().map(|trade| trade.id).or_else(|| self.contract.tape.start());
+        if let (Some(holding), Some(end), 1..) = (self.contract.holding.get(), end, missing) {
+            trades.splice(0..0, holding.up_to_id(end.saturating_sub(1), missing).trades);
+        }
+        trades
+    }
+}
+
 impl Publish for TapeState {
     const KIND: &'static str = "tape";
 
@@ -133,7 +148,7 @@ impl Publish for TapeState {
 
     fn join(&mut self, subscription: Subscription) {
         self.publish_all();
-        let snapshot = self.reader.before(subscription.snapshot);
+        let snapshot = self.snapshot(subscription.snapshot);
         let mut line = Line::new(subscription.subscriber, false, self.reader.last_id());
         let rows = Bodies::default().rows(line.subscriber.dialect, &self.publishing, |encoder, body| {
             (encoder.trades)(&snapshot, body);

@@ -3,6 +3,7 @@
 use crate::{
     model::{Symbol, UnixMillis},
     store::{
+        candles::Months,
         files::Disk,
         record::{ContractRow, Kind},
         segment::{Segment, SegmentError, SegmentIdentity},
@@ -29,6 +30,7 @@ pub struct Library {
     shelves: RwLock<BTreeMap<(u32, Kind), Arc<Shelf>>>,
     open: Mutex<OpenSegments>,
     damaged_reads: AtomicU64,
+    months: Months,
 }
 
 /// Open segments; the one used last stands last.
@@ -39,7 +41,7 @@ impl Library {
     /// An empty one.
     pub fn new(store: u128, disk: Arc<dyn Disk>) -> Self {
         let (contracts, shelves, open) = (RwLock::default(), RwLock::default(), Mutex::default());
-        Self { store, disk, contracts, shelves, open, damaged_reads: AtomicU64::new(0) }
+        Self { store, disk, contracts, shelves, open, damaged_reads: AtomicU64::new(0), months: Months::default() }
     }
 
     /// The store's own number.
@@ -117,6 +119,11 @@ impl Library {
     /// Forgets a segment that is no more; who reads it goes on.
     pub(super) fn close(&self, number: u64) {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).0.retain(|(open, _)| *open != number);
+    }
+
+    /// Months of minutes that are held decoded.
+    pub(super) fn months(&self) -> &Months {
+        &self.months
     }
 
     /// Pieces that could not be read, ever.

@@ -13,6 +13,7 @@ pub mod identity;
 pub mod manifest;
 pub mod shelf;
 
+pub mod candles;
 pub mod desk;
 pub mod library;
 pub mod merge;

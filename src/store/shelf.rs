@@ -106,6 +106,9 @@ struct Held {
     /// Ascending by first key; back-fill may overlap.
     sealed: Vec<SealedPart>,
     durable_through: Option<u64>,
+    /// Counts rows that came at or below the highest key.
+    rewrites: u64,
+    highest: Option<u64>,
 }
 
 /// Something that holds rows, as a reader finds it.
@@ -224,7 +227,16 @@ impl Shelf {
 
     /// Notes rows that are on their way to the disk.
     pub(super) fn enqueue(&self, rows: Arc<Rows>) {
-        self.write().queued.push_back(rows);
+        let mut held = self.write();
+        let (first, last) = (rows.keys().next(), rows.keys().next_back());
+        held.rewrites += u64::from(held.highest.is_some() && first <= held.highest);
+        held.highest = held.highest.max(last);
+        held.queued.push_back(rows);
+    }
+
+    /// How often rows came at or below the highest key: as long as it stays, what was read below that key stands.
+    pub fn rewrites(&self) -> u64 {
+        self.read().rewrites
     }
 
     /// Takes back rows that were noted last and could not be sent.
@@ -265,6 +277,7 @@ impl Shelf {
         held.sealed.retain(|part| !segments.contains(&part.segment));
         if let Some(part) = by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
+            held.highest = held.highest.max(Some(part.section.last_key));
             let at = held.sealed.partition_point(|other| other.section.first_key <= part.section.first_key);
             held.sealed.insert(at, part);
         }
@@ -273,6 +286,7 @@ impl Shelf {
 
 impl Held {
     fn place(&mut self, run: JournalRun, synced: bool) {
+        self.highest = self.highest.max(Some(run.span.keys.last));
         if synced {
             self.durable_through = self.durable_through.max(Some(run.span.keys.last));
         }

@@ -2,4 +2,5 @@
 //! and processes?
 
 mod basics;
+mod candles;
 mod rig;

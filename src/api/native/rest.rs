@@ -13,6 +13,7 @@ use crate::{
     market::{Contract, TapeKind},
     model::{Timeframe, UnixMillis},
     query::{self, CandlesWanted, TradeRange},
+    store::Holding,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -37,6 +38,8 @@ fn described(contract: &Contract) -> Value {
         "newest_id": contract.tape.newest_id(),
         "ring_trades": contract.tape.capacity(),
         "missing_ids": contract.tape.aside().holes().count(),
+        "held_from_id": contract.holding.get().and_then(Holding::ends).map(|ids| ids.first),
+        "durable_through_id": contract.holding.get().and_then(Holding::durable_through_id),
         "listing": Value::Null,
     });
     if let Some(listing) = contract.listing.load().as_ref() {

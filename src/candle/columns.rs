@@ -1,0 +1,171 @@
+//! How are many candles held, and folded into longer ones, column by column?
+
+use crate::model::{Candle, Price, QuoteVolume, Source, Timeframe, UnixMillis, Volume};
+
+/// Closed candles of one timeframe as columns, ascending. Prices are in 1e-8, sums of quantities in 1e-8, sums of price x
+/// quantity in 1e-16.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CandleColumns {
+    /// First millisecond.
+    pub open_time: Vec<i64>,
+    /// Exclusive end.
+    pub close_time: Vec<i64>,
+    /// Price of the lowest id.
+    pub open: Vec<i64>,
+    /// Highest price.
+    pub high: Vec<i64>,
+    /// Lowest price.
+    pub low: Vec<i64>,
+    /// Price of the highest id.
+    pub close: Vec<i64>,
+    /// Sum of quantities; what 64 bits do not hold is cut to their bounds, which no contract reaches in a year.
+    pub volume: Vec<i64>,
+    /// The same where the taker bought.
+    pub taker_buy_volume: Vec<i64>,
+    /// Sum of price x quantity.
+    pub quote_volume: Vec<i128>,
+    /// The same where the taker bought.
+    pub taker_buy_quote_volume: Vec<i128>,
+    /// Aggregate trades.
+    pub trades: Vec<u64>,
+    /// Raw trades, an upper bound.
+    pub raw_trades: Vec<u64>,
+    /// Lowest id.
+    pub first_id: Vec<u64>,
+    /// Highest id.
+    pub last_id: Vec<u64>,
+    /// Whether each is complete.
+    pub complete: Vec<bool>,
+    /// Where each comes from.
+    pub source: Vec<Source>,
+    /// How often each was corrected.
+    pub revision: Vec<u32>,
+}
+
+impl CandleColumns {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.open_time.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.open_time.is_empty()
+    }
+
+    /// Adds a candle behind the others.
+    pub fn push(&mut self, candle: &Candle) {
+        let narrow = |sum: i128| i64::try_from(sum).unwrap_or(i64::MAX);
+        self.open_time.push(candle.open_time.get());
+        self.close_time.push(candle.close_time.get());
+        self.open.push(candle.open.units());
+        self.high.push(candle.high.units());
+        self.low.push(candle.low.units());
+        self.close.push(candle.close.units());
+        self.volume.push(narrow(candle.volume.units()));
+        self.taker_buy_volume.push(narrow(candle.taker_buy_volume.units()));
+        self.quote_volume.push(candle.quote_volume.units());
+        self.taker_buy_quote_volume.push(candle.taker_buy_quote_volume.units());
+        self.trades.push(candle.trades);
+        self.raw_trades.push(candle.raw_trades);
+        self.first_id.push(candle.first_id);
+        self.last_id.push(candle.last_id);
+        self.complete.push(candle.complete);
+        self.source.push(candle.source);
+        self.revision.push(candle.revision);
+    }
+
+    /// The candle at `at`.
+    pub fn get(&self, at: usize) -> Option<Candle> {
+        let (open_time, close_time) = (*self.open_time.get(at)?, self.close_time[at]);
+        Some(Candle {
+            open_time: UnixMillis::new(open_time),
+            close_time: UnixMillis::new(close_time),
+            open: Price::from_units(self.open[at]),
+            high: Price::from_units(self.high[at]),
+            low: Price::from_units(self.low[at]),
+            close: Price::from_units(self.close[at]),
+            volume: Volume::from_units(self.volume[at].into()),
+            quote_volume: QuoteVolume::from_units(self.quote_volume[at]),
+            taker_buy_volume: Volume::from_units(self.taker_buy_volume[at].into()),
+            taker_buy_quote_volume: QuoteVolume::from_units(self.taker_buy_quote_volume[at]),
+            trades: self.trades[at],
+            raw_trades: self.raw_trades[at],
+            first_id: self.first_id[at],
+            last_id: self.last_id[at],
+            closed: true,
+            complete: self.complete[at],
+            revision: self.revision[at],
+            source: self.source[at],
+        })
+    }
+
+    /// Candles of a longer timeframe whose buckets these divide; each is complete when all its parts are.
+    pub fn fold(&self, timeframe: Timeframe) -> Self {
+        let mut folded = Self::default();
+        let mut from = 0;
+        while from < self.len() {
+            let bucket = timeframe.bucket(UnixMillis::new(self.open_time[from]));
+            let to = self.end_of(from, bucket.1.get());
+            folded.push_sum(self, (from, to), bucket);
+            from = to;
+        }
+        folded
+    }
+
+    /// The first place behind `from` that opens at or after `end`. Minutes hardly ever lack: it is where it would be then.
+    fn end_of(&self, from: usize, end: i64) -> usize {
+        let length = self.close_time[from] - self.open_time[from];
+        let guess = usize::try_from((end - self.open_time[from]) / length.max(1)).unwrap_or(usize::MAX);
+        let guess = from.saturating_add(guess).min(self.len());
+        let fits = self.open_time[guess - 1] < end && self.open_time.get(guess).is_none_or(|open| *open >= end);
+        if fits { guess } else { from + self.open_time[from..].partition_point(|open| *open < end) }
+    }
+
+    fn push_sum(&mut self, parts: &Self, (from, to): (usize, usize), bucket: (UnixMillis, UnixMillis)) {
+        let (own, last) = (from..to, to - 1);
+        let first_source = parts.source[from];
+        let one_source = parts.source[own.clone()].iter().all(|source| *source == first_source);
+        self.open_time.push(bucket.0.get());
+        self.close_time.push(bucket.1.get());
+        self.open.push(parts.open[from]);
+        self.high.push(parts.high[own.clone()].iter().copied().max().unwrap_or_default());
+        self.low.push(parts.low[own.clone()].iter().copied().min().unwrap_or_default());
+        self.close.push(parts.close[last]);
+        self.volume.push(parts.volume[own.clone()].iter().sum());
+        self.taker_buy_volume.push(parts.taker_buy_volume[own.clone()].iter().sum());
+        self.quote_volume.push(parts.quote_volume[own.clone()].iter().sum());
+        self.taker_buy_quote_volume.push(parts.taker_buy_quote_volume[own.clone()].iter().sum());
+        self.trades.push(parts.trades[own.clone()].iter().sum());
+        self.raw_trades.push(parts.raw_trades[own.clone()].iter().sum());
+        self.first_id.push(parts.first_id[from]);
+        self.last_id.push(parts.last_id[last]);
+        self.complete.push(parts.complete[own].iter().all(|complete| *complete));
+        self.source.push(if one_source { first_source } else { Source::Mixed });
+        self.revision.push(if last == from { parts.revision[from] } else { 0 });
+    }
+
+    /// Cumulated net volume (taker buys less taker sells) at the end of every bucket of a longer timeframe, from 0, with the
+    /// bucket's start; in 1e-8.
+    pub fn cumulative_delta(&self, timeframe: Timeframe) -> Vec<(UnixMillis, i128)> {
+        let (mut from, mut sum, mut points) = (0, 0_i128, Vec::new());
+        while from < self.len() {
+            let bucket = timeframe.bucket(UnixMillis::new(self.open_time[from]));
+            let to = self.end_of(from, bucket.1.get());
+            let bought: i64 = self.taker_buy_volume[from..to].iter().sum();
+            let all: i64 = self.volume[from..to].iter().sum();
+            sum += 2 * i128::from(bought) - i128::from(all);
+            points.push((bucket.0, sum));
+            from = to;
+        }
+        points
+    }
+}
+
+impl FromIterator<Candle> for CandleColumns {
+    fn from_iter<I: IntoIterator<Item = Candle>>(candles: I) -> Self {
+        let mut columns = Self::default();
+        candles.into_iter().for_each(|candle| columns.push(&candle));
+        columns
+    }
+}

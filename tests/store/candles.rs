@@ -1,0 +1,99 @@
+//! Are stored minutes, and what is folded from them, what a fold of the trades gives?
+
+use crate::rig::{Rig, START, disk, small, start, trade};
+use proptest::prelude::*;
+use tapedeck::{
+    candle::{CandleColumns, fold, regroup},
+    model::{Candle, Timeframe, Trade, UnixMillis},
+};
+
+/// Trades at random times of some hours, ascending by id and time.
+fn trades() -> impl Strategy<Value = Vec<Trade>> {
+    let waits = prop_oneof![8 => 0_i64..2_000, 2 => 10_000_i64..100_000, 1 => 100_000_i64..2_000_000];
+    proptest::collection::vec(waits, 1..400).prop_map(|waits| {
+        let times = waits.iter().scan(START, |time, wait| {
+            *time += wait;
+            Some(*time)
+        });
+        times.zip(1..).map(|(time, id)| Trade { time: UnixMillis::new(time), ..trade(id) }).collect()
+    })
+}
+
+fn timeframes() -> impl Iterator<Item = Timeframe> {
+    [1, 3, 5, 15, 60, 173, 1_440].into_iter().map(|count| Timeframe::minutes(count).expect("in range"))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn minutes_survive_corrections_seals_and_a_restart(trades in trades(), seed in any::<u64>(), every in 1_usize..9) {
+        let (sim, disk) = disk(seed);
+        let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+        let minutes = fold(Timeframe::MINUTE, &trades);
+        for (at, minute) in minutes.iter().enumerate() {
+            let first = Candle { complete: false, high: minute.low, ..*minute };
+            let wrong = at % every == 0;
+            prop_assert!(rig.holdings[0].keep_minutes(&[if wrong { first } else { *minute }]));
+            if at % 7 == 3 {
+                rig.pass(3_000);
+            }
+        }
+        let corrected = minutes.iter().step_by(every).map(|minute| Candle { revision: 1, ..*minute });
+        prop_assert!(rig.holdings[0].keep_minutes(&corrected.collect::<Vec<_>>()));
+        rig.pass(60_000);
+        let now = rig.now;
+        drop(rig);
+        sim.power_cut(seed);
+        let rig = Rig::open(&disk, small(), 1, now).expect("opens again");
+        let last = |minute: &Candle, at: usize| Candle { revision: u32::from(at % every == 0), ..*minute };
+        let expected: Vec<Candle> = minutes.iter().enumerate().map(|(at, minute)| last(minute, at)).collect();
+        let end = UnixMillis::new(i64::MAX);
+        prop_assert_eq!(rig.holdings[0].minutes(UnixMillis::new(0), end, usize::MAX, false), expected);
+    }
+
+    #[test]
+    fn columns_fold_as_candles_and_trades_do(trades in trades()) {
+        let minutes = fold(Timeframe::MINUTE, &trades);
+        let columns: CandleColumns = minutes.iter().copied().collect();
+        for timeframe in timeframes() {
+            let folded = columns.fold(timeframe);
+            let candles: Vec<Candle> = (0..folded.len()).filter_map(|at| folded.get(at)).collect();
+            prop_assert_eq!(&candles, &fold(timeframe, &trades), "{}", timeframe);
+            let grouped = regroup(timeframe, &minutes);
+            prop_assert!(candles.iter().zip(&grouped).all(|(a, b)| *a == Candle { closed: true, ..*b }));
+            let mut net = 0;
+            let deltas = candles.iter().map(|candle| {
+                net += candle.delta().units();
+                (candle.open_time, net)
+            });
+            prop_assert_eq!(columns.cumulative_delta(timeframe), deltas.collect::<Vec<_>>());
+        }
+    }
+}
+
+#[test]
+fn a_month_is_decoded_once_and_again_after_a_correction() {
+    let (_, disk) = disk(1);
+    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+    let month = 31 * UnixMillis::DAY;
+    let spread = |id: u64| Trade { time: UnixMillis::new(START + i64::try_from(id).unwrap() * 7_200_000), ..trade(id) };
+    let minutes = fold(Timeframe::MINUTE, &(1..1_000).map(spread).collect::<Vec<_>>());
+    assert!(minutes.last().unwrap().open_time.since(minutes[0].open_time) > 2 * month);
+    assert!(rig.holdings[0].keep_minutes(&minutes));
+    rig.pass(30_000);
+    let within = UnixMillis::new(START + month);
+    let (year, number) = within.year_month();
+    let (from, to) = (UnixMillis::month_start(year, number), UnixMillis::month_start(year, number + 1));
+    let expected = |minutes: &[Candle]| -> CandleColumns {
+        minutes.iter().filter(|minute| from <= minute.open_time && minute.open_time < to).copied().collect()
+    };
+    let first = rig.holdings[0].month(within);
+    assert_eq!(*first, expected(&minutes));
+    assert!(std::sync::Arc::ptr_eq(&first, &rig.holdings[0].month(from)), "held decoded");
+    let mut corrected = minutes.clone();
+    let at = minutes.iter().position(|minute| minute.open_time >= from).unwrap();
+    corrected[at] = Candle { complete: false, revision: 1, ..minutes[at] };
+    assert!(rig.holdings[0].keep_minutes(&corrected[at..=at]));
+    assert_eq!(*rig.holdings[0].month(within), expected(&corrected));
+}
