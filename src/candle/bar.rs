@@ -51,6 +51,31 @@ impl Bar {
         Some(bar)
     }
 
+    /// The bar with open, high, low and close; volume, quote volume, and both where the taker bought; counts of trades and
+    /// raw trades; and lowest and highest id.
+    pub(super) fn of_sums(
+        [open, high, low, close]: [Price; 4],
+        [volume, quote_volume, taker_buy_volume, taker_buy_quote_volume]: [i128; 4],
+        trades: u64,
+        raw_trades: u64,
+        (first_id, last_id): (u64, u64),
+    ) -> Self {
+        Self {
+            open,
+            high,
+            low,
+            close,
+            volume,
+            quote_volume,
+            taker_buy_volume,
+            taker_buy_quote_volume,
+            trades,
+            raw_trades,
+            first_id,
+            last_id,
+        }
+    }
+
     /// Adds a trade whose id is above all before it.
     pub fn push(&mut self, trade: &Trade) {
         let quantity = i128::from(trade.quantity.units());

@@ -1,6 +1,9 @@
 //! How are many candles held, and folded into longer ones, column by column?
 
-use crate::model::{Candle, Price, QuoteVolume, Source, Timeframe, UnixMillis, Volume};
+use crate::{
+    candle::Bar,
+    model::{Candle, Price, QuoteVolume, Source, Timeframe, UnixMillis, Volume},
+};
 
 /// Closed candles of one timeframe as columns, ascending. Prices are in 1e-8, sums of quantities in 1e-8, sums of price x
 /// quantity in 1e-16.
@@ -73,6 +76,37 @@ impl CandleColumns {
         self.complete.push(candle.complete);
         self.source.push(candle.source);
         self.revision.push(candle.revision);
+    }
+
+    /// Adds a candle behind the others, or to the last one when it is of the same bucket.
+    pub fn push_or_merge(&mut self, candle: &Candle) {
+        let Some(at) = self.len().checked_sub(1).filter(|at| self.open_time[*at] == candle.open_time.get()) else {
+            return self.push(candle);
+        };
+        let Some(last) = self.get(at) else { return };
+        let mut bar = Bar::of_candle(&last);
+        bar.merge(&Bar::of_candle(candle));
+        self.truncate(at);
+        let complete = last.complete && candle.complete;
+        self.push(&Candle { closed: true, complete, ..bar.candle((last.open_time, last.close_time)) });
+    }
+
+    fn truncate(&mut self, len: usize) {
+        for column in [&mut self.open_time, &mut self.close_time, &mut self.open, &mut self.high, &mut self.low] {
+            column.truncate(len);
+        }
+        for column in [&mut self.close, &mut self.volume, &mut self.taker_buy_volume] {
+            column.truncate(len);
+        }
+        for column in [&mut self.quote_volume, &mut self.taker_buy_quote_volume] {
+            column.truncate(len);
+        }
+        for column in [&mut self.trades, &mut self.raw_trades, &mut self.first_id, &mut self.last_id] {
+            column.truncate(len);
+        }
+        self.complete.truncate(len);
+        self.source.truncate(len);
+        self.revision.truncate(len);
     }
 
     /// The candle at `at`.

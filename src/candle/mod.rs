@@ -5,8 +5,10 @@ mod bar;
 mod columns;
 mod history;
 mod live;
+mod sum;
 
 pub use bar::Bar;
 pub use columns::CandleColumns;
 pub use history::{fold, fold_many, regroup};
 pub use live::{FoldEvent, FoldOptions, Link, LiveFold};
+pub use sum::{ColumnFold, TradeColumns};

@@ -22,7 +22,7 @@ pub struct Reading {
 
 /// A piece that is read in one go.
 #[derive(Clone, Debug)]
-enum Piece {
+pub(super) enum Piece {
     Queued(Arc<Rows>),
     Journal(JournalRun),
     Block(Arc<Segment>, SectionIndex, usize, BlockIndex),
@@ -31,7 +31,7 @@ enum Piece {
 }
 
 impl Piece {
-    fn keys(&self) -> Option<IdRange> {
+    pub(super) fn keys(&self) -> Option<IdRange> {
         match self {
             Self::Queued(rows) => Span::of(rows).map(|span| span.keys),
             Self::Journal(run) => Some(run.span.keys),
@@ -41,7 +41,7 @@ impl Piece {
     }
 
     /// Its rows, or nothing when it is damaged.
-    fn load(&self, library: &Library, kind: Kind) -> Option<Rows> {
+    pub(super) fn load(&self, library: &Library, kind: Kind) -> Option<Rows> {
         match self {
             Self::Queued(rows) => Some(Rows::clone(rows)),
             Self::Journal(run) => run.file.rows(kind, run.words_at, run.rows as usize).ok(),
@@ -101,7 +101,7 @@ impl Shelf {
     }
 
     /// What holds rows with keys in `keys`, in pieces that are read in one go.
-    fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
+    pub(super) fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
         let wanted = |blocks: &[BlockIndex]| {
             let from = blocks.partition_point(|block| block.last_key < keys.first);
             from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
@@ -109,7 +109,7 @@ impl Shelf {
         self.parts(keys, newest).into_iter().flat_map(|part| pieces_of(library, part, wanted)).collect()
     }
 
-    fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
+    pub(super) fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
         let mut all = Rows::new(self.kind);
         for piece in group {
             match piece.load(library, self.kind) {
@@ -140,7 +140,7 @@ fn pieces_of(library: &Library, part: Part, wanted: impl Fn(&[BlockIndex]) -> Ra
 }
 
 /// Neighbours whose keys overlap, in ascending order: what is in one group may have to be merged.
-fn groups(mut pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
+pub(super) fn groups(mut pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
     pieces.retain(|piece| piece.keys().is_some());
     pieces.sort_by_key(Piece::keys);
     let mut groups: Vec<(u64, Vec<Piece>)> = Vec::new();
@@ -162,7 +162,7 @@ fn span_of(group: &[Piece]) -> Option<IdRange> {
     keys.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })
 }
 
-fn clip(range: IdRange, to: IdRange) -> Option<IdRange> {
+pub(super) fn clip(range: IdRange, to: IdRange) -> Option<IdRange> {
     IdRange::new(range.first.max(to.first), range.last.min(to.last))
 }
 

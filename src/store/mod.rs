@@ -20,6 +20,7 @@ pub mod merge;
 pub mod recovery;
 pub mod seal;
 pub mod storage;
+pub mod visit;
 
 mod holding;
 mod open;

@@ -34,7 +34,9 @@ proptest! {
         for (at, minute) in minutes.iter().enumerate() {
             let first = Candle { complete: false, high: minute.low, ..*minute };
             let wrong = at % every == 0;
-            prop_assert!(rig.holdings[0].keep_minutes(&[if wrong { first } else { *minute }]));
+            let told = if wrong { first } else { *minute };
+            let taken = rig.holdings[0].keep_minutes(&[told]);
+            prop_assert!(taken);
             if at % 7 == 3 {
                 rig.pass(3_000);
             }
@@ -61,7 +63,8 @@ proptest! {
             let candles: Vec<Candle> = (0..folded.len()).filter_map(|at| folded.get(at)).collect();
             prop_assert_eq!(&candles, &fold(timeframe, &trades), "{}", timeframe);
             let grouped = regroup(timeframe, &minutes);
-            prop_assert!(candles.iter().zip(&grouped).all(|(a, b)| *a == Candle { closed: true, ..*b }));
+            let closed: Vec<Candle> = grouped.into_iter().map(|candle| Candle { closed: true, ..candle }).collect();
+            prop_assert_eq!(&candles, &closed);
             let mut net = 0;
             let deltas = candles.iter().map(|candle| {
                 net += candle.delta().units();

@@ -4,3 +4,4 @@
 mod basics;
 mod candles;
 mod rig;
+mod visit;

@@ -248,6 +248,15 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// Fills `out` with what is left of a column from row `from` on: multiples of its step, or distances.
+    ///
+    /// # Errors
+    ///
+    /// When the column is damaged.
+    pub fn residues(&self, at: usize, from: usize, out: &mut [i64]) -> Result<(), CodecError> {
+        self.columns.read_into(at, from, out)
+    }
+
     /// The step of a stepped column: its tick or lot.
     pub fn step(&self, at: usize) -> i64 {
         let columns = self.header.kind.schema().columns;
