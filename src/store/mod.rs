@@ -17,6 +17,7 @@ pub mod candles;
 pub mod desk;
 pub mod library;
 pub mod merge;
+pub mod rebuild;
 pub mod recovery;
 pub mod seal;
 pub mod storage;

@@ -100,3 +100,32 @@ fn a_month_is_decoded_once_and_again_after_a_correction() {
     assert!(rig.holdings[0].keep_minutes(&corrected[at..=at]));
     assert_eq!(*rig.holdings[0].month(within), expected(&corrected));
 }
+
+#[test]
+fn minutes_are_computed_anew_from_the_trades() {
+    let (_, disk) = disk(1);
+    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+    let all: Vec<Trade> = (1..60_000).map(trade).collect();
+    let held = |id: u64| id <= 20_000 || id > 20_010;
+    for first in (1..60_000).step_by(250) {
+        assert!(rig.keep(0, (first..first + 250).filter(|id| held(*id) && *id < 60_000)));
+        rig.pass(500);
+    }
+    let trades: Vec<Trade> = all.into_iter().filter(|trade| held(trade.id)).collect();
+    let mut minutes = fold(Timeframe::MINUTE, &trades);
+    minutes.pop();
+    let hole = [20_000, 20_011].map(|id| Timeframe::MINUTE.bucket(trade(id).time).0);
+    minutes.iter_mut().for_each(|minute| minute.complete = !hole.contains(&minute.open_time));
+    // Of five stored minutes one is right, one is wrong; the others lack.
+    let wrong = Candle { high: minutes[1].low, revision: 4, ..minutes[1] };
+    assert!(rig.holdings[0].keep_minutes(&[minutes[0], wrong]));
+    let Rig { opened, holdings, now } = &mut rig;
+    let rebuilt = holdings[0].rebuild_minutes(|| assert!(opened.storage.drain(*now)));
+    assert_eq!((rebuilt.minutes, rebuilt.written), (minutes.len() as u64, minutes.len() as u64 - 1));
+    minutes[1].revision = 5;
+    let stored = |rig: &Rig| rig.holdings[0].minutes(UnixMillis::new(0), UnixMillis::new(i64::MAX), usize::MAX, false);
+    assert_eq!(stored(&rig), minutes);
+    assert_eq!(rig.holdings[0].rebuild_minutes(|| {}).written, 0, "nothing is left to do");
+    rig.pass(30_000);
+    assert_eq!(stored(&rig), minutes);
+}

@@ -1,0 +1,98 @@
+//! How are the stored minutes computed anew from the trades?
+
+use crate::{
+    candle::{CandleColumns, ColumnFold},
+    model::{Candle, IdRange, Source, Timeframe, UnixMillis},
+    store::Holding,
+};
+use std::collections::BTreeMap;
+
+/// Trades folded at once, so that memory stays bounded however long the tape is.
+const IDS_AT_ONCE: u64 = 4_000_000;
+
+/// What a rebuilding found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// Minutes with trades.
+    pub minutes: u64,
+    /// Those whose candle lacked or was another; it is handed in anew with a higher revision.
+    pub written: u64,
+}
+
+impl Holding {
+    /// Folds every trade and hands in each minute that is not stored as the trades say, but for the last one, which may not
+    /// be over. `make_room` is called when there is no room for more.
+    pub fn rebuild_minutes(&self, mut make_room: impl FnMut()) -> Rebuilt {
+        let mut rebuilt = Rebuilt::default();
+        let mut carried: Option<Candle> = None;
+        for run in self.runs_in_pieces() {
+            let (folded, damaged) = self.fold(run.ids, Timeframe::MINUTE);
+            let mut minutes: Vec<Candle> = (0..folded.len()).filter_map(|at| folded.get(at)).collect();
+            let last = minutes.len().saturating_sub(1);
+            for (at, minute) in minutes.iter_mut().enumerate() {
+                minute.complete = damaged.is_empty() && (at > 0 || run.joins_before) && (at < last || run.joins_after);
+            }
+            let mut joined: CandleColumns = carried.take().into_iter().collect();
+            minutes.iter().for_each(|minute| joined.push_or_merge(minute));
+            carried = joined.len().checked_sub(1).and_then(|at| joined.get(at));
+            let done: Vec<Candle> = (0..joined.len().saturating_sub(1)).filter_map(|at| joined.get(at)).collect();
+            rebuilt.minutes += done.len() as u64;
+            rebuilt.written += self.correct(&done, &mut make_room);
+        }
+        rebuilt
+    }
+
+    /// Runs of ids held without a gap, cut into pieces.
+    fn runs_in_pieces(&self) -> Vec<Piece> {
+        let mut runs: Vec<IdRange> = Vec::new();
+        for (run, _) in self.shelf().runs() {
+            match runs.last_mut().filter(|last| last.last + 1 == run.first) {
+                Some(last) => last.last = run.last,
+                None => runs.push(run),
+            }
+        }
+        runs.into_iter().flat_map(pieces).collect()
+    }
+
+    /// Hands in those of `minutes` that differ from what is stored; how many.
+    fn correct(&self, minutes: &[Candle], make_room: &mut impl FnMut()) -> u64 {
+        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return 0 };
+        let stored = self.minutes(first.open_time, last.close_time, usize::MAX, false);
+        let stored: BTreeMap<UnixMillis, Candle> =
+            stored.into_iter().map(|minute| (minute.open_time, minute)).collect();
+        let wrong = |minute: &Candle| match stored.get(&minute.open_time) {
+            None => Some(*minute),
+            // What the venue's klines say of minutes whose trades are not all held is not ours to correct.
+            Some(known) if known.source != Source::Trades => None,
+            Some(known) => {
+                let same = Candle { revision: known.revision, ..*minute } == *known;
+                (!same).then(|| Candle { revision: known.revision + 1, ..*minute })
+            }
+        };
+        let wrong: Vec<Candle> = minutes.iter().filter_map(wrong).collect();
+        if !wrong.is_empty() && !self.keep_minutes(&wrong) {
+            make_room();
+            if !self.keep_minutes(&wrong) {
+                return 0;
+            }
+        }
+        wrong.len() as u64
+    }
+}
+
+/// A piece of a run, and whether the ids before and behind it are held.
+struct Piece {
+    ids: IdRange,
+    joins_before: bool,
+    joins_after: bool,
+}
+
+fn pieces(run: IdRange) -> impl Iterator<Item = Piece> {
+    let starts = (run.first..=run.last).step_by(usize::try_from(IDS_AT_ONCE).unwrap_or(usize::MAX));
+    starts.map(move |first| {
+        let last = run.last.min(first + (IDS_AT_ONCE - 1));
+        // Ids count from 1: nothing is missing before that one.
+        let joins_before = first > run.first || first == 1;
+        Piece { ids: IdRange { first, last }, joins_before, joins_after: last < run.last }
+    })
+}
