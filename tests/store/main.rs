@@ -2,4 +2,8 @@
 //! and processes?
 
 mod basics;
+mod crash;
+mod oracle;
 mod rig;
+mod seam;
+mod workload;
