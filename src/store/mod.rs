@@ -22,6 +22,7 @@ pub mod storage;
 
 mod holding;
 mod open;
+mod sections;
 
 pub use desk::{Desk, Health};
 pub use holding::{Holding, Stored};

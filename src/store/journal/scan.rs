@@ -34,6 +34,8 @@ pub struct Scan {
     pub frames: u64,
     /// Where the last of them ends.
     pub end: u64,
+    /// Below it everything was synced when the last of them was written.
+    pub durable_below: u64,
     /// What lies between or behind them and is no frame. A clean tail of zeros is none.
     pub unreadable: Vec<Unreadable>,
 }
@@ -135,6 +137,7 @@ impl<'a> Walk<'a> {
                 unreadable.cause = Cause::Corrupt;
             }
         }
+        self.found.durable_below = self.durable_below;
         self.found
     }
 }
