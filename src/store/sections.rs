@@ -132,7 +132,8 @@ impl JournalRun {
 
 /// The checksum of rows as they stand in a file.
 fn rows_checksum(rows: &Rows) -> u32 {
-    let bytes: Vec<u8> = rows.words().iter().flat_map(|word| word.to_le_bytes()).collect();
+    let mut bytes = Vec::with_capacity(rows.bytes());
+    rows.words().iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
     crate::store::bytes::checksum(&bytes)
 }
 

@@ -3,7 +3,9 @@
 
 mod basics;
 mod crash;
+mod faults;
 mod oracle;
+mod planted;
 mod rig;
 mod seam;
 mod workload;

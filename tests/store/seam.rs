@@ -15,7 +15,7 @@ pub(crate) type Look = Box<dyn FnMut() + Send>;
 pub(crate) enum Bug {
     /// Names are never made durable.
     NoDirectorySync,
-    /// What is written is called durable at once.
+    /// What is written to the journal is called durable at once.
     NoSync,
     /// A failed write or sync passes for one that worked.
     SwallowedErrors,
@@ -64,25 +64,26 @@ impl Seam {
         Arc::new(self.clone())
     }
 
-    fn file(&self, file: Arc<dyn File>) -> Arc<dyn File> {
-        Arc::new(SeamFile { file, shared: Arc::clone(&self.shared) })
+    fn file(&self, path: &str, file: Arc<dyn File>) -> Arc<dyn File> {
+        let bug = self.shared.bug.filter(|bug| *bug != Bug::NoSync || path.starts_with("journal/"));
+        Arc::new(SeamFile { file, bug, shared: Arc::clone(&self.shared) })
     }
 }
 
 impl Disk for Seam {
     fn create(&self, path: &str) -> io::Result<Arc<dyn File>> {
         self.shared.look();
-        Ok(self.file(self.disk.create(path)?))
+        Ok(self.file(path, self.disk.create(path)?))
     }
 
     fn open(&self, path: &str) -> io::Result<Arc<dyn File>> {
         self.shared.look();
-        Ok(self.file(self.disk.open(path)?))
+        Ok(self.file(path, self.disk.open(path)?))
     }
 
     fn open_to_write(&self, path: &str) -> io::Result<Arc<dyn File>> {
         self.shared.look();
-        Ok(self.file(self.disk.open_to_write(path)?))
+        Ok(self.file(path, self.disk.open_to_write(path)?))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -123,6 +124,7 @@ impl Disk for Seam {
 
 struct SeamFile {
     file: Arc<dyn File>,
+    bug: Option<Bug>,
     shared: Arc<Shared>,
 }
 
@@ -134,7 +136,7 @@ impl fmt::Debug for SeamFile {
 
 impl SeamFile {
     fn swallows(&self) -> bool {
-        self.shared.bug == Some(Bug::SwallowedErrors)
+        self.bug == Some(Bug::SwallowedErrors)
     }
 }
 
@@ -157,7 +159,7 @@ impl File for SeamFile {
 
     fn sync(&self) -> io::Result<()> {
         self.shared.look();
-        match self.shared.bug {
+        match self.bug {
             Some(Bug::NoSync) => Ok(()),
             Some(Bug::SwallowedErrors) => self.file.sync().or(Ok(())),
             Some(Bug::RetriedSync) => self.file.sync().or_else(|_| self.file.sync()),
