@@ -150,13 +150,7 @@ impl Case {
 
     /// A write that went astray may cost what it was to write and what it hit, but nothing wrong comes of it, and what is
     /// missing is either named or not claimed.
-    fn nothing_wrong(
-        &self,
-        user: Option<User>,
-        disk: &SimulatedDisk,
-        oracle: &Oracle,
-        now: Now,
-    ) -> Result<(), String> {
+    fn nothing_wrong(&self, user: Option<User>, disk: &SimulatedDisk, oracle: &Oracle, now: Now) -> Result<(), String> {
         if let Some(mut user) = user {
             user.pass(5_000, 250);
             (0..CONTRACTS).try_for_each(|contract| honest(&user.rig, contract))?;
@@ -207,8 +201,9 @@ fn fail_every_call(workload: Workload) {
         for fault in FAULTS {
             for lasting in [Lasting::Once, lasting(fault)] {
                 let case = Case { workload, fault, at, lasting };
-                case.check()
-                    .unwrap_or_else(|error| panic!("{workload:?}, call {at} of {calls}, {fault:?} {lasting:?}: {error}"));
+                case.check().unwrap_or_else(|error| {
+                    panic!("{workload:?}, call {at} of {calls}, {fault:?} {lasting:?}: {error}")
+                });
                 cases += 1;
             }
         }

@@ -19,7 +19,7 @@ pub(crate) fn options(draws: &mut Draws) -> Options {
         roll_ms: draws.within(100..5_000),
         write_ms: draws.within(0..30),
         sync,
-        queue_bytes: 1 << 20,
+        queue_bytes: 64 << 10,
     }
 }
 
