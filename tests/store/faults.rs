@@ -40,18 +40,18 @@ impl Workload {
         }
     }
 
-    /// A disk before the workload begins, and when that is.
-    fn disk(self, oracle: &Oracle) -> (SimulatedDisk, Now) {
-        let disk = SimulatedDisk::new(7);
+    /// What there is before the workload begins.
+    fn before(self) -> Before {
+        let (disk, oracle) = (SimulatedDisk::new(7), Oracle::default());
         if !matches!(self, Self::Reopen) {
-            return (disk, start());
+            return Before { disk, oracle, now: start() };
         }
-        let mut user = user(&disk, Self::Roll, oracle, start()).expect("nothing fails yet");
+        let mut user = user(&disk, Self::Roll, &oracle, start()).expect("nothing fails yet");
         append(&mut user, 6, 0);
         let now = user.rig.now;
         drop(user);
         disk.power_cut(3);
-        (disk, now)
+        Before { disk, oracle, now }
     }
 
     /// One who uses the store whatever it answers.
@@ -60,6 +60,12 @@ impl Workload {
         append(&mut user, 8, 1_000);
         Some(user)
     }
+}
+
+struct Before {
+    disk: SimulatedDisk,
+    oracle: Oracle,
+    now: Now,
 }
 
 fn user(disk: &SimulatedDisk, workload: Workload, oracle: &Oracle, now: Now) -> Result<User, String> {
@@ -85,21 +91,21 @@ fn append(user: &mut User, bursts: u64, skipped: u64) {
 }
 
 /// One fault in one workload.
-struct Case {
+struct Case<'a> {
     workload: Workload,
+    before: &'a Before,
     fault: Fault,
     at: u64,
     lasting: Lasting,
 }
 
-impl Case {
+impl Case<'_> {
     fn check(&self) -> Result<(), String> {
-        let oracle = Oracle::default();
-        let (disk, now) = self.workload.disk(&oracle);
+        let (disk, oracle, now) = (self.before.disk.fork(), self.before.oracle.copy(), self.before.now);
         disk.fail(self.at, self.fault, self.lasting);
         let user = self.workload.run(&disk, &oracle, now);
         if self.fault == Fault::Misdirected {
-            return self.nothing_wrong(user, &disk, &oracle, now);
+            return self.nothing_wrong(user, &disk, now);
         }
         let mut user = match user {
             Some(mut user) => {
@@ -150,7 +156,7 @@ impl Case {
 
     /// A write that went astray may cost what it was to write and what it hit, but nothing wrong comes of it, and what is
     /// missing is either named or not claimed.
-    fn nothing_wrong(&self, user: Option<User>, disk: &SimulatedDisk, oracle: &Oracle, now: Now) -> Result<(), String> {
+    fn nothing_wrong(&self, user: Option<User>, disk: &SimulatedDisk, now: Now) -> Result<(), String> {
         if let Some(mut user) = user {
             user.pass(5_000, 250);
             (0..CONTRACTS).try_for_each(|contract| honest(&user.rig, contract))?;
@@ -159,10 +165,7 @@ impl Case {
         disk.power_cut(self.at);
         let options = self.workload.options();
         match Rig::open(&Seam::new(disk, None).arc(), options, CONTRACTS, now) {
-            Ok(rig) => {
-                let _ = oracle;
-                (0..CONTRACTS).try_for_each(|contract| honest(&rig, contract))
-            }
+            Ok(rig) => (0..CONTRACTS).try_for_each(|contract| honest(&rig, contract)),
             // The one file without which nothing is known, when it was made: refused.
             Err(error) if error.to_string().starts_with("STORE is damaged") => Ok(()),
             Err(error) => Err(error.to_string()),
@@ -186,21 +189,20 @@ pub(crate) fn honest(rig: &Rig, contract: usize) -> Result<(), String> {
 }
 
 /// How many calls a workload makes when nothing fails.
-fn calls(workload: Workload) -> u64 {
-    let oracle = Oracle::default();
-    let (disk, now) = workload.disk(&oracle);
-    let before = disk.calls();
-    workload.run(&disk, &oracle, now).expect("nothing fails");
-    disk.calls() - before
+fn calls(workload: Workload, before: &Before) -> u64 {
+    let disk = before.disk.fork();
+    workload.run(&disk, &before.oracle.copy(), before.now).expect("nothing fails");
+    disk.calls() - before.disk.calls()
 }
 
 fn fail_every_call(workload: Workload) {
-    let (begun, calls) = (Instant::now(), calls(workload));
+    let (begun, before) = (Instant::now(), workload.before());
+    let calls = calls(workload, &before);
     let mut cases = 0;
     for at in 1..=calls {
         for fault in FAULTS {
             for lasting in [Lasting::Once, lasting(fault)] {
-                let case = Case { workload, fault, at, lasting };
+                let case = Case { workload, before: &before, fault, at, lasting };
                 case.check().unwrap_or_else(|error| {
                     panic!("{workload:?}, call {at} of {calls}, {fault:?} {lasting:?}: {error}")
                 });

@@ -3,6 +3,7 @@
 
 mod basics;
 mod crash;
+mod damage;
 mod faults;
 mod oracle;
 mod planted;
