@@ -10,8 +10,9 @@ use std::sync::{
     atomic::{AtomicU8, AtomicUsize, Ordering},
 };
 
-/// Batches in the queue at most; their bytes are bounded apart.
+/// Batches in the queue at most, and bytes for which there is room for one; their bytes are bounded apart.
 const BATCHES_MAX: usize = 1 << 16;
+const BATCH_BYTES: usize = 256;
 
 /// How the storage thread fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +55,8 @@ pub(super) struct Gauge {
 impl Desk {
     /// A desk whose rows, until they are durable, take at most `bytes_max` of memory, and the other end.
     pub(super) fn new(bytes_max: usize) -> (Self, Receiver<Batch>) {
-        let (sender, receiver) = bounded(BATCHES_MAX);
+        // The channel takes memory for all of them at once.
+        let (sender, receiver) = bounded(BATCHES_MAX.min(16 + bytes_max / BATCH_BYTES));
         let gauge = Gauge { bytes: AtomicUsize::new(0), bytes_max, health: AtomicU8::new(0) };
         (Self { sender, gauge: Arc::new(gauge) }, receiver)
     }

@@ -95,10 +95,16 @@ impl Library {
         if let Some(row) = self.find(symbol) {
             return (row, false);
         }
-        let last = self.contracts.read().unwrap_or_else(PoisonError::into_inner).last().map(|row| row.number);
-        let row = ContractRow::new(last.map_or(0, |number| number + 1), symbol, UnixMillis::new(0));
+        let row = ContractRow::new(self.next_contract(), symbol, UnixMillis::new(0));
         self.note(row);
         (row, true)
+    }
+
+    /// Above every number that a contract has, rows whose contract's name was lost included.
+    fn next_contract(&self) -> u32 {
+        let named = self.contracts.read().unwrap_or_else(PoisonError::into_inner).last().map(|row| row.number);
+        let held = self.shelves.read().unwrap_or_else(PoisonError::into_inner).keys().next_back().map(|key| key.0);
+        named.max(held).map_or(0, |number| number + 1)
     }
 
     /// The segment of that number, open.

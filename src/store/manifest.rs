@@ -122,6 +122,8 @@ pub struct Manifest {
     pub journals: Vec<(u32, u32)>,
     /// Every segment.
     pub segments: Vec<SegmentEntry>,
+    /// Journal files, by shard, that could not be read and may be next time. Not written.
+    pub(super) unread: Vec<(u32, u32)>,
 }
 
 /// The form in which it is written.
@@ -184,6 +186,7 @@ impl Manifest {
             contracts: rows.records().collect(),
             journals: archive.journals.iter().map(|pair| (pair.0.to_native(), pair.1.to_native())).collect(),
             segments: segments_of(archive)?,
+            unread: Vec::new(),
         })
     }
 
@@ -210,8 +213,11 @@ impl Manifest {
         self.journals.iter().find(|(own, _)| *own == shard).map_or(0, |(_, number)| *number)
     }
 
-    /// Notes that a shard's journal files below `number` are sealed.
+    /// Notes that a shard's journal files below `number` are sealed, those that could not be read excepted: what is called
+    /// sealed is taken away at the next start.
     pub fn seal_below(&mut self, shard: u32, number: u32) {
+        let unread = self.unread.iter().filter(|(own, _)| *own == shard).map(|(_, number)| *number).min();
+        let number = number.min(unread.unwrap_or(u32::MAX));
         match self.journals.iter_mut().find(|(own, _)| *own == shard) {
             Some((_, below)) => *below = number.max(*below),
             None => self.journals.push((shard, number)),

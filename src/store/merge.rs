@@ -6,7 +6,7 @@ use crate::{
         library::Library,
         record::{Kind, Rows},
         segment::{BlockIndex, SectionIndex, Segment},
-        shelf::{JournalRun, Part, Shelf, Span},
+        shelf::{JournalRun, Part, SealedPart, Shelf, Span},
     },
 };
 use std::{ops::Range, sync::Arc};
@@ -44,7 +44,7 @@ impl Piece {
     pub(super) fn load(&self, library: &Library, kind: Kind) -> Option<Rows> {
         match self {
             Self::Queued(rows) => Some(Rows::clone(rows)),
-            Self::Journal(run) => run.file.rows(kind, run.words_at, run.rows as usize).ok(),
+            Self::Journal(run) => run.read(kind).ok(),
             Self::Block(segment, section, at, _) => segment.rows(section, *at).ok(),
             Self::Lost(_) => None,
         }
@@ -134,9 +134,26 @@ fn pieces_of(library: &Library, part: Part, wanted: impl Fn(&[BlockIndex]) -> Ra
     let Ok(segment) = library.segment(part.segment, &part.path) else {
         return vec![Piece::Lost(Span::of_section(&part.section).keys)];
     };
-    let blocks = segment.blocks(&part.section);
-    let piece = |at: usize| Piece::Block(Arc::clone(&segment), part.section, at, blocks[at]);
-    wanted(blocks).map(piece).collect()
+    // An index that was made anew may lack blocks that the manifest knows.
+    let known = Kind::from_number(part.section.kind).filter(|_| segment.is_rebuilt());
+    let section = known.map_or(Some(part.section), |kind| segment.section(part.section.contract, kind).copied());
+    let Some(section) = section else { return vec![Piece::Lost(Span::of_section(&part.section).keys)] };
+    let blocks = segment.blocks(&section);
+    let piece = |at: usize| Piece::Block(Arc::clone(&segment), section, at, blocks[at]);
+    let lost = if segment.is_rebuilt() { gaps(&part, blocks) } else { Vec::new() };
+    wanted(blocks).map(piece).chain(lost.into_iter().map(Piece::Lost)).collect()
+}
+
+/// Keys that the manifest calls held and that stand in none of the blocks that are left.
+fn gaps(part: &SealedPart, blocks: &[BlockIndex]) -> Vec<IdRange> {
+    let span = Span::of_section(&part.section).keys;
+    let starts = std::iter::once(span.first).chain(blocks.iter().map(|block| block.last_key.saturating_add(1)));
+    let ends = blocks.iter().map(|block| block.first_key.checked_sub(1)).chain([Some(span.last)]);
+    let held = |gap: &IdRange| {
+        let mut runs = part.runs.iter();
+        part.runs.is_empty() || runs.any(|run| run.first <= gap.last && gap.first <= run.last)
+    };
+    starts.zip(ends).filter_map(|(first, last)| IdRange::new(first, last?)).filter(held).collect()
 }
 
 /// Neighbours whose keys overlap, in ascending order: what is in one group may have to be merged.

@@ -25,6 +25,7 @@ pub mod visit;
 
 mod holding;
 mod open;
+mod sections;
 
 pub use desk::{Desk, Health};
 pub use holding::{Holding, Stored};

@@ -5,10 +5,10 @@ use crate::{
     store::{
         desk::Desk,
         files::{Disk, Lock},
-        identity::{Identity, IdentityError},
+        identity::{Identity, IdentityError, STORE_FILE},
         journal::{self, JournalWriter},
         library::Library,
-        manifest::Level,
+        manifest::{Level, MANIFEST_FILE},
         recovery::{Finding, LoadError, Loaded, QUARANTINE, load},
         seal::{Sealer, sealer},
         storage::{Now, Options, Storage},
@@ -60,15 +60,17 @@ pub struct Opened {
 ///
 /// When the directory is another's or in use, a newer program wrote to it, or the disk fails.
 pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Clock) -> Result<Opened, OpenError> {
+    refuse_nameless(&**disk)?;
     let (identity, lock) = Identity::claim(&**disk, wanted)?;
-    let loaded = load(disk, identity.store)?;
+    let mut loaded = load(disk, identity.store)?;
     make_directories(&**disk)?;
-    tidy_up(&**disk, &loaded)?;
-    let Loaded { library, mut manifest, findings, journals, next_journal, next_sequence, .. } = loaded;
-    if !findings.is_empty() {
-        manifest.contracts = library.contracts();
-        manifest.write(&**disk, identity.store, clock.wall())?;
+    if !loaded.findings.is_empty() {
+        loaded.manifest.contracts = loaded.library.contracts();
+        loaded.manifest.write(&**disk, identity.store, clock.wall())?;
     }
+    // Only now is what takes the place of spent files listed.
+    tidy_up(&**disk, &loaded)?;
+    let Loaded { library, manifest, findings, journals, next_journal, next_sequence, .. } = loaded;
     let (desk, batches) = Desk::new(options.queue_bytes);
     let (seals, sealer) = sealer(Arc::clone(&library), manifest.next_segment, clock);
     let number = next_journal.max(manifest.sealed_below(SHARD));
@@ -78,10 +80,24 @@ pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Cl
     Ok(Opened { library, desk, storage, sealer, findings, identity, lock })
 }
 
+fn directories() -> impl Iterator<Item = &'static str> {
+    Level::ALL.map(Level::directory).into_iter().chain([journal::DIRECTORY, QUARANTINE])
+}
+
+/// Refuses a directory that holds a store's files and does not say whose: under another number all of them were strangers.
+fn refuse_nameless(disk: &dyn Disk) -> Result<(), OpenError> {
+    let names = disk.list("")?;
+    let made = names.iter().any(|name| name == MANIFEST_FILE || directories().any(|directory| directory == name));
+    let named = names.iter().any(|name| name == STORE_FILE);
+    if made && !named { Err(IdentityError::Damaged.into()) } else { Ok(()) }
+}
+
+/// Makes every directory. What was found in them is durable afterwards: a file that a process named just before it was
+/// killed may be relied on only then.
 fn make_directories(disk: &dyn Disk) -> io::Result<()> {
-    let directories = Level::ALL.map(Level::directory).into_iter().chain([journal::DIRECTORY, QUARANTINE]);
-    directories.into_iter().try_for_each(|directory| disk.create_dir(directory))?;
-    disk.sync_dir("")
+    directories().try_for_each(|directory| disk.create_dir(directory))?;
+    disk.sync_dir("")?;
+    directories().try_for_each(|directory| disk.sync_dir(directory))
 }
 
 /// Takes away what holds nothing that is not elsewhere, and puts aside what is not this store's.
@@ -93,12 +109,21 @@ fn tidy_up(disk: &dyn Disk, loaded: &Loaded) -> io::Result<()> {
         }
     }
     for path in &loaded.strange {
-        disk.rename(path, &format!("{QUARANTINE}/{}", path.replace('/', "-")))?;
+        disk.rename(path, &free_name(disk, &format!("{QUARANTINE}/{}", path.replace('/', "-")))?)?;
     }
     if !loaded.strange.is_empty() {
         disk.sync_dir(QUARANTINE)?;
     }
     Ok(())
+}
+
+/// `path`, or one like it that no file has.
+fn free_name(disk: &dyn Disk, path: &str) -> io::Result<String> {
+    let taken = disk.list(QUARANTINE)?;
+    let names = std::iter::once(path.to_owned()).chain((1_u32..).map(|at| format!("{path}.{at}")));
+    let free =
+        |name: &String| name.strip_prefix(QUARANTINE).is_some_and(|rest| !taken.iter().any(|one| one == &rest[1..]));
+    names.into_iter().find(free).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
 }
 
 impl Opened {

@@ -1,7 +1,7 @@
 //! How are the stored minutes computed anew from the trades?
 
 use crate::{
-    candle::{CandleColumns, ColumnFold},
+    candle::CandleColumns,
     model::{Candle, IdRange, Source, Timeframe, UnixMillis},
     store::Holding,
 };

@@ -11,8 +11,9 @@ use crate::{
         library::Library,
         manifest::{self, Level, Manifest, SegmentEntry},
         record::{ContractRow, Kind, Rows},
+        sections::journal_runs,
         segment::{Segment, SegmentError, SegmentIdentity},
-        storage::journal_runs,
+        shelf::{JournalRun, Shelf},
     },
 };
 use std::{collections::HashSet, fmt, io, sync::Arc};
@@ -132,6 +133,8 @@ pub struct Loaded {
     pub spent: Vec<String>,
     /// Files that the writer moves to [`QUARANTINE`].
     pub strange: Vec<String>,
+    /// Journal files whose rows are all in a segment that no manifest listed.
+    replaced: HashSet<(u32, u64)>,
     /// The next journal file's number.
     pub next_journal: u32,
     /// The next frame's sequence number.
@@ -151,6 +154,7 @@ pub fn load(disk: &Arc<dyn Disk>, store: u128) -> Result<Loaded, LoadError> {
         journals: Vec::new(),
         spent: Vec::new(),
         strange: Vec::new(),
+        replaced: HashSet::new(),
         next_journal: 0,
         next_sequence: 0,
     };
@@ -229,9 +233,22 @@ impl Loaded {
         }
         // What was replaced and not removed yet is listed beside its replacement: readers see each key once.
         for &(level, number) in found {
-            if let Some(segment) = self.open_segment(disk, store, (level, number))? {
-                self.list(level, number, &segment);
+            match self.open_segment(disk, store, (level, number))? {
+                Some(segment) => self.list(level, number, &segment),
+                // Not listed and left where it is, the next start would take it for one that was replaced.
+                None => self.set_aside(manifest::path(level, number))?,
             }
+        }
+        Ok(())
+    }
+
+    /// Leaves a file that cannot be listed to the writer; one that can perhaps be read later ends the start instead.
+    fn set_aside(&mut self, path: String) -> Result<(), LoadError> {
+        if let Some(Finding::Unreadable(_, error)) = self.findings.last() {
+            return Err(io::Error::other(format!("{path}: {error}")).into());
+        }
+        if !self.strange.contains(&path) {
+            self.strange.push(path);
         }
         Ok(())
     }
@@ -266,8 +283,8 @@ impl Loaded {
             if replaced.shard == u32::MAX {
                 let old = self.manifest.segments.extract_if(.., |entry| entry.number == replaced.number);
                 self.spent.extend(old.map(|entry| entry.path()));
-            } else if let Ok(number) = u32::try_from(replaced.number) {
-                self.manifest.seal_below(replaced.shard, number + 1);
+            } else {
+                self.replaced.insert((replaced.shard, replaced.number));
             }
         }
     }
@@ -287,12 +304,16 @@ impl Loaded {
             let Some((shard, number)) = number_of(&name) else { continue };
             let path = format!("{}/{name}", journal::DIRECTORY);
             self.next_journal = self.next_journal.max(number + 1);
-            if number < self.manifest.sealed_below(shard) {
+            if number < self.manifest.sealed_below(shard) || self.replaced.contains(&(shard, number.into())) {
                 self.spent.push(path);
                 continue;
             }
-            if let Some(file) = self.open_journal(disk, store, &name, path)? {
-                self.read_journal(Arc::new(file), &mut last);
+            match self.open_journal(disk, store, &name, path)? {
+                Some(file) => self.read_journal(Arc::new(file), &mut last),
+                None if matches!(self.findings.last(), Some(Finding::Unreadable(..))) => {
+                    self.manifest.unread.push((shard, number));
+                }
+                None => {}
             }
         }
         Ok(())
@@ -321,8 +342,11 @@ impl Loaded {
             }
             Err(JournalFileError::Header) => {
                 // The header holds nothing that the name and the store do not say, so its frames can still be read.
-                self.findings.push(Finding::HeaderDamaged(path));
-                return Ok(JournalFile::open_headless(disk, store, name).ok());
+                self.findings.push(Finding::HeaderDamaged(path.clone()));
+                match JournalFile::open_headless(disk, store, name) {
+                    Ok(file) => return Ok(Some(file)),
+                    Err(error) => self.findings.push(Finding::Unreadable(path, error.to_string())),
+                }
             }
         }
         Ok(None)
@@ -331,15 +355,25 @@ impl Loaded {
     /// Puts everything that a journal file holds on the shelves.
     fn read_journal(&mut self, file: Arc<JournalFile>, last: &mut Option<(u32, u64)>) {
         let library = Arc::clone(&self.library);
+        let mut found = Vec::new();
         let visit = |payload_at: u64, payload: &[u8], view: journal::View<'_>| {
-            view.sections()
-                .for_each(|section| note(&library, &file, payload_at + section.offset_in(payload) as u64, section));
+            view.sections().for_each(|section| {
+                note(&library, &file, payload_at + section.offset_in(payload) as u64, section, &mut found);
+            });
         };
         let path = file.path();
         let scan = match journal::scan(&file, visit) {
             Ok(scan) => scan,
-            Err(error) => return self.findings.push(Finding::Unreadable(path, error.to_string())),
+            Err(error) => {
+                self.manifest.unread.push((file.identity.shard, file.identity.number));
+                return self.findings.push(Finding::Unreadable(path, error.to_string()));
+            }
         };
+        for (shelf, run) in found {
+            // What is read back need not be on the medium: after a kill, or a sync that failed, only memory may hold it.
+            let synced = run.words_at < scan.durable_below;
+            shelf.found(run, synced);
+        }
         for unreadable in scan.unreadable {
             self.findings.push(match unreadable.cause {
                 Cause::Torn => Finding::TornTail(path.clone(), unreadable),
@@ -366,8 +400,14 @@ fn is_blank(disk: &dyn Disk, path: &str) -> io::Result<bool> {
     Ok(len == 0 || file.map(0..len)?.iter().all(|byte| *byte == 0))
 }
 
-/// Puts a section of a frame on its shelf.
-fn note(library: &Library, file: &Arc<JournalFile>, words_at: u64, section: SectionView<'_>) {
+/// Finds the shelf of a frame's section, and where its rows stand.
+fn note(
+    library: &Library,
+    file: &Arc<JournalFile>,
+    words_at: u64,
+    section: SectionView<'_>,
+    found: &mut Vec<(Arc<Shelf>, JournalRun)>,
+) {
     let mut rows = Rows::with_capacity(section.kind, section.len());
     rows.extend_from_words(section.words());
     if section.kind == Kind::Contract {
@@ -375,7 +415,7 @@ fn note(library: &Library, file: &Arc<JournalFile>, words_at: u64, section: Sect
         return;
     }
     let shelf = library.shelf(section.contract, section.kind);
-    journal_runs(&rows, file, section.origin, words_at).into_iter().for_each(|run| shelf.found(run));
+    found.extend(journal_runs(&rows, file, section.origin, words_at).into_iter().map(|run| (Arc::clone(&shelf), run)));
 }
 
 impl SegmentEntry {

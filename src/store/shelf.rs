@@ -6,13 +6,14 @@
 use crate::{
     model::{IdRange, UnixMillis},
     store::{
-        journal::JournalFile,
+        journal::{FileIdentity, JournalFile},
         record::{Kind, Origin, Rows},
         segment::{RunIndex, SectionIndex},
     },
 };
 use std::{
     collections::VecDeque,
+    io,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -70,6 +71,19 @@ pub struct JournalRun {
     pub origin: Origin,
     /// What they span.
     pub span: Span,
+    /// Of their words, as they were written or found whole.
+    pub checksum: u32,
+}
+
+impl JournalRun {
+    /// Its rows.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be read, or `InvalidData` when they are not what they were.
+    pub fn read(&self, kind: Kind) -> io::Result<Rows> {
+        self.file.rows(kind, self.words_at, self.rows as usize, self.checksum)
+    }
 }
 
 /// Rows in a sealed segment.
@@ -109,6 +123,8 @@ struct Held {
     /// Counts rows that came at or below the highest key.
     rewrites: u64,
     highest: Option<u64>,
+    /// The lowest key in each journal file that may not be synced: nothing from there on is called durable.
+    unproven: Vec<(FileIdentity, u64)>,
 }
 
 /// Something that holds rows, as a reader finds it.
@@ -151,7 +167,8 @@ impl Shelf {
     pub fn durable_through(&self) -> Option<u64> {
         let held = self.read();
         let through = held.durable_through?;
-        let waiting = held.queued.iter().filter_map(|rows| rows.keys().next()).min();
+        let queued = held.queued.iter().filter_map(|rows| rows.keys().next());
+        let waiting = queued.chain(held.unproven.iter().map(|(_, key)| *key)).min();
         Some(waiting.map_or(through, |key| through.min(key.saturating_sub(1)))).filter(|through| *through > 0)
     }
 
@@ -258,9 +275,9 @@ impl Shelf {
         runs.into_iter().for_each(|run| held.place(run, synced));
     }
 
-    /// Notes rows that were found in a journal file.
-    pub(super) fn found(&self, run: JournalRun) {
-        self.write().place(run, true);
+    /// Notes rows that were found in a journal file, and whether they are known to have been synced.
+    pub(super) fn found(&self, run: JournalRun, synced: bool) {
+        self.write().place(run, synced);
     }
 
     /// Notes a sealed part that was found.
@@ -274,6 +291,7 @@ impl Shelf {
         let stays = |run: &JournalRun| journals.iter().all(|file| file.identity != run.file.identity);
         held.in_order.retain(stays);
         held.late.retain(stays);
+        held.unproven.retain(|(unproven, _)| journals.iter().all(|file| file.identity != *unproven));
         held.sealed.retain(|part| !segments.contains(&part.segment));
         if let Some(part) = by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
@@ -289,11 +307,22 @@ impl Held {
         self.highest = self.highest.max(Some(run.span.keys.last));
         if synced {
             self.durable_through = self.durable_through.max(Some(run.span.keys.last));
+        } else {
+            self.doubt(run.file.identity, run.span.keys.first);
         }
         if self.in_order.back().is_none_or(|last| last.span.keys.last < run.span.keys.first) {
             self.in_order.push_back(run);
         } else {
             self.late.push(run);
+        }
+    }
+}
+
+impl Held {
+    fn doubt(&mut self, file: FileIdentity, key: u64) {
+        match self.unproven.iter_mut().find(|(own, _)| *own == file) {
+            Some((_, lowest)) => *lowest = key.min(*lowest),
+            None => self.unproven.push((file, key)),
         }
     }
 }

@@ -4,19 +4,20 @@
 //! and is told when it wants to be called again.
 
 use crate::{
-    model::{IdRange, Symbol, UnixMillis},
+    model::{Symbol, UnixMillis},
     store::{
         desk::{Desk, Gauge, Health},
-        journal::{AppendError, Body, JournalFile, JournalWriter, Placed},
+        journal::{AppendError, Body, HEADER_PAGE_BYTES, JournalFile, JournalWriter, Placed},
         library::Library,
         manifest::Manifest,
         record::{ContractRow, Kind, Origin, Rows},
         seal::{Sealed, Seals},
-        shelf::{Batch, JournalRun, Shelf, Span, dense_runs},
+        sections::{Section, sections_of},
+        shelf::Batch,
     },
 };
 use crossbeam::channel::Receiver;
-use std::{collections::BTreeMap, io, sync::Arc};
+use std::{io, sync::Arc};
 
 /// When what was written is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +96,12 @@ pub struct Storage {
     roll_due_ms: i64,
     /// Whether the active file holds more than the contracts' names.
     has_rows: bool,
+    /// Whether the active file lacks the name of a contract.
+    unnamed: bool,
+    /// Whether contracts were registered that the manifest on the disk may lack.
+    unregistered: bool,
+    /// Whether a file could not be made for want of room, and none was since.
+    full: bool,
     /// Nothing is tried before.
     retry_ms: i64,
     /// The next file is not made before.
@@ -121,13 +128,7 @@ pub struct Counts {
 #[derive(Debug)]
 struct Written {
     placed: Placed,
-    sections: Vec<WrittenSection>,
-}
-
-#[derive(Debug)]
-struct WrittenSection {
-    batches: Vec<Batch>,
-    rows: Rows,
+    sections: Vec<Section>,
 }
 
 impl Storage {
@@ -155,6 +156,9 @@ impl Storage {
             sync_due_ms: None,
             roll_due_ms: i64::MIN,
             has_rows: false,
+            unnamed: false,
+            unregistered: false,
+            full: false,
             retry_ms: i64::MIN,
             prepare_retry_ms: i64::MIN,
             failures: 0,
@@ -169,8 +173,11 @@ impl Storage {
     /// When the manifest cannot be written; then nothing may be recorded.
     pub fn register(&mut self, symbols: &[Symbol], now: Now) -> io::Result<Vec<ContractRow>> {
         let registered: Vec<_> = symbols.iter().map(|symbol| self.library.register(symbol)).collect();
-        if registered.iter().any(|(_, new)| *new) {
+        // What could not be listed once is new until it is.
+        self.unregistered |= registered.iter().any(|(_, new)| *new);
+        if self.unregistered {
             self.write_manifest(now)?;
+            (self.unregistered, self.unnamed) = (false, true);
         }
         Ok(registered.into_iter().map(|(row, _)| row).collect())
     }
@@ -224,7 +231,8 @@ impl Storage {
         if due(self.sync_due_ms) {
             self.sync(now)?;
         }
-        if now.monotonic_ms >= self.roll_due_ms && self.has_rows {
+        // Only age asks for it: it waits for a file that is ready.
+        if now.monotonic_ms >= self.roll_due_ms && self.has_rows && self.journal.is_ready() {
             self.roll(now)?;
         }
         self.list_sealed(now);
@@ -237,9 +245,15 @@ impl Storage {
         if now.monotonic_ms < self.prepare_retry_ms {
             return;
         }
-        if let Err(error) = self.journal.prepare(now.wall) {
-            self.prepare_retry_ms = now.monotonic_ms + RETRY_MS;
-            tracing::warn!("the next journal file cannot be made: {error}");
+        match self.journal.prepare(now.wall) {
+            Ok(()) => self.prepare_retry_ms = i64::MIN,
+            Err(error) => {
+                // Said once, until it succeeds again.
+                if self.prepare_retry_ms == i64::MIN {
+                    tracing::warn!("the next journal file cannot be made yet: {error}");
+                }
+                self.prepare_retry_ms = now.monotonic_ms + RETRY_MS;
+            }
         }
     }
 
@@ -253,60 +267,93 @@ impl Storage {
         if self.journal.active().is_some() {
             return Ok(());
         }
-        if self.gauge_is_full() && self.library.disk().free_bytes()? < RESUME_FILES * self.options.file_bytes {
-            return Err(io::ErrorKind::StorageFull.into());
-        }
         self.roll(now)
     }
 
-    fn gauge_is_full(&self) -> bool {
-        self.gauge.health() == Health::DiskFull
+    /// A disk that was full takes no new file before it has room for several: otherwise it would be full again at once.
+    fn wait_for_room(&self) -> io::Result<()> {
+        let wanted = RESUME_FILES * self.options.file_bytes;
+        if self.full && !self.journal.is_ready() && self.library.disk().free_bytes()? < wanted {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        Ok(())
     }
 
     /// Goes on in the next file, which begins with every contract's name.
     fn roll(&mut self, now: Now) -> io::Result<()> {
         self.sync(now)?;
+        self.wait_for_room()?;
         self.left.extend(self.journal.roll(now.wall)?);
-        self.has_rows = false;
+        (self.has_rows, self.full) = (false, false);
         self.roll_due_ms = now.monotonic_ms.saturating_add(self.options.roll_ms);
-        let contracts = self.library.contracts();
-        if !contracts.is_empty() {
-            let mut body = Body::default();
-            body.push(0, Origin::Derived, &Rows::of(Kind::Contract, &contracts));
-            self.append(&body)?;
-        }
+        self.append(&self.names())?;
+        self.unnamed = false;
         let left = std::mem::take(&mut self.left);
         self.left = self.seals.request(left);
+        Ok(())
+    }
+
+    /// Every contract's name, for the files to be readable without a manifest.
+    fn names(&self) -> Body {
+        let (mut body, contracts) = (Body::default(), self.library.contracts());
+        if !contracts.is_empty() {
+            body.push(0, Origin::Derived, &Rows::of(Kind::Contract, &contracts));
+        }
+        body
+    }
+
+    /// Names contracts that are new since the file was begun.
+    fn name_new(&mut self, now: Now) -> io::Result<()> {
+        if self.unnamed {
+            self.place(&self.names(), now)?;
+            self.unnamed = false;
+        }
         Ok(())
     }
 
     /// Writes everything that waits, in frames of bounded length.
     fn write(&mut self, now: Now) -> io::Result<()> {
         self.open_file(now)?;
-        let mut sections = sections_of(std::mem::take(&mut self.waiting)).into_iter();
+        self.name_new(now)?;
+        let bytes_max = self.frame_bytes();
+        let mut sections = sections_of(std::mem::take(&mut self.waiting), bytes_max).into_iter().peekable();
         while let Some(first) = sections.next() {
-            let (mut body, mut frame) = (Body::default(), vec![first]);
-            let mut bytes = frame[0].rows.bytes();
-            while bytes < FRAME_BYTES
-                && let Some(section) = sections.next()
-            {
-                bytes += section.rows.bytes();
+            let mut bytes = first.rows().bytes();
+            let mut frame = vec![first];
+            while let Some(section) = sections.next_if(|section| bytes + section.rows().bytes() <= bytes_max) {
+                bytes += section.rows().bytes();
                 frame.push(section);
             }
-            frame.iter().for_each(|section| section.fill(&mut body));
-            match self.place(&body, now) {
-                Ok(placed) => {
-                    self.has_rows = true;
-                    self.unsynced.push(Written { placed, sections: frame });
-                }
-                Err(error) => {
-                    let unwritten = frame.into_iter().chain(sections);
-                    self.take_back(unwritten.flat_map(|section| section.batches).collect());
-                    return Err(error);
-                }
+            if let Err((error, frame)) = self.write_frame(frame, now) {
+                // Behind what was not synced and came back before.
+                self.waiting.extend(frame.into_iter().chain(sections).flat_map(Section::into_batches));
+                return Err(error);
             }
         }
         self.write_due_ms = None;
+        self.sync_when_due(now)
+    }
+
+    /// The most that a frame carries: little enough for two to fit a file.
+    fn frame_bytes(&self) -> usize {
+        let room = self.options.file_bytes.saturating_sub(HEADER_PAGE_BYTES) / 2;
+        usize::try_from(room).map_or(FRAME_BYTES, |room| room.min(FRAME_BYTES))
+    }
+
+    fn write_frame(&mut self, frame: Vec<Section>, now: Now) -> Result<(), (io::Error, Vec<Section>)> {
+        let mut body = Body::default();
+        frame.iter().for_each(|section| section.fill(&mut body));
+        match self.place(&body, now) {
+            Ok(placed) => {
+                self.has_rows = true;
+                self.unsynced.push(Written { placed, sections: frame });
+                Ok(())
+            }
+            Err(error) => Err((error, frame)),
+        }
+    }
+
+    fn sync_when_due(&mut self, now: Now) -> io::Result<()> {
         match self.options.sync {
             SyncPolicy::EveryBatch => self.sync(now),
             SyncPolicy::EveryMs(wait_ms) => {
@@ -363,8 +410,8 @@ impl Storage {
     fn settle(&mut self) {
         for written in std::mem::take(&mut self.unsynced) {
             for (section, words_at) in written.sections.into_iter().zip(&written.placed.words_at) {
-                self.counts.rows += section.rows.len() as u64;
-                self.gauge.release(section.batches.iter().map(|batch| batch.rows.bytes()).sum());
+                self.counts.rows += section.rows().len() as u64;
+                self.gauge.release(section.queued_bytes());
                 let synced = self.options.sync != SyncPolicy::Never;
                 section.settle(&written.placed.file, *words_at, synced);
             }
@@ -376,16 +423,11 @@ impl Storage {
         self.counts.condemned += 1;
         self.left.extend(file);
         let unsynced = std::mem::take(&mut self.unsynced);
-        self.take_back(
-            unsynced.into_iter().flat_map(|written| written.sections).flat_map(|section| section.batches).collect(),
-        );
-        self.sync_due_ms = None;
-    }
-
-    /// Puts batches back before all that wait.
-    fn take_back(&mut self, mut batches: Vec<Batch>) {
+        let sections = unsynced.into_iter().flat_map(|written| written.sections);
+        let mut batches: Vec<_> = sections.flat_map(Section::into_batches).collect();
         batches.append(&mut self.waiting);
         self.waiting = batches;
+        self.sync_due_ms = None;
     }
 
     /// Draws the consequences of success or failure.
@@ -393,7 +435,8 @@ impl Storage {
         let Some(error) = error else {
             self.failures = 0;
             self.retry_ms = i64::MIN;
-            return self.set_health(Health::Good, None);
+            let health = if self.full { self.gauge.health() } else { Health::Good };
+            return self.set_health(health, None);
         };
         if !self.waiting.is_empty() {
             self.write_due_ms.get_or_insert(now.monotonic_ms);
@@ -403,6 +446,7 @@ impl Storage {
         self.retry_ms = if self.failures > 1 { now.monotonic_ms + RETRY_MS } else { i64::MIN };
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         if full {
+            self.full = true;
             self.set_health(Health::DiskFull, Some(error));
         } else if self.failures > 1 {
             self.set_health(Health::DiskFails, Some(error));
@@ -444,56 +488,4 @@ impl Storage {
         self.manifest.next_segment = next.max(self.manifest.next_segment);
         self.manifest.write(&**self.library.disk(), self.library.store(), now.wall)
     }
-}
-
-impl WrittenSection {
-    fn fill(&self, body: &mut Body) {
-        let Some(batch) = self.batches.first() else { return };
-        body.push(batch.shelf.contract, batch.origin, &self.rows);
-    }
-
-    fn settle(self, file: &Arc<JournalFile>, words_at: u64, synced: bool) {
-        let Some(batch) = self.batches.first() else { return };
-        let (shelf, origin) = (Arc::clone(&batch.shelf), batch.origin);
-        let queued: Vec<_> = self.batches.into_iter().map(|batch| batch.rows).collect();
-        shelf.settle(&queued, journal_runs(&self.rows, file, origin, words_at), synced);
-    }
-}
-
-/// Where rows stand in a journal file, one entry for each run of consecutive keys if keys are dense.
-pub(super) fn journal_runs(rows: &Rows, file: &Arc<JournalFile>, origin: Origin, words_at: u64) -> Vec<JournalRun> {
-    let Some(span) = Span::of(rows) else { return Vec::new() };
-    let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-    let run =
-        |words_at, rows: usize, span| JournalRun { file: Arc::clone(file), words_at, rows: count(rows), origin, span };
-    let runs = if rows.kind().schema().dense { dense_runs(rows) } else { Vec::new() };
-    if runs.len() <= 1 {
-        return vec![run(words_at, rows.len(), span)];
-    }
-    let mut at = 0;
-    let part = |keys: IdRange| {
-        let from = at;
-        at += rows.keys().skip(from).take_while(|key| *key <= keys.last).count();
-        let mut part = Rows::new(rows.kind());
-        (from..at).filter_map(|row| rows.get(row)).for_each(|row| part.extend_from_words(row.iter().copied()));
-        let offset = words_at + (from * rows.kind().width() * size_of::<u64>()) as u64;
-        Some(run(offset, part.len(), Span::of(&part)?))
-    };
-    runs.into_iter().filter_map(part).collect()
-}
-
-/// Batches by contract, kind and origin, each in ascending order of keys.
-fn sections_of(batches: Vec<Batch>) -> Vec<WrittenSection> {
-    let mut sections: BTreeMap<(u32, Kind, Origin), Vec<Batch>> = BTreeMap::new();
-    for batch in batches {
-        let shelf: &Shelf = &batch.shelf;
-        sections.entry((shelf.contract, shelf.kind, batch.origin)).or_default().push(batch);
-    }
-    let section = |batches: Vec<Batch>| {
-        let mut rows = Rows::with_capacity(batches[0].shelf.kind, batches.iter().map(|batch| batch.rows.len()).sum());
-        batches.iter().for_each(|batch| rows.extend_from_words(batch.rows.words().iter().copied()));
-        rows.sort();
-        WrittenSection { batches, rows }
-    };
-    sections.into_values().map(section).collect()
 }

@@ -3,5 +3,12 @@
 
 mod basics;
 mod candles;
+mod crash;
+mod damage;
+mod faults;
+mod oracle;
+mod planted;
 mod rig;
+mod seam;
 mod visit;
+mod workload;

@@ -66,11 +66,20 @@ impl Rig {
     pub(crate) fn pass(&mut self, millis: i64) {
         let end = self.now.monotonic_ms + millis;
         while self.now.monotonic_ms < end {
-            self.now.monotonic_ms += 10;
-            self.now.wall = self.now.wall.plus(10);
-            self.opened.storage.step(self.now);
-            self.opened.sealer.step();
+            self.advance(10);
+            self.step();
         }
+    }
+
+    pub(crate) fn advance(&mut self, millis: i64) {
+        self.now.monotonic_ms += millis;
+        self.now.wall = self.now.wall.plus(millis);
+    }
+
+    /// Everything that is due now.
+    pub(crate) fn step(&mut self) {
+        self.opened.storage.step(self.now);
+        self.opened.sealer.step();
     }
 
     pub(crate) fn keep(&self, contract: usize, ids: impl IntoIterator<Item = u64>) -> bool {
@@ -90,4 +99,38 @@ pub(crate) fn start() -> Now {
 pub(crate) fn disk(seed: u64) -> (SimulatedDisk, Arc<dyn Disk>) {
     let disk = SimulatedDisk::new(seed);
     (disk.clone(), Arc::new(disk))
+}
+
+/// A test's chance, which a seed replays (splitmix64: S. Vigna, public domain).
+#[derive(Clone, Debug)]
+pub(crate) struct Draws(u64);
+
+impl Draws {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let value = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        value ^ (value >> 31)
+    }
+
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(len as u64)).unwrap()
+    }
+
+    pub(crate) fn within(&mut self, range: std::ops::Range<i64>) -> i64 {
+        range.start + i64::try_from(self.below(range.start.abs_diff(range.end))).unwrap()
+    }
+
+    /// Yes, in so many of eight cases.
+    pub(crate) fn chance(&mut self, eighths: u64) -> bool {
+        self.below(8) < eighths
+    }
 }

@@ -6,7 +6,7 @@
 use crate::{
     model::UnixMillis,
     store::{
-        bytes::{Fields, Reader},
+        bytes::{Fields, Reader, checksum},
         files::{Disk, File, read_exact_at, write_all_at},
         journal::FileIdentity,
         record::{Kind, Rows},
@@ -15,7 +15,7 @@ use crate::{
 use std::{io, sync::Arc};
 
 /// Where the first frame stands.
-pub(super) const HEADER_PAGE_BYTES: u64 = 4096;
+pub const HEADER_PAGE_BYTES: u64 = 4096;
 /// Where journal files live.
 pub const DIRECTORY: &str = "journal";
 
@@ -137,14 +137,17 @@ impl JournalFile {
         path(self.identity)
     }
 
-    /// Rows whose words stand at `offset`, as this process wrote or checked them.
+    /// Rows whose words stand at `offset` and have that checksum: the medium is not trusted to keep them.
     ///
     /// # Errors
     ///
-    /// When they cannot be read.
-    pub fn rows(&self, kind: Kind, offset: u64, count: usize) -> io::Result<Rows> {
+    /// When they cannot be read, or `InvalidData` when they are not what they were.
+    pub fn rows(&self, kind: Kind, offset: u64, count: usize, sum: u32) -> io::Result<Rows> {
         let mut bytes = vec![0; count * kind.width() * size_of::<u64>()];
         read_exact_at(&*self.file, &mut bytes, offset)?;
+        if checksum(&bytes) != sum {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         let (words, _) = bytes.as_chunks::<8>();
         let mut rows = Rows::with_capacity(kind, count);
         rows.extend_from_words(words.iter().map(|word| u64::from_le_bytes(*word)));

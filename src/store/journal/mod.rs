@@ -5,7 +5,7 @@ mod frame;
 mod scan;
 mod writer;
 
-pub use file::{DIRECTORY, JournalFile, JournalFileError, number_of};
+pub use file::{DIRECTORY, HEADER_PAGE_BYTES, JournalFile, JournalFileError, number_of};
 pub use frame::{Body, FileIdentity, FrameTooLong, PAYLOAD_BYTES_MAX, Section, SectionView, View};
 pub use scan::{Cause, Scan, Unreadable, scan};
 pub use writer::{AppendError, JournalWriter, Placed};

@@ -7,6 +7,8 @@ use crate::store::journal::{
 };
 use std::{io, ops::Range};
 
+static ZEROS: [u8; 4096] = [0; 4096];
+
 /// A stretch of a journal file that holds no frame that can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
@@ -34,6 +36,8 @@ pub struct Scan {
     pub frames: u64,
     /// Where the last of them ends.
     pub end: u64,
+    /// Below it everything was synced when the last of them was written.
+    pub durable_below: u64,
     /// What lies between or behind them and is no frame. A clean tail of zeros is none.
     pub unreadable: Vec<Unreadable>,
 }
@@ -45,7 +49,9 @@ pub struct Scan {
 /// When the file cannot be read at all.
 pub fn scan(file: &JournalFile, mut visit: impl FnMut(u64, &[u8], View<'_>)) -> io::Result<Scan> {
     let map = file.file().map(0..file.file().len()?)?;
-    let mut walk = Walk { file, bytes: &map, previous: file.checksum, durable_below: 0, found: Scan::default() };
+    let written = written(&map);
+    let mut walk =
+        Walk { file, bytes: &map, written, previous: file.checksum, durable_below: 0, found: Scan::default() };
     walk.found.end = HEADER_PAGE_BYTES;
     while let Some((at, header)) = walk.next_frame() {
         let payload_at = at + HEADER_BYTES as u64;
@@ -58,9 +64,19 @@ pub fn scan(file: &JournalFile, mut visit: impl FnMut(u64, &[u8], View<'_>)) -> 
     Ok(walk.finish())
 }
 
+/// Where the zeros begin that reach to the end.
+fn written(bytes: &[u8]) -> u64 {
+    let pages = bytes.chunks(ZEROS.len());
+    let empty = pages.rev().take_while(|page| *page == &ZEROS[..page.len()]).map(<[u8]>::len).sum::<usize>();
+    let rest = &bytes[..bytes.len() - empty];
+    (rest.len() - rest.iter().rev().take_while(|byte| **byte == 0).count()) as u64
+}
+
 struct Walk<'a> {
     file: &'a JournalFile,
     bytes: &'a [u8],
+    /// Behind it there are only zeros.
+    written: u64,
     previous: u32,
     /// The highest offset that any frame calls synced.
     durable_below: u64,
@@ -91,9 +107,7 @@ impl<'a> Walk<'a> {
     /// The next offset at or behind `from` that holds a whole, later frame. Nothing is written behind zeros that reach to
     /// the end, so those are not searched.
     fn look_ahead(&self, from: u64) -> Option<u64> {
-        let rest = self.slice(from..self.bytes.len() as u64)?;
-        let written = rest.len() - rest.iter().rev().take_while(|byte| **byte == 0).count();
-        let offsets = (from..from + written as u64).step_by(64);
+        let offsets = (from..self.written).step_by(64);
         let later = |header: &Header| self.found.sequences.is_none_or(|(_, last)| header.sequence > last);
         offsets.into_iter().find(|at| self.whole_frame(*at).as_ref().is_some_and(later))
     }
@@ -125,9 +139,8 @@ impl<'a> Walk<'a> {
 
     fn finish(mut self) -> Scan {
         let len = self.bytes.len() as u64;
-        let tail = self.slice(self.found.end..len).unwrap_or_default();
         let shrunk = len < self.file.bytes;
-        if shrunk || tail.iter().any(|byte| *byte != 0) {
+        if shrunk || self.written > self.found.end {
             self.found.unreadable.push(Unreadable { bytes: self.found.end..self.file.bytes, cause: Cause::Torn });
         }
         for unreadable in &mut self.found.unreadable {
@@ -135,6 +148,7 @@ impl<'a> Walk<'a> {
                 unreadable.cause = Cause::Corrupt;
             }
         }
+        self.found.durable_below = self.durable_below;
         self.found
     }
 }

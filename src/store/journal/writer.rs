@@ -121,6 +121,11 @@ impl JournalWriter {
         self.active.as_ref().map(|active| &active.file)
     }
 
+    /// Whether the next file is there.
+    pub fn is_ready(&self) -> bool {
+        self.ready.is_some()
+    }
+
     /// Whether something was written that is not synced.
     pub fn is_dirty(&self) -> bool {
         self.active.as_ref().is_some_and(|active| active.synced < active.end)

@@ -101,11 +101,12 @@ impl Segment {
             io::ErrorKind::UnexpectedEof => SegmentError::Header,
             _ => SegmentError::Io(error),
         })?;
-        match Header::read(&record) {
-            Ok(header) if header.identity == identity => {}
+        let headless = match Header::read(&record) {
+            Ok(header) if header.identity == identity => false,
             Ok(_) => return Err(SegmentError::Identity),
+            Err(SegmentError::Header) => true,
             Err(error) => return Err(error),
-        }
+        };
         let map = file.map(0..len).ok();
         let mut segment = Self {
             identity,
@@ -123,6 +124,10 @@ impl Segment {
                 segment.footer = segment.footer_of_blocks()?;
                 segment.rebuilt = true;
             }
+        }
+        // Every block says whose it is, too: one is enough.
+        if headless && !segment.has_own_block() {
+            return Err(SegmentError::Header);
         }
         segment.checked = (0..segment.footer.blocks.len().div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
         Ok(segment)
@@ -202,6 +207,14 @@ impl Segment {
     /// When it is damaged.
     pub fn rows(&self, section: &SectionIndex, at: usize) -> Result<Rows, BlockError> {
         self.with_block(section, at, |block| block.rows(0..block.header().rows as usize))
+    }
+
+    fn has_own_block(&self) -> bool {
+        let mut copy = Vec::new();
+        self.footer.blocks.iter().any(|block| {
+            let range = block.offset..block.offset.saturating_add(HEADER_BYTES as u64);
+            self.bytes_at(range, &mut copy).is_ok_and(|bytes| header_at(self.identity, block.offset, bytes).is_some())
+        })
     }
 
     fn is_right(&self, number: usize, header: &BlockHeader, payload: &[u8]) -> bool {

@@ -47,6 +47,8 @@ pub struct SegmentWriter {
     hasher: Box<Xxh3>,
     footer: Footer,
     tier: Tier,
+    /// Whether it has its own name.
+    named: bool,
     /// Rows of the current section that fill no block yet.
     open: Rows,
     section: Option<SectionIndex>,
@@ -80,6 +82,7 @@ impl SegmentWriter {
             hasher: Box::default(),
             footer: Footer::default(),
             tier,
+            named: false,
             open: Rows::new(Kind::Trade),
             section: None,
         })
@@ -182,8 +185,18 @@ impl SegmentWriter {
         write_all_at(&*self.file, &trailer.bytes(), self.written)?;
         self.file.sync()?;
         self.disk.rename(&temporary(&self.path), &self.path)?;
+        self.named = true;
         self.disk.sync_dir(parent(&self.path))?;
-        Ok((self.footer, self.written + trailer.bytes().len() as u64))
+        Ok((std::mem::take(&mut self.footer), self.written + trailer.bytes().len() as u64))
+    }
+}
+
+impl Drop for SegmentWriter {
+    /// Takes away what was not finished: a disk that is full would fill with attempts.
+    fn drop(&mut self) {
+        if !self.named {
+            self.disk.unlink(&temporary(&self.path)).unwrap_or_default();
+        }
     }
 }
 
