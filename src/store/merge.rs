@@ -92,21 +92,48 @@ impl Shelf {
             let at = blocks.partition_point(|block| block.last_time < time.get());
             at..(at + 1).min(blocks.len())
         };
-        let pieces = self.parts_at(time).into_iter().flat_map(|part| pieces_of(library, part, first_block));
+        let pieces = self.pieces_of(library, || self.parts_at(time), first_block);
         let first_key = |piece: Piece| {
             let rows = piece.load(library, self.kind)?;
             rows.keys().zip(rows.times()).find(|(_, its)| *its >= time).map(|(key, _)| key)
         };
-        pieces.filter_map(first_key).min()
+        pieces.into_iter().filter_map(first_key).min()
+    }
+
+    /// Lets `visit` see the rows of some of this shelf's parts with keys in `keys`, ascending, each key once. Says among
+    /// which keys some cannot be read.
+    pub(super) fn visit(
+        &self,
+        library: &Library,
+        parts: Vec<Part>,
+        keys: IdRange,
+        mut visit: impl FnMut(&Rows),
+    ) -> Vec<IdRange> {
+        let mut damaged = Vec::new();
+        let pieces = parts.into_iter().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
+        groups(pieces.collect()).iter().for_each(|group| visit(&self.load(library, group, keys, &mut damaged)));
+        damaged
     }
 
     /// What holds rows with keys in `keys`, in pieces that are read in one go.
     fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
-        let wanted = |blocks: &[BlockIndex]| {
-            let from = blocks.partition_point(|block| block.last_key < keys.first);
-            from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
-        };
-        self.parts(keys, newest).into_iter().flat_map(|part| pieces_of(library, part, wanted)).collect()
+        self.pieces_of(library, || self.parts(keys, newest), |blocks| blocks_of(blocks, keys))
+    }
+
+    fn pieces_of(
+        &self,
+        library: &Library,
+        parts: impl Fn() -> Vec<Part>,
+        wanted: impl Fn(&[BlockIndex]) -> Range<usize>,
+    ) -> Vec<Piece> {
+        loop {
+            let changes = self.changes();
+            let pieces: Vec<Piece> = parts().into_iter().flat_map(|part| pieces_of(library, part, &wanted)).collect();
+            // A segment that is gone may just have been replaced: then the shelf has another.
+            if !pieces.iter().any(|piece| matches!(piece, Piece::Lost(_))) || self.changes() == changes {
+                return pieces;
+            }
+        }
     }
 
     fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
@@ -122,6 +149,12 @@ impl Shelf {
         rows.clip(keys);
         rows
     }
+}
+
+/// The blocks with keys in `keys`.
+fn blocks_of(blocks: &[BlockIndex], keys: IdRange) -> Range<usize> {
+    let from = blocks.partition_point(|block| block.last_key < keys.first);
+    from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
 }
 
 /// A part in pieces; of a segment the blocks that are `wanted`.

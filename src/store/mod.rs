@@ -16,9 +16,13 @@ pub mod shelf;
 pub mod desk;
 pub mod library;
 pub mod merge;
+pub mod plan;
 pub mod recovery;
+pub mod retention;
 pub mod seal;
 pub mod storage;
+pub mod sums;
+pub mod upkeep;
 
 mod holding;
 mod open;

@@ -63,12 +63,13 @@ pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Cl
     let (identity, lock) = Identity::claim(&**disk, wanted)?;
     let loaded = load(disk, identity.store)?;
     make_directories(&**disk)?;
-    tidy_up(&**disk, &loaded)?;
-    let Loaded { library, mut manifest, findings, journals, next_journal, next_sequence, .. } = loaded;
+    let Loaded { library, mut manifest, findings, journals, next_journal, next_sequence, spent, strange } = loaded;
     if !findings.is_empty() {
+        // Before anything is taken away that the last manifest lists.
         manifest.contracts = library.contracts();
         manifest.write(&**disk, identity.store, clock.wall())?;
     }
+    tidy_up(&**disk, &spent, &strange)?;
     let (desk, batches) = Desk::new(options.queue_bytes);
     let (seals, sealer) = sealer(Arc::clone(&library), manifest.next_segment, clock);
     let number = next_journal.max(manifest.sealed_below(SHARD));
@@ -85,17 +86,17 @@ fn make_directories(disk: &dyn Disk) -> io::Result<()> {
 }
 
 /// Takes away what holds nothing that is not elsewhere, and puts aside what is not this store's.
-fn tidy_up(disk: &dyn Disk, loaded: &Loaded) -> io::Result<()> {
-    for path in &loaded.spent {
+fn tidy_up(disk: &dyn Disk, spent: &[String], strange: &[String]) -> io::Result<()> {
+    for path in spent {
         match disk.unlink(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    for path in &loaded.strange {
+    for path in strange {
         disk.rename(path, &format!("{QUARANTINE}/{}", path.replace('/', "-")))?;
     }
-    if !loaded.strange.is_empty() {
+    if !strange.is_empty() {
         disk.sync_dir(QUARANTINE)?;
     }
     Ok(())

@@ -63,6 +63,8 @@ pub enum Finding {
     },
     /// A segment's bytes are not those that were hashed, though every block is whole.
     HashDiffers(String),
+    /// The manifest says otherwise of a segment than the segment's own index.
+    IndexDiffers(String),
 }
 
 impl Finding {
@@ -97,6 +99,7 @@ impl fmt::Display for Finding {
                 keys.last
             ),
             Self::HashDiffers(path) => write!(f, "{path}: its bytes differ from those that were hashed"),
+            Self::IndexDiffers(path) => write!(f, "{path}: the manifest says otherwise of it than its own index"),
         }
     }
 }
@@ -278,7 +281,7 @@ impl Loaded {
             let rows = (0..section.blocks as usize).filter_map(|at| segment.rows(section, at).ok());
             self.manifest.contracts.extend(rows.flat_map(|rows| rows.records::<ContractRow>().collect::<Vec<_>>()));
         }
-        self.manifest.segments.push(SegmentEntry::found(number, level, segment));
+        self.manifest.segments.push(SegmentEntry::new(number, level, segment.bytes(), segment.footer().clone()));
     }
 
     fn read_journals(&mut self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
@@ -376,13 +379,4 @@ fn note(library: &Library, file: &Arc<JournalFile>, words_at: u64, section: Sect
     }
     let shelf = library.shelf(section.contract, section.kind);
     journal_runs(&rows, file, section.origin, words_at).into_iter().for_each(|run| shelf.found(run));
-}
-
-impl SegmentEntry {
-    fn found(number: u64, level: Level, segment: &Segment) -> Self {
-        let mut footer = segment.footer().clone();
-        footer.blocks.clear();
-        footer.replaces.clear();
-        Self { number, level, bytes: segment.bytes(), footer }
-    }
 }

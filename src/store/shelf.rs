@@ -106,6 +106,8 @@ struct Held {
     /// Ascending by first key; back-fill may overlap.
     sealed: Vec<SealedPart>,
     durable_through: Option<u64>,
+    /// How often segments took the place of something.
+    changes: u64,
 }
 
 /// Something that holds rows, as a reader finds it.
@@ -210,6 +212,11 @@ impl Shelf {
         parts
     }
 
+    /// How often segments took the place of something: a reader that lost a file meanwhile looks again.
+    pub(super) fn changes(&self) -> u64 {
+        self.read().changes
+    }
+
     /// Journal runs that stand in `file`, in the order of their keys.
     pub fn runs_in(&self, file: &JournalFile) -> Vec<JournalRun> {
         let held = self.read();
@@ -253,17 +260,18 @@ impl Shelf {
 
     /// Notes a sealed part that was found.
     pub(super) fn found_sealed(&self, part: SealedPart) {
-        self.replace(&[], &[], Some(part));
+        self.replace(&[], &[], vec![part]);
     }
 
-    /// Exchanges what stands in journal files and segments for the segment that was made of them.
-    pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Option<SealedPart>) {
+    /// Exchanges what stands in journal files and segments for the segments that were made of them.
+    pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Vec<SealedPart>) {
         let mut held = self.write();
         let stays = |run: &JournalRun| journals.iter().all(|file| file.identity != run.file.identity);
         held.in_order.retain(stays);
         held.late.retain(stays);
         held.sealed.retain(|part| !segments.contains(&part.segment));
-        if let Some(part) = by {
+        held.changes += 1;
+        for part in by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
             let at = held.sealed.partition_point(|other| other.section.first_key <= part.section.first_key);
             held.sealed.insert(at, part);
