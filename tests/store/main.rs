@@ -2,4 +2,9 @@
 //! and processes?
 
 mod basics;
+mod compact;
+mod history;
+mod profile;
+mod retention;
 mod rig;
+mod scrub;
