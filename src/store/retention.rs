@@ -15,15 +15,15 @@ pub struct Retention {
     pub bytes_max: Option<u64>,
 }
 
-/// The numbers of the segments that are given up, oldest first; never one that is `busy`.
-pub fn due(entries: &[SegmentEntry], retention: &Retention, now: UnixMillis, busy: impl Fn(u64) -> bool) -> Vec<u64> {
+/// The numbers of the segments that are given up, oldest first.
+pub fn due(entries: &[SegmentEntry], retention: &Retention, now: UnixMillis) -> Vec<u64> {
     let mut aged: Vec<_> = entries.iter().filter_map(|entry| Some((newest(entry)?, entry))).collect();
     aged.sort_by_key(|(newest, entry)| (*newest, entry.number));
     // A wall clock that runs ahead gives up nothing: what has not been recorded since has not passed.
     let now = aged.last().map_or(now, |(newest, _)| now.min(*newest));
     let mut bytes: u64 = entries.iter().map(|entry| entry.bytes).sum();
     let mut given_up = Vec::new();
-    for (_, entry) in aged.into_iter().filter(|(_, entry)| !busy(entry.number)) {
+    for (_, entry) in aged {
         let is_too_large = retention.bytes_max.is_some_and(|max| bytes > max);
         if is_too_large || is_too_old(entry, &retention.ages, now) {
             bytes -= entry.bytes;

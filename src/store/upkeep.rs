@@ -91,7 +91,7 @@ impl Keeper {
     }
 
     fn give_up(&mut self, now: Now, manifest: &Manifest) -> Option<Sealed> {
-        let numbers = retention::due(&manifest.segments, &self.upkeep.retention, now.wall, |_| false);
+        let numbers = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
         if numbers.is_empty() {
             return None;
         }

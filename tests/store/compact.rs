@@ -2,8 +2,9 @@
 
 use crate::{
     history::{eager, idle, open, slow_trade},
-    rig::disk,
+    rig::{Rig, disk},
 };
+use proptest::prelude::*;
 use std::{io, ops::Range, sync::Arc};
 use tapedeck::{
     model::{Candle, IdRange, Price, Trade},
@@ -266,7 +267,7 @@ fn a_lost_manifest_brings_back_what_was_merged_and_nothing_twice() {
     let mut rig = open(&disk, 2, eager());
     rig.assert_serves(0, 1..217, "before merging");
     let all = IdRange { first: 0, last: u64::MAX };
-    let trades = |rig: &crate::rig::Rig| rig.holdings[0].days(all).rows.iter().map(|day| day.trades).sum::<u64>();
+    let trades = |rig: &Rig| rig.holdings[0].days(all).rows.iter().map(|day| day.trades).sum::<u64>();
     assert_eq!(trades(&rig), 216);
     rig.go_to(300);
     rig.pass(1_000);
@@ -371,4 +372,59 @@ fn readers_beside_a_merge_find_every_trade() {
     rig.pass(3_000);
     assert_eq!(reader.join().expect("ends"), 0, "readings that were not whole");
     assert_eq!(rig.levels(), [0, 0, 2, 0]);
+}
+
+/// Every version of every trade that segments hold, in no order.
+fn versions(rig: &Rig) -> Vec<Vec<u64>> {
+    let mut versions = Vec::new();
+    for entry in &rig.opened.storage.manifest().segments {
+        let segment = rig.opened.library.segment(entry.number, &entry.path()).expect("whole");
+        for section in entry.sections_of(0, Kind::Trade) {
+            for block in 0..section.blocks as usize {
+                versions.extend(segment.rows(section, block).expect("whole").iter().map(<[u64]>::to_vec));
+            }
+        }
+    }
+    versions.sort_unstable();
+    versions
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_version_of_a_trade_survives_merging_once(
+        batches in prop::collection::vec((1_u64..120, 1_u64..60, 0_i64..3), 2..7),
+        more in (1_u64..120, 1_u64..60, 0_i64..3),
+    ) {
+        let (_, disk) = disk(12);
+        let mut rig = open(&disk, 1, idle());
+        let mut held = std::collections::BTreeSet::new();
+        let mut seal = |rig: &mut Rig, (first, count, version): (u64, u64, i64)| {
+            // Every third trade is told otherwise by other versions.
+            let price = |id: u64| slow_trade(id).price.units() + if id.is_multiple_of(3) { version } else { 0 };
+            let trades = (first..first + count).map(|id| Trade { price: Price::from_units(price(id)), ..slow_trade(id) });
+            let trades: Vec<_> = trades.collect();
+            held.extend(Rows::of(Kind::Trade, &trades).iter().map(<[u64]>::to_vec));
+            rig.seal(&[(0, Origin::Stream, trades)]);
+            held.iter().cloned().collect::<Vec<_>>()
+        };
+        let mut all = Vec::new();
+        for batch in batches {
+            all = seal(&mut rig, batch);
+        }
+        rig.opened.storage.set_upkeep(eager());
+        rig.go_to(400);
+        rig.pass(600);
+        rig.go_to(6_500);
+        rig.pass(600);
+        prop_assert_eq!(rig.levels(), [0, 0, 1, 0]);
+        prop_assert_eq!(versions(&rig), all);
+        all = seal(&mut rig, more);
+        rig.pass(600);
+        prop_assert_eq!(rig.levels(), [0, 0, 1, 0]);
+        prop_assert_eq!(versions(&rig), all);
+        let served = rig.holdings[0].from_id(0, usize::MAX);
+        prop_assert!(served.trades.is_sorted_by(|a, b| a.id < b.id) && served.damaged.is_empty());
+    }
 }
