@@ -3,9 +3,10 @@
 use crate::{
     model::{IdRange, UnixMillis},
     store::{
+        codec::CodecError,
         library::Library,
         record::{Kind, Rows},
-        segment::{BlockIndex, SectionIndex, Segment},
+        segment::{Block, BlockError, BlockIndex, SectionIndex, Segment},
         shelf::{JournalRun, Part, Shelf, Span},
     },
 };
@@ -107,11 +108,23 @@ impl Shelf {
         library: &Library,
         parts: Vec<Part>,
         keys: IdRange,
-        mut visit: impl FnMut(&Rows),
+        mut visit: impl FnMut(Seen<'_, '_>) -> Result<(), CodecError>,
     ) -> Vec<IdRange> {
         let mut damaged = Vec::new();
         let pieces = parts.into_iter().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
-        groups(pieces.collect()).iter().for_each(|group| visit(&self.load(library, group, keys, &mut damaged)));
+        for group in groups(pieces.collect()) {
+            let seen = match group.as_slice() {
+                [Piece::Block(segment, section, at, _)] => segment.with_block(section, *at, |block| {
+                    let wanted = rows_of(block, keys)?;
+                    visit(Seen::Block(block, wanted))
+                }),
+                group => visit(Seen::Rows(&self.load(library, group, keys, &mut damaged))).map_err(BlockError::from),
+            };
+            if seen.is_err() {
+                library.count_damage();
+                damaged.extend(span_of(&group).and_then(|lost| clip(lost, keys)));
+            }
+        }
         damaged
     }
 
@@ -149,6 +162,26 @@ impl Shelf {
         rows.clip(keys);
         rows
     }
+}
+
+/// Rows as [`Shelf::visit`] shows them.
+#[derive(Clone, Debug)]
+pub(super) enum Seen<'a, 'b> {
+    Rows(&'a Rows),
+    /// Some rows of a block that nobody shares a key with.
+    Block(&'a Block<'b>, Range<usize>),
+}
+
+/// The rows of a block with keys in `keys`.
+fn rows_of(block: &Block<'_>, keys: IdRange) -> Result<Range<usize>, CodecError> {
+    let (header, rows) = (block.header(), block.header().rows as usize);
+    if keys.first <= header.keys.0 && header.keys.1 <= keys.last {
+        return Ok(0..rows);
+    }
+    let mut own = Vec::new();
+    block.column(0, 0..rows, &mut own)?;
+    let from = own.partition_point(|key| key.cast_unsigned() < keys.first);
+    Ok(from..own.partition_point(|key| key.cast_unsigned() <= keys.last).max(from))
 }
 
 /// The blocks with keys in `keys`.

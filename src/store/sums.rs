@@ -1,19 +1,19 @@
 //! What was traded at each price, and on each day, without reading the trades?
 //!
-//! A segment sums up its own trades. Where it lies wholly in the range and nobody else holds any of its ids, its sums
-//! stand for them; everything else is added up from the trades, each id once.
+//! A segment sums up its own trades. Where nobody else holds any of its ids, its sums stand for them, as far as it lies in
+//! the range; everything else is added up from the trades, each id once.
 
 use crate::{
     model::{IdRange, Trade, UnixMillis},
     store::{
         Holding,
-        derive::Derivation,
-        record::{DayRow, Kind, ProfileRow, Rows},
-        segment::Segment,
+        codec::CodecError,
+        derive::{Cover, Days, Prices, Sum},
+        merge::Seen,
+        record::{DayRow, Kind, ProfileRow, Record as _},
         shelf::{Part, SealedPart, Shelf, Span, dense_runs},
     },
 };
-use std::sync::Arc;
 
 /// Exact sums over a range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,19 +22,19 @@ pub struct Sums<R> {
     pub rows: Vec<R>,
     /// Ids among which some are held and cannot be read: they are not in the sums.
     pub damaged: Vec<IdRange>,
-    /// How many segments answered without their trades.
+    /// How many segments answered without all of their trades.
     pub segments: usize,
 }
 
 impl Holding {
     /// The volume profile of the trades in `ids`.
     pub fn profile(&self, ids: IdRange) -> Sums<ProfileRow> {
-        self.sums(ids, Kind::Profile, Derivation::profile)
+        self.sums::<Prices>(ids)
     }
 
     /// The sums of each UTC day over the trades in `ids`.
     pub fn days(&self, ids: IdRange) -> Sums<DayRow> {
-        self.sums(ids, Kind::Day, Derivation::days)
+        self.sums::<Days>(ids)
     }
 
     /// The ids of the trades from `start` to before `end`.
@@ -44,61 +44,76 @@ impl Holding {
         IdRange::new(first, last)
     }
 
-    fn sums<R>(&self, ids: IdRange, kind: Kind, rows: impl Fn(&Derivation) -> Vec<R>) -> Sums<R> {
+    fn sums<S: Sum>(&self, ids: IdRange) -> Sums<S::Row> {
         let shelf = self.shelf();
         loop {
             let changes = shelf.changes();
-            let (derivation, damaged, segments) = self.derive(ids, kind);
+            let (sum, damaged, segments) = self.sum::<S>(ids);
             // What could not be read may just have been replaced.
             if damaged.is_empty() || shelf.changes() == changes {
-                return Sums { rows: rows(&derivation), damaged, segments };
+                return Sums { rows: sum.rows(), damaged, segments };
             }
         }
     }
 
-    fn derive(&self, ids: IdRange, kind: Kind) -> (Derivation, Vec<IdRange>, usize) {
-        let (mut derivation, mut rest, mut segments) = (Derivation::default(), Vec::new(), 0);
+    fn sum<S: Sum>(&self, ids: IdRange) -> (S, Vec<IdRange>, usize) {
+        let (mut sum, mut rest, mut segments) = (S::default(), Vec::new(), 0);
         let parts = self.shelf().parts(ids, None);
         let shared = shared(&parts);
         for (part, shared) in parts.into_iter().zip(shared) {
-            let summed = match &part {
-                Part::Sealed(sealed) if !shared && is_within(sealed, ids) => self.summed(sealed, kind),
+            let answered = match &part {
+                Part::Sealed(sealed) if !shared => self.answer(sealed, ids, &mut sum),
                 _ => None,
             };
-            match summed {
-                Some(sums) => {
-                    sums.iter().for_each(|rows| add(&mut derivation, rows));
-                    segments += 1;
-                }
+            match answered {
+                Some(()) => segments += 1,
                 None => rest.push(part),
             }
         }
-        let damaged = self.shelf().visit(self.library(), rest, ids, |rows: &Rows| {
-            rows.records::<Trade>().for_each(|trade| derivation.push(&trade));
-        });
-        (derivation, damaged, segments)
+        let damaged = self.add_trades(rest, ids, &mut sum);
+        (sum, damaged, segments)
+    }
+
+    /// Adds what a segment says of its trades in `ids`; nothing happens if that is not sure.
+    fn answer<S: Sum>(&self, part: &SealedPart, ids: IdRange, sum: &mut S) -> Option<()> {
+        let held = Span::of_section(&part.section).keys;
+        let rows = self.summed::<S>(part)?;
+        let Cover { rows: used, rest, is_excess } = S::cover(&rows, held, ids)?;
+        let mut read = S::default();
+        for ids in rest {
+            let damaged = self.add_trades(vec![Part::Sealed(part.clone())], ids, &mut read);
+            damaged.is_empty().then_some(())?;
+        }
+        rows[used].iter().for_each(|row| sum.add(row));
+        if is_excess {
+            sum.subtract(&read);
+        } else {
+            read.rows().iter().for_each(|row| sum.add(row));
+        }
+        Some(())
     }
 
     /// What a segment says of all trades that it holds; nothing when that is not sure.
-    fn summed(&self, part: &SealedPart, kind: Kind) -> Option<Vec<Rows>> {
+    fn summed<S: Sum>(&self, part: &SealedPart) -> Option<Vec<S::Row>> {
         let shelf: &Shelf = self.shelf();
-        let segment: Arc<Segment> = self.library().segment(part.segment, &part.path).ok()?;
+        let segment = self.library().segment(part.segment, &part.path).ok()?;
         let is_whole = !segment.is_rebuilt() && segment.section(shelf.contract, shelf.kind) == Some(&part.section);
-        let section = segment.section(shelf.contract, kind).filter(|_| is_whole && shelf.kind == Kind::Trade)?;
-        (0..section.blocks as usize).map(|at| segment.rows(section, at).ok()).collect()
+        let section = segment.section(shelf.contract, S::KIND).filter(|_| is_whole && shelf.kind == Kind::Trade)?;
+        let mut rows = Vec::new();
+        for at in 0..section.blocks as usize {
+            rows.extend(segment.rows(section, at).ok()?.iter().filter_map(S::Row::read));
+        }
+        Some(rows)
     }
-}
 
-fn is_within(part: &SealedPart, ids: IdRange) -> bool {
-    let own = Span::of_section(&part.section).keys;
-    ids.first <= own.first && own.last <= ids.last
-}
-
-fn add(derivation: &mut Derivation, rows: &Rows) {
-    match rows.kind() {
-        Kind::Profile => rows.records().for_each(|row: ProfileRow| derivation.add_profile(&row)),
-        Kind::Day => rows.records().for_each(|row: DayRow| derivation.add_day(&row)),
-        _ => {}
+    fn add_trades<S: Sum>(&self, parts: Vec<Part>, ids: IdRange, sum: &mut S) -> Vec<IdRange> {
+        self.shelf().visit(self.library(), parts, ids, |seen| match seen {
+            Seen::Rows(rows) => {
+                rows.records::<Trade>().for_each(|trade| sum.push(&trade));
+                Ok::<_, CodecError>(())
+            }
+            Seen::Block(block, wanted) => sum.push_block(block, wanted),
+        })
     }
 }
 

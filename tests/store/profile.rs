@@ -7,7 +7,7 @@ use crate::{
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use tapedeck::{
-    model::{IdRange, Trade},
+    model::{IdRange, Price, Trade},
     store::{
         Holding,
         record::{DayRow, Origin},
@@ -61,15 +61,38 @@ fn whole_segments_answer_without_their_trades() {
     }
     assert!(rig.holdings[0].keep(Origin::Stream, &(301..321).map(slow_trade).collect::<Vec<_>>()));
     let holding = &rig.holdings[0];
-    for (first, last, segments) in [(0, u64::MAX, 3), (1, 300, 3), (2, 300, 2), (50, 250, 1), (120, 180, 0)] {
+    // Of three segments of 100 trades each; the first holds two days, as trade 84 begins the second.
+    let cases = [
+        ((0, u64::MAX), (3, 3)),
+        ((1, 300), (3, 3)),
+        ((2, 300), (3, 3)),
+        ((50, 250), (3, 3)),
+        ((120, 180), (1, 0)),
+        ((140, 180), (0, 0)),
+        ((85, 180), (1, 0)),
+        ((1, 99), (1, 1)),
+    ];
+    for ((first, last), segments) in cases {
         let ids = IdRange { first, last };
-        assert_eq!((holding.profile(ids).segments, holding.days(ids).segments), (segments, segments), "{ids:?}");
+        assert_eq!((holding.profile(ids).segments, holding.days(ids).segments), segments, "{ids:?}");
         assert_exact(holding, ids);
     }
     let between = holding.ids_between(slow_trade(40).time, slow_trade(90).time);
     assert_eq!(between, IdRange::new(40, 89));
     assert_eq!(holding.ids_between(slow_trade(40).time, slow_trade(9_000).time), IdRange::new(40, u64::MAX));
     assert_eq!(holding.ids_between(slow_trade(9_000).time, slow_trade(9_001).time), None);
+}
+
+#[test]
+fn prices_far_apart_are_told_apart() {
+    let (_, disk) = disk(4);
+    let mut rig = open(&disk, 1, idle());
+    let price = |id: u64| Price::from_units([1, 3, 10_000_000, i64::MAX][usize::try_from(id % 4).expect("small")]);
+    let trades: Vec<_> = (1..200).map(|id| Trade { price: price(id), ..slow_trade(id) }).collect();
+    rig.seal(&[(0, Origin::Stream, trades)]);
+    for ids in [ALL, IdRange { first: 30, last: 60 }, IdRange { first: 30, last: 190 }] {
+        assert_exact(&rig.holdings[0], ids);
+    }
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn a_budget_takes_the_oldest_first_and_a_restart_brings_nothing_back() {
     assert_eq!(segment_files(&sim), 3);
     drop(rig);
     sim.power_cut(5);
-    let disk: std::sync::Arc<dyn tapedeck::store::files::Disk> = std::sync::Arc::new(sim.clone());
+    let disk: std::sync::Arc<dyn tapedeck::store::files::Disk> = std::sync::Arc::new(sim);
     let rig = open(&disk, 2, idle());
     assert_eq!(rig.opened.findings, []);
     rig.assert_serves(1, 201..501, "after a power cut");

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 
 const NEW_YEAR: i64 = 1_767_225_600_000; // 2026-01-01T00:00:00Z
 
+/// A contract and its ids.
+type Ids = (u32, (u64, u64));
+
 /// Trades of a contract: ids, of which one has passed every millisecond since the new year.
 fn section(footer: &mut Footer, contract: u32, (first_key, last_key): (u64, u64)) {
     let time = |key: u64| NEW_YEAR + i64::try_from(key).expect("small");
@@ -26,7 +29,7 @@ fn section(footer: &mut Footer, contract: u32, (first_key, last_key): (u64, u64)
     });
 }
 
-fn entry(number: u64, level: Level, sections: &[(u32, (u64, u64))]) -> SegmentEntry {
+fn entry(number: u64, level: Level, sections: &[Ids]) -> SegmentEntry {
     let mut footer = Footer::default();
     sections.iter().for_each(|(contract, keys)| section(&mut footer, *contract, *keys));
     SegmentEntry { number, level, bytes: 1, footer }
@@ -115,7 +118,7 @@ fn carry_out(plan: &Plan, entries: &mut Vec<SegmentEntry>, next: &mut u64) {
         }
         manifest.take(*number, plan.contract);
     }
-    let mut outputs: BTreeMap<i64, Vec<(u32, (u64, u64))>> = BTreeMap::new();
+    let mut outputs: BTreeMap<i64, Vec<Ids>> = BTreeMap::new();
     spans.into_iter().for_each(|((contract, month), span)| outputs.entry(month).or_default().push((contract, span)));
     for mut sections in outputs.into_values() {
         sections.sort_unstable();

@@ -15,6 +15,7 @@ pub use contract::ContractRow;
 pub use day::DayRow;
 pub use profile::ProfileRow;
 pub use rows::Rows;
+pub use trade::column;
 
 use crate::{model::UnixMillis, store::codec::Shape};
 

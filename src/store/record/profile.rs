@@ -35,7 +35,7 @@ pub(super) const SCHEMA: Schema = Schema {
 pub struct ProfileRow {
     /// The price.
     pub price: Price,
-    /// The first time among all trades that the profile was made of.
+    /// Not after any of the trades that the profile was made of.
     pub since: UnixMillis,
     /// Bought by takers.
     pub buy: Volume,
