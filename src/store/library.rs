@@ -159,3 +159,46 @@ impl OpenSegments {
         self.0.push_back((number, Arc::clone(segment)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{
+        codec::Tier,
+        files::SimulatedDisk,
+        manifest::{Level, path},
+        record::{Origin, Rows},
+        segment::SegmentWriter,
+    };
+
+    #[test]
+    fn more_segments_than_are_open_at_once_are_served() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        disk.create_dir(Level::Hour.directory()).expect("made");
+        let library = Library::new(7, Arc::clone(&disk));
+        let row = |number: u64| {
+            let number = u32::try_from(number).expect("small");
+            ContractRow::new(number, &Symbol::new("A").expect("a symbol"), UnixMillis::new(1))
+        };
+        let count = OPEN_SEGMENTS_MAX as u64 + 10;
+        for number in 0..count {
+            let identity = SegmentIdentity { store: 7, number };
+            let path = path(Level::Hour, number);
+            let made = SegmentWriter::create(&disk, identity, &path, Tier::Recent, UnixMillis::new(0));
+            let mut writer = made.expect("there is room");
+            writer.begin(0, Kind::Contract, false).expect("begun");
+            let rows = Rows::of(Kind::Contract, &[row(number)]);
+            writer.push(rows.get(0).expect("a row"), Origin::Derived).expect("written");
+            writer.finish().expect("finished");
+        }
+        for number in (0..count).chain(0..20).chain([count - 1]) {
+            let segment = library.segment(number, &path(Level::Hour, number)).expect("there");
+            let rows = segment.rows(segment.section(0, Kind::Contract).expect("one"), 0).expect("whole");
+            assert_eq!(rows.records::<ContractRow>().collect::<Vec<_>>(), [row(number)]);
+            let open = library.open.lock().expect("whole").0.len() as u64;
+            assert!(open <= OPEN_SEGMENTS_MAX as u64 && open >= OPEN_SEGMENTS_MAX as u64 - 1 || open == number + 1);
+        }
+        library.close(count - 1);
+        assert_eq!(library.open.lock().expect("whole").0.len(), OPEN_SEGMENTS_MAX - 1);
+    }
+}

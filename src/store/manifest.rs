@@ -79,6 +79,15 @@ pub struct SegmentEntry {
 }
 
 impl SegmentEntry {
+    /// The entry of a segment with that footer.
+    pub(super) fn new(number: u64, level: Level, bytes: u64, mut footer: Footer) -> Self {
+        footer.blocks = Vec::new();
+        footer.replaces = Vec::new();
+        // What is derived is looked for in the segment itself, once it is open.
+        footer.sections.retain(|section| Kind::from_number(section.kind).is_none_or(|kind| !kind.is_derived()));
+        Self { number, level, bytes, footer }
+    }
+
     /// Its path in the store.
     pub fn path(&self) -> String {
         path(self.level, self.number)
@@ -89,12 +98,34 @@ impl SegmentEntry {
         let path: Arc<str> = self.path().into();
         let held = self.footer.sections.iter().filter(|section| section.role == 0);
         held.filter_map(move |section| {
-            let first = section.first_run as usize;
-            let runs = self.footer.runs.get(first..first + section.runs as usize).unwrap_or_default();
-            let part =
-                SealedPart { segment: self.number, path: Arc::clone(&path), section: *section, runs: runs.into() };
-            Some((section.contract, Kind::from_number(section.kind)?, part))
+            let runs = self.runs_of(section).into();
+            let part = SealedPart { segment: self.number, path: Arc::clone(&path), section: *section, runs };
+            let kind = Kind::from_number(section.kind).filter(|kind| !kind.is_derived())?;
+            Some((section.contract, kind, part))
         })
+    }
+}
+
+impl SegmentEntry {
+    /// The sections of a contract and kind, what is held first.
+    pub fn sections_of(&self, contract: u32, kind: Kind) -> impl Iterator<Item = &SectionIndex> {
+        self.footer.sections.iter().filter(move |section| (section.contract, section.kind) == (contract, kind.number()))
+    }
+
+    /// The sections of contracts' records, not of the contracts themselves.
+    pub fn record_sections(&self) -> impl Iterator<Item = &SectionIndex> {
+        self.footer.sections.iter().filter(|section| section.kind != Kind::Contract.number())
+    }
+
+    /// Whether it holds records of one contract only.
+    pub fn is_only_of(&self, contract: u32) -> bool {
+        self.record_sections().all(|section| section.contract == contract)
+    }
+
+    /// The runs of a section.
+    pub fn runs_of(&self, section: &SectionIndex) -> &[RunIndex] {
+        let first = section.first_run as usize;
+        self.footer.runs.get(first..first + section.runs as usize).unwrap_or_default()
     }
 }
 
@@ -206,6 +237,17 @@ impl Manifest {
             archive.runs.extend_from_slice(&entry.footer.runs);
         }
         archive
+    }
+
+    /// Takes a segment off the list, or only the sections of one contract: then it stays listed while any other is left.
+    pub fn take(&mut self, number: u64, contract: Option<u32>) {
+        let is_left = |entry: &mut SegmentEntry| {
+            let Some(contract) = contract.filter(|_| entry.number == number) else { return entry.number != number };
+            let own = |section: &SectionIndex| section.contract == contract && section.kind != Kind::Contract.number();
+            entry.footer.sections.retain(|section| !own(section));
+            entry.record_sections().next().is_some()
+        };
+        self.segments.retain_mut(is_left);
     }
 
     /// The first journal file of a shard that is not sealed.

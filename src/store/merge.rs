@@ -3,9 +3,10 @@
 use crate::{
     model::{IdRange, UnixMillis},
     store::{
+        codec::CodecError,
         library::Library,
         record::{Kind, Rows},
-        segment::{BlockIndex, SectionIndex, Segment},
+        segment::{Block, BlockError, BlockIndex, SectionIndex, Segment},
         shelf::{JournalRun, Part, SealedPart, Shelf, Span},
     },
 };
@@ -92,21 +93,60 @@ impl Shelf {
             let at = blocks.partition_point(|block| block.last_time < time.get());
             at..(at + 1).min(blocks.len())
         };
-        let pieces = self.parts_at(time).into_iter().flat_map(|part| pieces_of(library, part, first_block));
+        let pieces = self.pieces_of(library, || self.parts_at(time), first_block);
         let first_key = |piece: Piece| {
             let rows = piece.load(library, self.kind)?;
             rows.keys().zip(rows.times()).find(|(_, its)| *its >= time).map(|(key, _)| key)
         };
-        pieces.filter_map(first_key).min()
+        pieces.into_iter().filter_map(first_key).min()
+    }
+
+    /// Lets `visit` see the rows of some of this shelf's parts with keys in `keys`, ascending, each key once. Says among
+    /// which keys some cannot be read.
+    pub(super) fn visit(
+        &self,
+        library: &Library,
+        parts: Vec<Part>,
+        keys: IdRange,
+        mut visit: impl FnMut(Seen<'_, '_>) -> Result<(), CodecError>,
+    ) -> Vec<IdRange> {
+        let mut damaged = Vec::new();
+        let pieces = parts.into_iter().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
+        for group in groups(pieces.collect()) {
+            let seen = match group.as_slice() {
+                [Piece::Block(segment, section, at, _)] => segment.with_block(section, *at, |block| {
+                    let wanted = rows_of(block, keys)?;
+                    visit(Seen::Block(block, wanted))
+                }),
+                group => visit(Seen::Rows(&self.load(library, group, keys, &mut damaged))).map_err(BlockError::from),
+            };
+            if seen.is_err() {
+                library.count_damage();
+                damaged.extend(span_of(&group).and_then(|lost| clip(lost, keys)));
+            }
+        }
+        damaged
     }
 
     /// What holds rows with keys in `keys`, in pieces that are read in one go.
     pub(super) fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
-        let wanted = |blocks: &[BlockIndex]| {
-            let from = blocks.partition_point(|block| block.last_key < keys.first);
-            from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
-        };
-        self.parts(keys, newest).into_iter().flat_map(|part| pieces_of(library, part, wanted)).collect()
+        self.pieces_of(library, || self.parts(keys, newest), |blocks| blocks_of(blocks, keys))
+    }
+
+    fn pieces_of(
+        &self,
+        library: &Library,
+        parts: impl Fn() -> Vec<Part>,
+        wanted: impl Fn(&[BlockIndex]) -> Range<usize>,
+    ) -> Vec<Piece> {
+        loop {
+            let changes = self.changes();
+            let pieces: Vec<Piece> = parts().into_iter().flat_map(|part| pieces_of(library, part, &wanted)).collect();
+            // A segment that is gone may just have been replaced: then the shelf has another.
+            if !pieces.iter().any(|piece| matches!(piece, Piece::Lost(_))) || self.changes() == changes {
+                return pieces;
+            }
+        }
     }
 
     pub(super) fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
@@ -122,6 +162,32 @@ impl Shelf {
         rows.clip(keys);
         rows
     }
+}
+
+/// Rows as [`Shelf::visit`] shows them.
+#[derive(Clone, Debug)]
+pub(super) enum Seen<'a, 'b> {
+    Rows(&'a Rows),
+    /// Some rows of a block that nobody shares a key with.
+    Block(&'a Block<'b>, Range<usize>),
+}
+
+/// The rows of a block with keys in `keys`.
+fn rows_of(block: &Block<'_>, keys: IdRange) -> Result<Range<usize>, CodecError> {
+    let (header, rows) = (block.header(), block.header().rows as usize);
+    if keys.first <= header.keys.0 && header.keys.1 <= keys.last {
+        return Ok(0..rows);
+    }
+    let mut own = Vec::new();
+    block.column(0, 0..rows, &mut own)?;
+    let from = own.partition_point(|key| key.cast_unsigned() < keys.first);
+    Ok(from..own.partition_point(|key| key.cast_unsigned() <= keys.last).max(from))
+}
+
+/// The blocks with keys in `keys`.
+fn blocks_of(blocks: &[BlockIndex], keys: IdRange) -> Range<usize> {
+    let from = blocks.partition_point(|block| block.last_key < keys.first);
+    from..blocks.partition_point(|block| block.first_key <= keys.last).max(from)
 }
 
 /// A part in pieces; of a segment the blocks that are `wanted`.

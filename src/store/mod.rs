@@ -17,10 +17,14 @@ pub mod candles;
 pub mod desk;
 pub mod library;
 pub mod merge;
+pub mod plan;
 pub mod rebuild;
 pub mod recovery;
+pub mod retention;
 pub mod seal;
 pub mod storage;
+pub mod sums;
+pub mod upkeep;
 pub mod visit;
 
 mod holding;

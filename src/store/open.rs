@@ -69,7 +69,7 @@ pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Cl
         loaded.manifest.write(&**disk, identity.store, clock.wall())?;
     }
     // Only now is what takes the place of spent files listed.
-    tidy_up(&**disk, &loaded)?;
+    tidy_up(&**disk, &loaded.spent, &loaded.strange)?;
     let Loaded { library, manifest, findings, journals, next_journal, next_sequence, .. } = loaded;
     let (desk, batches) = Desk::new(options.queue_bytes);
     let (seals, sealer) = sealer(Arc::clone(&library), manifest.next_segment, clock);
@@ -101,17 +101,17 @@ fn make_directories(disk: &dyn Disk) -> io::Result<()> {
 }
 
 /// Takes away what holds nothing that is not elsewhere, and puts aside what is not this store's.
-fn tidy_up(disk: &dyn Disk, loaded: &Loaded) -> io::Result<()> {
-    for path in &loaded.spent {
+fn tidy_up(disk: &dyn Disk, spent: &[String], strange: &[String]) -> io::Result<()> {
+    for path in spent {
         match disk.unlink(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
     }
-    for path in &loaded.strange {
+    for path in strange {
         disk.rename(path, &free_name(disk, &format!("{QUARANTINE}/{}", path.replace('/', "-")))?)?;
     }
-    if !loaded.strange.is_empty() {
+    if !strange.is_empty() {
         disk.sync_dir(QUARANTINE)?;
     }
     Ok(())

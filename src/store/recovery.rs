@@ -64,6 +64,8 @@ pub enum Finding {
     },
     /// A segment's bytes are not those that were hashed, though every block is whole.
     HashDiffers(String),
+    /// The manifest says otherwise of a segment than the segment's own index.
+    IndexDiffers(String),
 }
 
 impl Finding {
@@ -98,6 +100,7 @@ impl fmt::Display for Finding {
                 keys.last
             ),
             Self::HashDiffers(path) => write!(f, "{path}: its bytes differ from those that were hashed"),
+            Self::IndexDiffers(path) => write!(f, "{path}: the manifest says otherwise of it than its own index"),
         }
     }
 }
@@ -295,7 +298,7 @@ impl Loaded {
             let rows = (0..section.blocks as usize).filter_map(|at| segment.rows(section, at).ok());
             self.manifest.contracts.extend(rows.flat_map(|rows| rows.records::<ContractRow>().collect::<Vec<_>>()));
         }
-        self.manifest.segments.push(SegmentEntry::found(number, level, segment));
+        self.manifest.segments.push(SegmentEntry::new(number, level, segment.bytes(), segment.footer().clone()));
     }
 
     fn read_journals(&mut self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
@@ -416,13 +419,4 @@ fn note(
     }
     let shelf = library.shelf(section.contract, section.kind);
     found.extend(journal_runs(&rows, file, section.origin, words_at).into_iter().map(|run| (Arc::clone(&shelf), run)));
-}
-
-impl SegmentEntry {
-    fn found(number: u64, level: Level, segment: &Segment) -> Self {
-        let mut footer = segment.footer().clone();
-        footer.blocks.clear();
-        footer.replaces.clear();
-        Self { number, level, bytes: segment.bytes(), footer }
-    }
 }

@@ -125,6 +125,8 @@ struct Held {
     highest: Option<u64>,
     /// The lowest key in each journal file that may not be synced: nothing from there on is called durable.
     unproven: Vec<(FileIdentity, u64)>,
+    /// How often segments took the place of something.
+    changes: u64,
 }
 
 /// Something that holds rows, as a reader finds it.
@@ -230,6 +232,11 @@ impl Shelf {
         parts
     }
 
+    /// How often segments took the place of something: a reader that lost a file meanwhile looks again.
+    pub(super) fn changes(&self) -> u64 {
+        self.read().changes
+    }
+
     /// Journal runs that stand in `file`, in the order of their keys.
     pub fn runs_in(&self, file: &JournalFile) -> Vec<JournalRun> {
         let held = self.read();
@@ -282,18 +289,19 @@ impl Shelf {
 
     /// Notes a sealed part that was found.
     pub(super) fn found_sealed(&self, part: SealedPart) {
-        self.replace(&[], &[], Some(part));
+        self.replace(&[], &[], vec![part]);
     }
 
-    /// Exchanges what stands in journal files and segments for the segment that was made of them.
-    pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Option<SealedPart>) {
+    /// Exchanges what stands in journal files and segments for the segments that were made of them.
+    pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Vec<SealedPart>) {
         let mut held = self.write();
         let stays = |run: &JournalRun| journals.iter().all(|file| file.identity != run.file.identity);
         held.in_order.retain(stays);
         held.late.retain(stays);
         held.unproven.retain(|(unproven, _)| journals.iter().all(|file| file.identity != *unproven));
         held.sealed.retain(|part| !segments.contains(&part.segment));
-        if let Some(part) = by {
+        held.changes += 1;
+        for part in by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
             held.highest = held.highest.max(Some(part.section.last_key));
             let at = held.sealed.partition_point(|other| other.section.first_key <= part.section.first_key);

@@ -11,9 +11,11 @@ use crate::{
         library::Library,
         manifest::Manifest,
         record::{ContractRow, Kind, Origin, Rows},
+        recovery::Finding,
         seal::{Sealed, Seals},
         sections::{Section, sections_of},
         shelf::Batch,
+        upkeep::{Keeper, Tally, Upkeep},
     },
 };
 use crossbeam::channel::Receiver;
@@ -91,6 +93,7 @@ pub struct Storage {
     left: Vec<Arc<JournalFile>>,
     /// What could not be put into the manifest yet.
     unlisted: Vec<Sealed>,
+    keeper: Keeper,
     write_due_ms: Option<i64>,
     sync_due_ms: Option<i64>,
     roll_due_ms: i64,
@@ -152,6 +155,7 @@ impl Storage {
             waiting: Vec::new(),
             unsynced: Vec::new(),
             unlisted: Vec::new(),
+            keeper: Keeper::default(),
             write_due_ms: None,
             sync_due_ms: None,
             roll_due_ms: i64::MIN,
@@ -210,6 +214,21 @@ impl Storage {
         self.counts
     }
 
+    /// Changes what is done to segments.
+    pub fn set_upkeep(&mut self, upkeep: Upkeep) {
+        self.keeper.set(upkeep);
+    }
+
+    /// What was done to segments.
+    pub fn upkeep_counts(&self) -> Tally {
+        self.keeper.counts()
+    }
+
+    /// What is wrong with segments that were read to their end.
+    pub fn findings(&self) -> impl Iterator<Item = &Finding> {
+        self.keeper.findings()
+    }
+
     /// What the store consists of.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -236,6 +255,9 @@ impl Storage {
             self.roll(now)?;
         }
         self.list_sealed(now);
+        if self.unlisted.is_empty() {
+            self.unlisted.extend(self.keeper.step(now, &self.manifest, &self.seals));
+        }
         self.prepare(now);
         Ok(())
     }
@@ -465,7 +487,9 @@ impl Storage {
 
     /// Puts finished segments into the manifest, and takes away what they replace.
     fn list_sealed(&mut self, now: Now) {
-        self.unlisted.extend(self.seals.finished());
+        for done in self.seals.finished() {
+            self.unlisted.extend(self.keeper.note(done, &self.manifest));
+        }
         if self.unlisted.is_empty() {
             return;
         }
@@ -477,8 +501,8 @@ impl Storage {
             return;
         }
         for sealed in std::mem::take(&mut self.unlisted) {
-            self.counts.segments += u64::from(sealed.is_segment());
-            sealed.adopt(&self.library);
+            self.counts.segments += sealed.segments();
+            sealed.adopt(&self.library, &self.manifest);
         }
     }
 

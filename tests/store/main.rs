@@ -3,12 +3,17 @@
 
 mod basics;
 mod candles;
+mod compact;
 mod crash;
 mod damage;
 mod faults;
+mod history;
 mod oracle;
 mod planted;
+mod profile;
+mod retention;
 mod rig;
+mod scrub;
 mod seam;
 mod visit;
 mod workload;

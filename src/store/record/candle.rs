@@ -4,7 +4,10 @@ use crate::{
     model::{Candle, Price, QuoteVolume, Source, UnixMillis, Volume},
     store::{
         codec::Shape,
-        record::{Column, Record, Relation, Schema},
+        record::{
+            Column, Record, Relation, Schema,
+            halves::{halves, whole},
+        },
     },
 };
 
@@ -85,17 +88,6 @@ impl Record for Candle {
     fn time(&self) -> UnixMillis {
         self.open_time
     }
-}
-
-/// Low and high 64 bits.
-fn halves(sum: i128) -> [u64; 2] {
-    let bytes = sum.to_le_bytes();
-    let half = |at: usize| bytes[at..].first_chunk().copied().map_or(0, u64::from_le_bytes);
-    [half(0), half(8)]
-}
-
-fn whole([low, high]: [u64; 2]) -> i128 {
-    (i128::from(high.cast_signed()) << 64) | i128::from(low)
 }
 
 const fn source_number(source: Source) -> u64 {

@@ -5,11 +5,17 @@
 
 mod candle;
 mod contract;
+mod day;
+mod halves;
+mod profile;
 mod rows;
 mod trade;
 
 pub use contract::ContractRow;
+pub use day::DayRow;
+pub use profile::ProfileRow;
 pub use rows::Rows;
+pub use trade::column;
 
 use crate::{model::UnixMillis, store::codec::Shape};
 
@@ -25,6 +31,10 @@ pub enum Kind {
     RawTrade = 2,
     /// Candles of one minute by minute number.
     Candle = 3,
+    /// What was traded at each price, of a segment's trades.
+    Profile = 4,
+    /// Sums of each UTC day, of a segment's trades.
+    Day = 5,
 }
 
 /// Where rows came from. The numbers stand in files: never reuse one.
@@ -97,7 +107,7 @@ pub struct Schema {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Contract, Self::Trade, Self::RawTrade, Self::Candle];
+    pub const ALL: [Self; 6] = [Self::Contract, Self::Trade, Self::RawTrade, Self::Candle, Self::Profile, Self::Day];
 
     /// What the machinery knows of it.
     pub const fn schema(self) -> &'static Schema {
@@ -106,6 +116,8 @@ impl Kind {
             Self::Trade => &trade::SCHEMA,
             Self::RawTrade => &trade::RAW_SCHEMA,
             Self::Candle => &candle::SCHEMA,
+            Self::Profile => &profile::SCHEMA,
+            Self::Day => &day::SCHEMA,
         }
     }
 
@@ -117,6 +129,12 @@ impl Kind {
     /// The kind of that number.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+
+    /// Whether its rows sum up the trades of their own segment: they mean nothing without it, are made anew when it is
+    /// merged, and stand on no shelf.
+    pub const fn is_derived(self) -> bool {
+        matches!(self, Self::Profile | Self::Day)
     }
 
     /// Words in a row.

@@ -18,6 +18,20 @@ const COLUMNS: &[Column] = &[
     Column { name: "buyer_is_maker", shape: Shape::Bit, relation: Relation::Alone },
 ];
 
+/// Where the columns of trades stand.
+pub mod column {
+    /// The trade's id.
+    pub const ID: usize = 0;
+    /// Its time.
+    pub const TIME: usize = 1;
+    /// Its price.
+    pub const PRICE: usize = 2;
+    /// Its quantity.
+    pub const QUANTITY: usize = 3;
+    /// Whether the buyer is the maker.
+    pub const MAKER: usize = 6;
+}
+
 /// Aggregate trades.
 pub(super) const SCHEMA: Schema = Schema { name: "trades", columns: COLUMNS, dense: true, revision: None };
 /// Raw trades: ids that the venue burnt are missing like any other.

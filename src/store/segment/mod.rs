@@ -8,7 +8,7 @@ mod footer;
 mod reader;
 mod writer;
 
-pub use block::{BLOCK_ROWS, Block, BlockHeader};
+pub use block::{Block, BlockHeader, block_rows};
 pub use footer::{BlockIndex, Footer, Replaced, RunIndex, SectionIndex};
 pub use reader::{BlockError, Checked, Segment, SegmentError};
 pub use writer::{SegmentWriteError, SegmentWriter};

@@ -8,7 +8,7 @@ use crate::{
         record::{Kind, Origin, Rows},
         segment::{
             SegmentIdentity,
-            block::{self, BLOCK_ROWS},
+            block::{self, block_rows},
             footer::{BlockIndex, Footer, Replaced, RunIndex, SectionIndex, Trailer},
             header_record,
         },
@@ -101,7 +101,7 @@ impl SegmentWriter {
     pub fn begin(&mut self, contract: u32, kind: Kind, conflicts: bool) -> Result<(), SegmentWriteError> {
         self.end_section()?;
         let count = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
-        self.open = Rows::with_capacity(kind, BLOCK_ROWS);
+        self.open = Rows::with_capacity(kind, block_rows(self.tier));
         self.section = Some(SectionIndex {
             contract,
             kind: kind.number(),
@@ -138,7 +138,7 @@ impl SegmentWriter {
             extend_runs(&mut self.footer.runs, section, key, origin);
         }
         self.open.extend_from_words(row.iter().copied());
-        if self.open.len() == BLOCK_ROWS { self.close_block() } else { Ok(()) }
+        if self.open.len() == block_rows(self.tier) { self.close_block() } else { Ok(()) }
     }
 
     fn close_block(&mut self) -> Result<(), SegmentWriteError> {
@@ -172,7 +172,7 @@ impl SegmentWriter {
     ///
     /// # Errors
     ///
-    /// Then there is no segment of that name, or one that no manifest knows.
+    /// Then there is no segment of that name, or one that no manifest knows and the next start takes away.
     pub fn finish(mut self) -> Result<(Footer, u64), SegmentWriteError> {
         self.end_section()?;
         self.footer.sections.sort_by_key(|section| (section.contract, section.kind, section.role));
