@@ -12,8 +12,10 @@ use crate::{
         identity::Identity,
         library::Library,
         record::{ContractRow, Kind},
+        retention::Retention,
         seal::{Sealer, Step},
         storage::{Now, Options, Storage, SyncPolicy},
+        upkeep::Upkeep,
     },
 };
 use anyhow::Context as _;
@@ -56,7 +58,8 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
         check_file_system(dir)?;
         let disk: Arc<dyn store::files::Disk> = Arc::new(RealDisk::new(dir));
         let wanted = Identity { store: random()?, venue: venue(config), created: clock.wall() };
-        let opened = store::open(&disk, &wanted, options(&config.store), clock)?;
+        let mut opened = store::open(&disk, &wanted, options(&config.store), clock)?;
+        opened.storage.set_upkeep(upkeep(&config.store));
         run(opened, &config.symbols, clock, metrics)
     };
     open().map(Some).with_context(|| format!("store.dir `{}` cannot be used", dir.display()))
@@ -159,7 +162,11 @@ fn tell(storage: &Storage, metrics: &Metrics, desk: &Desk, library: &Library) {
     metrics.store_waiting_bytes.set(figure(desk.waiting_bytes() as u64));
     metrics.store_rows.set(figure(counts.rows));
     metrics.store_condemned.set(figure(counts.condemned));
-    metrics.store_segments.set(figure(counts.segments));
+    metrics.store_segments.set(figure(storage.manifest().segments.len() as u64));
+    let upkeep = storage.upkeep_counts();
+    metrics.store_merges.set(figure(upkeep.merges));
+    metrics.store_checked.set(figure(upkeep.checked));
+    metrics.store_findings.set(figure(upkeep.findings));
     metrics.store_damaged_reads.set(figure(library.damaged_reads()));
 }
 
@@ -179,7 +186,6 @@ fn seal_on(mut sealer: Sealer, stopped: &Receiver<()>) {
 }
 
 fn options(store: &Store) -> Options {
-    let millis = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     Options {
         file_bytes: store.journal_file_bytes.next_multiple_of(4096),
         roll_ms: millis(store.journal_roll),
@@ -191,6 +197,21 @@ fn options(store: &Store) -> Options {
         },
         queue_bytes: store.queue_bytes_max,
     }
+}
+
+fn upkeep(store: &Store) -> Upkeep {
+    let age = |kind: Kind, kept: Option<Duration>| Some((kind, millis(kept?)));
+    let ages = [
+        age(Kind::Trade, store.trades_kept),
+        age(Kind::RawTrade, store.trades_kept),
+        age(Kind::Candle, store.candles_kept),
+    ];
+    let retention = Retention { ages: ages.into_iter().flatten().collect(), bytes_max: store.bytes_max };
+    Upkeep { retention, scrub_ms: store.scrub.map(millis), ..Upkeep::default() }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// What is recorded: what the configuration says, or the host of the venue's REST interface.

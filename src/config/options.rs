@@ -115,6 +115,14 @@ pub struct Store {
     pub journal_roll: Duration,
     /// Memory for trades that are not durable.
     pub queue_bytes_max: usize,
+    /// How long trades are kept; for ever when nothing is said.
+    pub trades_kept: Option<Duration>,
+    /// How long candles are kept.
+    pub candles_kept: Option<Duration>,
+    /// What segments may take of the disk.
+    pub bytes_max: Option<u64>,
+    /// Between checks of one segment and the next; none are made when nothing is said.
+    pub scrub: Option<Duration>,
 }
 
 /// When what was written is synced.
@@ -292,7 +300,16 @@ fn store(reader: &mut Reader<'_>) -> Store {
         journal_file_bytes: reader.number("store.journal_file_bytes", 1_048_576..=4_294_967_295),
         journal_roll: reader.millis("store.journal_roll_ms", 1_000..=86_400_000),
         queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
+        trades_kept: days(reader.number("store.trades_days", 0..=36_500)),
+        candles_kept: days(reader.number("store.candles_days", 0..=36_500)),
+        bytes_max: Some(reader.number("store.bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
+        scrub: Some(reader.millis("store.scrub_ms", 0..=86_400_000)).filter(|wait| !wait.is_zero()),
     }
+}
+
+/// Days as a time; none for zero.
+fn days(count: u64) -> Option<Duration> {
+    (count > 0).then(|| Duration::from_hours(24 * count))
 }
 
 /// A name that stands in each store that records it.

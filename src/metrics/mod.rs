@@ -147,8 +147,14 @@ metrics! {
     store_waiting_bytes: Gauge = "store_waiting_bytes";
     /// Journal files given up after a failed write or sync.
     store_condemned: Gauge = "store_condemned";
-    /// Segments made.
+    /// Segments on the disk.
     store_segments: Gauge = "store_segments";
+    /// Merges of segments since the start.
+    store_merges: Gauge = "store_merges";
+    /// Segments read to their end and checked since the start.
+    store_checked: Gauge = "store_checked";
+    /// What those checks found wrong.
+    store_findings: Gauge = "store_findings";
     /// Reads that met damage.
     store_damaged_reads: Gauge = "store_damaged_reads";
     /// Actors rebuilt after a panic, by kind.
