@@ -99,7 +99,8 @@ impl SegmentEntry {
         let held = self.footer.sections.iter().filter(|section| section.role == 0);
         held.filter_map(move |section| {
             let runs = self.runs_of(section).into();
-            let part = SealedPart { segment: self.number, path: Arc::clone(&path), section: *section, runs };
+            let (path, is_fill) = (Arc::clone(&path), self.level == Level::Fill);
+            let part = SealedPart { segment: self.number, path, is_fill, section: *section, runs };
             let kind = Kind::from_number(section.kind).filter(|kind| !kind.is_derived())?;
             Some((section.contract, kind, part))
         })

@@ -27,6 +27,8 @@ pub(super) enum Piece {
     Queued(Arc<Rows>),
     Journal(JournalRun),
     Block(Arc<Segment>, SectionIndex, usize, BlockIndex),
+    /// The same of a segment that was back-filled.
+    Filled(Arc<Segment>, SectionIndex, usize, BlockIndex),
     /// A segment that cannot be opened.
     Lost(IdRange),
 }
@@ -36,8 +38,18 @@ impl Piece {
         match self {
             Self::Queued(rows) => Span::of(rows).map(|span| span.keys),
             Self::Journal(run) => Some(run.span.keys),
-            Self::Block(_, _, _, block) => IdRange::new(block.first_key, block.last_key),
+            Self::Block(_, _, _, block) | Self::Filled(_, _, _, block) => IdRange::new(block.first_key, block.last_key),
             Self::Lost(keys) => Some(*keys),
+        }
+    }
+
+    /// Of rows of equal keys the one that was held first is served.
+    fn arrival(&self) -> (u8, u32, u64) {
+        match self {
+            Self::Block(..) | Self::Lost(_) => (0, 0, 0),
+            Self::Filled(..) => (1, 0, 0),
+            Self::Journal(run) => (2, run.file.identity.number, run.words_at),
+            Self::Queued(_) => (3, 0, 0),
         }
     }
 
@@ -46,7 +58,9 @@ impl Piece {
         match self {
             Self::Queued(rows) => Some(Rows::clone(rows)),
             Self::Journal(run) => run.read(kind).ok(),
-            Self::Block(segment, section, at, _) => segment.rows(section, *at).ok(),
+            Self::Block(segment, section, at, _) | Self::Filled(segment, section, at, _) => {
+                segment.rows(section, *at).ok()
+            }
             Self::Lost(_) => None,
         }
         .or_else(|| {
@@ -114,10 +128,12 @@ impl Shelf {
         let pieces = parts.into_iter().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
         for group in groups(pieces.collect()) {
             let seen = match group.as_slice() {
-                [Piece::Block(segment, section, at, _)] => segment.with_block(section, *at, |block| {
-                    let wanted = rows_of(block, keys)?;
-                    visit(Seen::Block(block, wanted))
-                }),
+                [Piece::Block(segment, section, at, _) | Piece::Filled(segment, section, at, _)] => {
+                    segment.with_block(section, *at, |block| {
+                        let wanted = rows_of(block, keys)?;
+                        visit(Seen::Block(block, wanted))
+                    })
+                }
                 group => visit(Seen::Rows(&self.load(library, group, keys, &mut damaged))).map_err(BlockError::from),
             };
             if seen.is_err() {
@@ -151,6 +167,8 @@ impl Shelf {
 
     pub(super) fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
         let mut all = Rows::new(self.kind);
+        let mut group: Vec<&Piece> = group.iter().collect();
+        group.sort_by_key(|piece| piece.arrival());
         for piece in group {
             match piece.load(library, self.kind) {
                 Some(rows) => all.extend_from_words(rows.words().iter().copied()),
@@ -205,7 +223,8 @@ fn pieces_of(library: &Library, part: Part, wanted: impl Fn(&[BlockIndex]) -> Ra
     let section = known.map_or(Some(part.section), |kind| segment.section(part.section.contract, kind).copied());
     let Some(section) = section else { return vec![Piece::Lost(Span::of_section(&part.section).keys)] };
     let blocks = segment.blocks(&section);
-    let piece = |at: usize| Piece::Block(Arc::clone(&segment), section, at, blocks[at]);
+    let kind = if part.is_fill { Piece::Filled } else { Piece::Block };
+    let piece = |at: usize| kind(Arc::clone(&segment), section, at, blocks[at]);
     let lost = if segment.is_rebuilt() { gaps(&part, blocks) } else { Vec::new() };
     wanted(blocks).map(piece).chain(lost.into_iter().map(Piece::Lost)).collect()
 }

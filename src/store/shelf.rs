@@ -93,6 +93,8 @@ pub struct SealedPart {
     pub segment: u64,
     /// Its path in the store.
     pub path: Arc<str>,
+    /// Whether it was back-filled, so that what others hold was there before.
+    pub is_fill: bool,
     /// What its index says.
     pub section: SectionIndex,
     /// Keys held without a gap between; empty for kinds whose keys are not dense.

@@ -103,10 +103,14 @@ fn a_filled_hole_leaves_the_sums_good_and_a_duplicate_does_not() {
     rig.seal(&[(0, Origin::Rest, (100..120).map(slow_trade).collect())]);
     assert_eq!(rig.holdings[0].days(ALL).segments, 2, "they share no id");
     assert_exact(&rig.holdings[0], ALL);
-    rig.seal(&[(0, Origin::Rest, (119..121).map(slow_trade).collect())]);
-    assert_eq!(rig.holdings[0].days(ALL).segments, 0, "both of them are counted once only by their trades");
+    assert!(rig.holdings[0].keep(Origin::Rest, &[slow_trade(119), slow_trade(120)]));
+    assert_eq!(rig.holdings[0].days(ALL).segments, 0, "both are counted once only by their trades");
     assert_exact(&rig.holdings[0], ALL);
     assert_eq!(rig.holdings[0].days(ALL).rows.iter().map(DayRow::missing).sum::<u64>(), 0);
+    rig.pass(11_000);
+    assert_eq!(rig.levels(), [2, 0, 0, 0], "nothing new was sealed");
+    assert_eq!(rig.holdings[0].days(ALL).segments, 2);
+    assert_exact(&rig.holdings[0], ALL);
     rig.opened.storage.set_upkeep(eager());
     rig.go_to(1_000);
     rig.pass(2_000);

@@ -71,7 +71,7 @@ impl Sealer {
             for (entry, segment) in inputs.iter().zip(&opened) {
                 for section in entry.sections_of(contract, kind) {
                     listed += section.rows;
-                    cursors.push(Cursor::new(entry.number, Arc::clone(segment), *section));
+                    cursors.push(Cursor::new(entry, Arc::clone(segment), *section));
                 }
             }
             outputs.begin();

@@ -1,6 +1,7 @@
 //! How are sections that ascend read as one, block by block?
 
 use crate::store::{
+    manifest::{Level, SegmentEntry},
     record::{Kind, Origin, Rows},
     seal::compact::MergeError,
     segment::{BlockError, RunIndex, SectionIndex, Segment, SegmentWriteError},
@@ -11,6 +12,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Cursor {
     number: u64,
+    is_fill: bool,
     segment: Arc<Segment>,
     section: SectionIndex,
     block: usize,
@@ -20,8 +22,9 @@ pub(super) struct Cursor {
 }
 
 impl Cursor {
-    pub(super) fn new(number: u64, segment: Arc<Segment>, section: SectionIndex) -> Self {
-        Self { number, segment, section, block: 0, rows: None, at: 0 }
+    pub(super) fn new(entry: &SegmentEntry, segment: Arc<Segment>, section: SectionIndex) -> Self {
+        let is_fill = entry.level == Level::Fill;
+        Self { number: entry.number, is_fill, segment, section, block: 0, rows: None, at: 0 }
     }
 
     /// Whether its rows differ from held ones.
@@ -68,10 +71,10 @@ impl Cursor {
 
     /// Of rows of equal keys the one with the lowest rank is served: as in [`Shelf::rows`](crate::store::shelf::Shelf::rows),
     /// so that merging changes nothing that readers see.
-    fn rank(&self) -> (bool, u64, u64) {
+    fn rank(&self) -> (bool, bool, u64, u64) {
         let block = self.segment.blocks(&self.section).get(self.block);
         let (first, last) = block.map_or((u64::MAX, u64::MAX), |block| (block.first_key, block.last_key));
-        (self.is_conflicts(), first, last)
+        (self.is_conflicts(), self.is_fill, first, last)
     }
 }
 
