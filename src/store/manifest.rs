@@ -164,6 +164,15 @@ impl Manifest {
         Ok(())
     }
 
+    /// The version of a manifest that is whole and that a newer program wrote.
+    pub fn newer_version(disk: &dyn Disk) -> Option<u16> {
+        let mut record = [0; RECORD_BYTES];
+        files::read_exact_at(&*disk.open(MANIFEST_FILE).ok()?, &mut record, 0).ok()?;
+        let mut reader = Reader::unsealed(&record, RECORD_BYTES)?;
+        let (magic, version) = (reader.u32(), reader.u16());
+        (magic == MAGIC && version > VERSION).then_some(version)
+    }
+
     /// Reads it; nothing when there is none that is whole and this store's.
     pub fn read(disk: &dyn Disk, store: u128) -> Option<Self> {
         let bytes = files::read_whole(disk, MANIFEST_FILE, BYTES_MAX).ok()?;

@@ -19,6 +19,7 @@ pub mod merge;
 pub mod recovery;
 pub mod seal;
 pub mod storage;
+pub mod verify;
 
 mod holding;
 mod open;

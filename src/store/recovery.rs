@@ -169,6 +169,10 @@ fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
 
 impl Loaded {
     fn read_segments(&mut self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
+        if let Some(version) = Manifest::newer_version(disk) {
+            let reason = format!("its format is {version}");
+            return Err(LoadError::Newer { path: manifest::MANIFEST_FILE.to_owned(), reason });
+        }
         let mut found = Vec::new();
         for level in Level::ALL {
             for name in names(disk, level.directory())? {
