@@ -17,6 +17,7 @@ pub mod desk;
 pub mod library;
 pub mod merge;
 pub mod recovery;
+pub mod repair;
 pub mod seal;
 pub mod storage;
 pub mod verify;

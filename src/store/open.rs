@@ -78,7 +78,8 @@ pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Cl
     Ok(Opened { library, desk, storage, sealer, findings, identity, lock })
 }
 
-fn make_directories(disk: &dyn Disk) -> io::Result<()> {
+/// The directories of a store, made if they are not there.
+pub(super) fn make_directories(disk: &dyn Disk) -> io::Result<()> {
     let directories = Level::ALL.map(Level::directory).into_iter().chain([journal::DIRECTORY, QUARANTINE]);
     directories.into_iter().try_for_each(|directory| disk.create_dir(directory))?;
     disk.sync_dir("")

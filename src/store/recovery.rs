@@ -383,7 +383,8 @@ fn note(library: &Library, file: &Arc<JournalFile>, words_at: u64, section: Sect
 }
 
 impl SegmentEntry {
-    fn found(number: u64, level: Level, segment: &Segment) -> Self {
+    /// The entry of a segment that was found.
+    pub(super) fn found(number: u64, level: Level, segment: &Segment) -> Self {
         let mut footer = segment.footer().clone();
         footer.blocks.clear();
         footer.replaces.clear();

@@ -2,5 +2,6 @@
 //! and processes?
 
 mod basics;
+mod repair;
 mod rig;
 mod verify;

@@ -173,6 +173,10 @@ fn generation(manifest: Option<&Manifest>) -> Option<u64> {
 }
 
 fn read_manifest(disk: &dyn Disk, store: u128) -> Result<Option<Manifest>, VerifyError> {
+    match disk.open(MANIFEST_FILE) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        opened => drop(opened?),
+    }
     match Manifest::newer_version(disk) {
         Some(version) => {
             Err(VerifyError::Newer { path: MANIFEST_FILE.to_owned(), reason: format!("its format is {version}") })
@@ -182,7 +186,7 @@ fn read_manifest(disk: &dyn Disk, store: u128) -> Result<Option<Manifest>, Verif
 }
 
 /// Every segment file that has a segment's name.
-fn listed_files(disk: &dyn Disk) -> io::Result<Vec<(Level, u64)>> {
+pub(super) fn listed_files(disk: &dyn Disk) -> io::Result<Vec<(Level, u64)>> {
     let mut found = Vec::new();
     for level in Level::ALL {
         let numbers = names(disk, level.directory())?.into_iter().filter_map(|name| manifest::number_of(&name));
@@ -192,7 +196,7 @@ fn listed_files(disk: &dyn Disk) -> io::Result<Vec<(Level, u64)>> {
 }
 
 /// The names in a directory; none when it is not there.
-fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
+pub(super) fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
     match disk.list(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         names => names,

@@ -43,14 +43,17 @@ pub(super) fn examine(
 /// A segment that cannot be opened: all that the manifest says of it is lost.
 pub(super) fn lost(problem: Problem, path: &str, listed: Option<&SegmentEntry>) -> Examined {
     let mut found = Examined::of(Finding::new(path, problem));
-    let Some(listed) = listed else { return found };
+    listed.into_iter().for_each(|listed| lose(&mut found, listed));
+    found
+}
+
+fn lose(found: &mut Examined, listed: &SegmentEntry) {
     for (contract, kind, part) in listed.parts().filter(|(_, kind, _)| kind.schema().dense) {
         for run in &*part.runs {
             let keys = IdRange { first: run.first, last: run.last };
             found.series(contract, kind).lose(Span { keys, ..Span::of_section(&part.section) });
         }
     }
-    found
 }
 
 fn unopened(error: SegmentError, path: &str, listed: Option<&SegmentEntry>) -> Result<Examined, VerifyError> {
@@ -150,7 +153,11 @@ impl Checking<'_> {
 
     /// Whether the manifest's copy of the index is right, where the index itself is.
     fn against(&mut self, listed: Option<&SegmentEntry>) {
-        let Some(listed) = listed.filter(|_| !self.segment.is_rebuilt()) else { return };
+        let Some(listed) = listed else { return };
+        if self.segment.is_rebuilt() {
+            // Blocks whose headers were changed were not found at all: what the manifest knows of them is lost.
+            return lose(&mut self.found, listed);
+        }
         let own = self.segment.footer();
         let same = listed.bytes == self.segment.bytes()
             && listed.footer.sections == own.sections
