@@ -176,8 +176,14 @@ impl Manifest {
     /// Reads it; nothing when there is none that is whole and this store's.
     pub fn read(disk: &dyn Disk, store: u128) -> Option<Self> {
         let bytes = files::read_whole(disk, MANIFEST_FILE, BYTES_MAX).ok()?;
-        let mut reader = Reader::unsealed(&bytes, RECORD_BYTES)?;
-        let known = (reader.u32(), reader.u16(), reader.u16(), reader.u128()) == (MAGIC, VERSION, 0, store);
+        Self::parse(&bytes).filter(|(own, _)| *own == store).map(|(_, manifest)| manifest)
+    }
+
+    /// The manifest that a file holds, and whose it is; nothing when it is not whole.
+    pub fn parse(bytes: &[u8]) -> Option<(u128, Self)> {
+        let mut reader = Reader::unsealed(bytes, RECORD_BYTES)?;
+        let known = (reader.u32(), reader.u16(), reader.u16()) == (MAGIC, VERSION, 0);
+        let store = reader.u128();
         let (generation, next_segment, _) = (reader.u64(), reader.u64(), reader.i64());
         let sum = reader.u32();
         let mut body = rkyv::util::AlignedVec::<16>::new();
@@ -187,13 +193,14 @@ impl Manifest {
         let contracts = archive.contracts.iter().map(|word| word.to_native());
         let mut rows = Rows::new(Kind::Contract);
         rows.extend_from_words(contracts);
-        Some(Self {
+        let manifest = Self {
             generation,
             next_segment,
             contracts: rows.records().collect(),
             journals: archive.journals.iter().map(|pair| (pair.0.to_native(), pair.1.to_native())).collect(),
             segments: segments_of(archive)?,
-        })
+        };
+        Some((store, manifest))
     }
 
     fn archive(&self) -> Archive {

@@ -23,6 +23,7 @@ use crate::store::{
 };
 use journal::Opened;
 use segment::Looked;
+pub(in crate::store) use segment::check as check_segment;
 use std::{collections::HashMap, io};
 use tally::Examined;
 

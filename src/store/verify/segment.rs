@@ -32,12 +32,17 @@ pub(super) fn examine(
         Err(SegmentError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Looked::Gone),
         Err(error) => return Ok(Looked::At(Box::new(unopened(error, path, listed)?))),
     };
-    let mut checking = Checking { segment: &segment, found: Examined::default(), differs: false, damaged: false };
+    Ok(Looked::At(Box::new(check(&segment, listed))))
+}
+
+/// Reads all of an open segment, a block at a time.
+pub(in crate::store) fn check(segment: &Segment, listed: Option<&SegmentEntry>) -> Examined {
+    let mut checking = Checking { segment, found: Examined::default(), differs: false, damaged: false };
     checking.found.bytes = segment.bytes();
     segment.footer().sections.iter().for_each(|section| checking.section(section));
     checking.whole();
     checking.against(listed);
-    Ok(Looked::At(Box::new(checking.found)))
+    checking.found
 }
 
 /// A segment that cannot be opened: all that the manifest says of it is lost.

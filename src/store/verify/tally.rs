@@ -15,8 +15,8 @@ const TIME_MAX: i64 = 1 << 58;
 
 /// What a file holds, and what is wrong with it.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Examined {
-    pub(super) findings: Vec<Finding>,
+pub(in crate::store) struct Examined {
+    pub(in crate::store) findings: Vec<Finding>,
     pub(super) series: BTreeMap<(u32, Kind), Series>,
     /// Every contract that it names.
     pub(super) contracts: Vec<crate::store::record::ContractRow>,
