@@ -256,3 +256,14 @@ fn segments_of(archive: &ArchivedArchive) -> Option<Vec<SegmentEntry>> {
     };
     archive.segments.iter().map(segment).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_laid_out_as_the_format_says() {
+        assert_eq!((size_of::<ArchivedArchive>(), align_of::<ArchivedArchive>()), (40, 4));
+        assert_eq!((size_of::<ArchivedSegmentRecord>(), align_of::<ArchivedSegmentRecord>()), (32, 8));
+    }
+}

@@ -2,6 +2,7 @@
 //! and processes?
 
 mod basics;
+mod format;
 mod repair;
 mod rig;
 mod verify;

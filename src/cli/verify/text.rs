@@ -41,7 +41,7 @@ pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
     let (segments, journals) = (report.segments, report.journals);
     let files = [
         format!("{}, {}", counted(segments.count, "segment", "segments"), bytes(segments.bytes)),
-        format!("{}, {}", counted(journals.count, "journal file", "journal files"), bytes(journals.bytes)),
+        format!("{} with room for {}", counted(journals.count, "journal file", "journal files"), bytes(journals.bytes)),
     ];
     text + &format!("\n{}\n{}\n", files.join("; "), line(dir, report, verdict))
 }

@@ -89,7 +89,8 @@ fn sections(segment: &Segment) -> Table {
         let bytes = segment.blocks(section).iter().map(|block| u64::from(block.bytes)).sum::<u64>();
         let mut cells = whose(section, &names);
         cells.extend([section.rows, section.first_key, section.last_key].map(|number| number.to_string()));
-        cells.extend([section.first_time, section.last_time].map(|time| utc(UnixMillis::new(time))));
+        let time = |time: i64| if time == 0 { String::new() } else { utc(UnixMillis::new(time)) };
+        cells.extend([section.first_time, section.last_time].map(time));
         cells.extend([u64::from(section.runs), u64::from(section.blocks), bytes].map(|number| number.to_string()));
         cells
     };

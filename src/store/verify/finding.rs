@@ -49,6 +49,8 @@ pub enum Problem {
     },
     /// A block was changed: its keys cannot be served.
     BlockDamaged {
+        /// Where it stands.
+        bytes: Range<u64>,
         /// The contract's number.
         contract: u32,
         /// What the rows are.
@@ -107,9 +109,10 @@ impl fmt::Display for Problem {
             Self::FooterDiffers { contract, kind } => {
                 write!(f, "its index differs from the {} of contract {contract}", kind.schema().name)
             }
-            Self::BlockDamaged { contract, kind, keys } => {
-                let name = kind.schema().name;
-                write!(f, "{name} {} to {} of contract {contract} are damaged", keys.first, keys.last)
+            Self::BlockDamaged { bytes, contract, kind, keys } => {
+                let (name, first, last) = (kind.schema().name, keys.first, keys.last);
+                write!(f, "bytes {} to {} are changed: ", bytes.start, bytes.end)?;
+                write!(f, "{name} {first} to {last} of contract {contract} cannot be read")
             }
             Self::HashDiffers => f.write_str("its bytes differ from those that were hashed"),
             Self::Unreadable(error) => write!(f, "cannot be read: {error}"),

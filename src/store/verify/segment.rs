@@ -125,7 +125,8 @@ impl Checking<'_> {
         self.find(match error {
             BlockError::Io(error) => Problem::Unreadable(error.to_string()),
             BlockError::Changed | BlockError::Codec(_) => {
-                Problem::BlockDamaged { contract: section.contract, kind, keys }
+                let bytes = block.offset..block.offset + u64::from(block.bytes);
+                Problem::BlockDamaged { bytes, contract: section.contract, kind, keys }
             }
         });
         if kind.schema().dense && section.role == 0 {
