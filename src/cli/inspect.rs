@@ -50,12 +50,16 @@ fn text(file: &Path, found: &Inspection, all: bool) -> String {
         text += &format!("  {name:<widest$}  {value}\n");
     }
     found.tables.iter().for_each(|table| text += &titled(table, all));
-    if found.damage.is_empty() {
-        return text + "\nwhole\n";
-    }
-    text += "\ndamage\n";
-    found.damage.iter().for_each(|damage| text += &format!("  {damage}\n"));
+    text += &lines("notes", &found.notes);
+    text += &if found.damage.is_empty() { "\nwhole\n".to_owned() } else { lines("damage", &found.damage) };
     text
+}
+
+fn lines(title: &str, lines: &[String]) -> String {
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!("\n{title}\n{}", lines.iter().map(|line| format!("  {line}\n")).collect::<String>())
 }
 
 fn titled(shown: &Table, all: bool) -> String {

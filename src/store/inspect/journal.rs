@@ -49,11 +49,11 @@ impl Inspection {
             rows,
         });
         for unreadable in scan.unreadable {
-            let why = match unreadable.cause {
-                Cause::Torn => "no whole frame; it had not been synced, which is ordinary after a crash",
-                Cause::Corrupt => "no whole frame, though it had been synced: the bytes were changed",
-            };
-            self.damage.push(format!("bytes {} to {}: {why}", unreadable.bytes.start, unreadable.bytes.end));
+            let bytes = format!("bytes {} to {}", unreadable.bytes.start, unreadable.bytes.end);
+            match unreadable.cause {
+                Cause::Torn => self.notes.push(format!("{bytes} hold no whole frame and are not synced (ordinary)")),
+                Cause::Corrupt => self.damage.push(format!("{bytes} hold no whole frame, were synced and are changed")),
+            }
         }
         Ok(())
     }

@@ -54,6 +54,8 @@ pub struct Inspection {
     pub tables: Vec<Table>,
     /// What is wrong with it.
     pub damage: Vec<String>,
+    /// What is ordinary beside a writer and after a crash.
+    pub notes: Vec<String>,
 }
 
 impl fmt::Display for What {
@@ -75,7 +77,7 @@ impl fmt::Display for What {
 /// When the file cannot be read.
 pub fn inspect(disk: &dyn Disk, path: &str, blocks: bool) -> io::Result<Inspection> {
     let what = what_of(disk, path)?;
-    let mut found = Inspection { what, fields: Vec::new(), tables: Vec::new(), damage: Vec::new() };
+    let mut found = Inspection { what, fields: Vec::new(), tables: Vec::new(), damage: Vec::new(), notes: Vec::new() };
     match what {
         What::Store => found.store(&read_whole(disk, path, STORE_BYTES.max(disk.open(path)?.len()?))?),
         What::Manifest => found.manifest(&read_whole(disk, path, u64::MAX)?),

@@ -6,6 +6,7 @@ mod demo;
 mod large;
 mod pipes;
 mod serve;
+mod store;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
