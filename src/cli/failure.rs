@@ -15,6 +15,9 @@ pub(super) enum Failure {
     /// Something went wrong while running.
     #[error(transparent)]
     Run(#[from] anyhow::Error),
+    /// It ran, and its answer, which was given, is a bad one.
+    #[error("the answer is exit code {0}")]
+    Answer(u8),
     /// The answer could not be written.
     #[error("standard output cannot be written")]
     Output(#[from] io::Error),
@@ -34,6 +37,7 @@ impl Failure {
                 tell(&format!("{error:#}"));
                 ExitCode::FAILURE
             }
+            Self::Answer(code) => ExitCode::from(*code),
             // The reader has seen enough, as in `tapedeck config show | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Self::Output(error) => {

@@ -1,16 +1,20 @@
 //! What can be typed, and what does the exit code say? One file a subcommand.
 //!
-//! 0 is success, 1 a failure while running, 2 a wrong command line or configuration.
+//! 0 is success, 1 a failure while running, 2 a wrong command line or configuration, or a store that is damaged.
 
 mod args;
 mod config;
 mod demo;
 mod failure;
 mod healthcheck;
+mod inspect;
 mod logging;
+mod repair;
 mod screen;
 mod serve;
 mod sim;
+mod table;
+mod verify;
 
 pub use screen::{Screen, Status, banner};
 
@@ -35,6 +39,12 @@ enum Command {
     Sim(sim::Args),
     /// Checks the configuration, or shows it.
     Config(config::Args),
+    /// Checks a store, beside a running server or not: exit 0 when it is intact, 2 when it is damaged.
+    Verify(verify::Args),
+    /// Puts a damaged store right with what is whole in it. Nothing is deleted.
+    Repair(repair::Args),
+    /// Says what a file of a store is, what it holds, and where it is damaged.
+    Inspect(inspect::Args),
     /// Asks a running server whether it is alive: exit 0 or 1.
     Healthcheck(healthcheck::Args),
 }
@@ -46,6 +56,9 @@ pub fn run() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Sim(args) => sim::run(args),
         Command::Config(args) => config::run(args),
+        Command::Verify(args) => verify::run(args),
+        Command::Repair(args) => repair::run(args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Healthcheck(args) => healthcheck::run(args),
     };
     outcome.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)

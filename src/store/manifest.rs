@@ -198,11 +198,26 @@ impl Manifest {
         Ok(())
     }
 
+    /// The version of a manifest that is whole and that a newer program wrote.
+    pub fn newer_version(disk: &dyn Disk) -> Option<u16> {
+        let mut record = [0; RECORD_BYTES];
+        files::read_exact_at(&*disk.open(MANIFEST_FILE).ok()?, &mut record, 0).ok()?;
+        let mut reader = Reader::unsealed(&record, RECORD_BYTES)?;
+        let (magic, version) = (reader.u32(), reader.u16());
+        (magic == MAGIC && version > VERSION).then_some(version)
+    }
+
     /// Reads it; nothing when there is none that is whole and this store's.
     pub fn read(disk: &dyn Disk, store: u128) -> Option<Self> {
         let bytes = files::read_whole(disk, MANIFEST_FILE, BYTES_MAX).ok()?;
-        let mut reader = Reader::unsealed(&bytes, RECORD_BYTES)?;
-        let known = (reader.u32(), reader.u16(), reader.u16(), reader.u128()) == (MAGIC, VERSION, 0, store);
+        Self::parse(&bytes).filter(|(own, _)| *own == store).map(|(_, manifest)| manifest)
+    }
+
+    /// The manifest that a file holds, and whose it is; nothing when it is not whole.
+    pub fn parse(bytes: &[u8]) -> Option<(u128, Self)> {
+        let mut reader = Reader::unsealed(bytes, RECORD_BYTES)?;
+        let known = (reader.u32(), reader.u16(), reader.u16()) == (MAGIC, VERSION, 0);
+        let store = reader.u128();
         let (generation, next_segment, _) = (reader.u64(), reader.u64(), reader.i64());
         let sum = reader.u32();
         let mut body = rkyv::util::AlignedVec::<16>::new();
@@ -212,14 +227,15 @@ impl Manifest {
         let contracts = archive.contracts.iter().map(|word| word.to_native());
         let mut rows = Rows::new(Kind::Contract);
         rows.extend_from_words(contracts);
-        Some(Self {
+        let manifest = Self {
             generation,
             next_segment,
             contracts: rows.records().collect(),
             journals: archive.journals.iter().map(|pair| (pair.0.to_native(), pair.1.to_native())).collect(),
             segments: segments_of(archive)?,
             unread: Vec::new(),
-        })
+        };
+        Some((store, manifest))
     }
 
     fn archive(&self) -> Archive {
@@ -288,4 +304,15 @@ fn segments_of(archive: &ArchivedArchive) -> Option<Vec<SegmentEntry>> {
         })
     };
     archive.segments.iter().map(segment).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_laid_out_as_the_format_says() {
+        assert_eq!((size_of::<ArchivedArchive>(), align_of::<ArchivedArchive>()), (40, 4));
+        assert_eq!((size_of::<ArchivedSegmentRecord>(), align_of::<ArchivedSegmentRecord>()), (32, 8));
+    }
 }

@@ -15,16 +15,19 @@ pub mod shelf;
 
 pub mod candles;
 pub mod desk;
+pub mod inspect;
 pub mod library;
 pub mod merge;
 pub mod plan;
 pub mod rebuild;
 pub mod recovery;
+pub mod repair;
 pub mod retention;
 pub mod seal;
 pub mod storage;
 pub mod sums;
 pub mod upkeep;
+pub mod verify;
 pub mod visit;
 
 mod holding;

@@ -94,7 +94,7 @@ fn refuse_nameless(disk: &dyn Disk) -> Result<(), OpenError> {
 
 /// Makes every directory. What was found in them is durable afterwards: a file that a process named just before it was
 /// killed may be relied on only then.
-fn make_directories(disk: &dyn Disk) -> io::Result<()> {
+pub(super) fn make_directories(disk: &dyn Disk) -> io::Result<()> {
     directories().try_for_each(|directory| disk.create_dir(directory))?;
     disk.sync_dir("")?;
     directories().try_for_each(|directory| disk.sync_dir(directory))

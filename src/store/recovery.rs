@@ -176,6 +176,10 @@ fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
 
 impl Loaded {
     fn read_segments(&mut self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
+        if let Some(version) = Manifest::newer_version(disk) {
+            let reason = format!("its format is {version}");
+            return Err(LoadError::Newer { path: manifest::MANIFEST_FILE.to_owned(), reason });
+        }
         let mut found = Vec::new();
         for level in Level::ALL {
             for name in names(disk, level.directory())? {
@@ -189,6 +193,7 @@ impl Loaded {
         match Manifest::read(disk, store) {
             Some(manifest) => {
                 self.manifest = manifest;
+                self.refuse_newer(disk, store)?;
                 self.check_listed(&found);
                 self.adopt_unlisted(disk, store, &found)?;
             }
@@ -201,6 +206,17 @@ impl Loaded {
             self.library.shelf(contract, kind).found_sealed(part);
         }
         Ok(())
+    }
+
+    /// The segment that was made last is the first to show that a newer program wrote here.
+    fn refuse_newer(&self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
+        let Some(last) = self.manifest.segments.iter().max_by_key(|entry| entry.number) else { return Ok(()) };
+        match Segment::open(disk, SegmentIdentity { store, number: last.number }, &last.path()) {
+            Err(error @ SegmentError::Newer(_)) => {
+                Err(LoadError::Newer { path: last.path(), reason: error.to_string() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_listed(&mut self, found: &[(Level, u64)]) {

@@ -93,7 +93,21 @@ impl JournalFile {
     ///
     /// When it is not.
     pub fn open(disk: &dyn Disk, store: u128, name: &str) -> Result<Self, JournalFileError> {
-        let file = disk.open(&format!("{DIRECTORY}/{name}"))?;
+        let opened = Self::open_at(disk, &format!("{DIRECTORY}/{name}"))?;
+        let identity = opened.identity;
+        if identity.store != store || number_of(name) != Some((identity.shard, identity.number)) {
+            return Err(JournalFileError::Identity);
+        }
+        Ok(opened)
+    }
+
+    /// Opens the journal file at `path`, whichever it is.
+    ///
+    /// # Errors
+    ///
+    /// When it is none.
+    pub fn open_at(disk: &dyn Disk, path: &str) -> Result<Self, JournalFileError> {
+        let file = disk.open(path)?;
         let mut record = [0; RECORD_BYTES];
         read_exact_at(&*file, &mut record, 0).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => JournalFileError::Header,
@@ -107,9 +121,6 @@ impl JournalFile {
             _ => return Err(JournalFileError::Header),
         }
         let identity = FileIdentity { store: reader.u128(), shard: reader.u32(), number: reader.u32() };
-        if identity.store != store || number_of(name) != Some((identity.shard, identity.number)) {
-            return Err(JournalFileError::Identity);
-        }
         let (bytes, created) = (reader.u64(), UnixMillis::new(reader.i64()));
         let checksum = record.last_chunk().copied().map_or(0, u32::from_le_bytes);
         Ok(Self { identity, created, bytes, checksum, file })
@@ -123,7 +134,15 @@ impl JournalFile {
     pub fn open_headless(disk: &dyn Disk, store: u128, name: &str) -> io::Result<Self> {
         let (shard, number) = number_of(name).ok_or(io::ErrorKind::InvalidFilename)?;
         let file = disk.open(&format!("{DIRECTORY}/{name}"))?;
-        let identity = FileIdentity { store, shard, number };
+        Self::headless(file, FileIdentity { store, shard, number })
+    }
+
+    /// A file whose header is damaged, and of which something else says which it is.
+    ///
+    /// # Errors
+    ///
+    /// When its length cannot be read.
+    pub fn headless(file: Arc<dyn File>, identity: FileIdentity) -> io::Result<Self> {
         Ok(Self { identity, created: UnixMillis::new(0), bytes: file.len()?, checksum: 0, file })
     }
 

@@ -95,7 +95,6 @@ impl Segment {
     /// When it is no segment of this store and number.
     pub fn open(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> Result<Self, SegmentError> {
         let file = disk.open(path)?;
-        let len = file.len()?;
         let mut record = [0; HEADER_RECORD_BYTES];
         read_exact_at(&*file, &mut record, 0).map_err(|error| match error.kind() {
             io::ErrorKind::UnexpectedEof => SegmentError::Header,
@@ -107,6 +106,7 @@ impl Segment {
             Err(SegmentError::Header) => true,
             Err(error) => return Err(error),
         };
+        let len = file.len()?;
         let map = file.map(0..len).ok();
         let mut segment = Self {
             identity,
@@ -249,7 +249,12 @@ impl Segment {
         Ok(checked)
     }
 
-    fn hash_is_right(&self) -> io::Result<bool> {
+    /// Whether the bytes are those that were hashed when it was made.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn hash_is_right(&self) -> io::Result<bool> {
         let Some(trailer) = self.trailer() else { return Ok(false) };
         let (mut hasher, mut copy) = (Xxh3::new(), Vec::new());
         let (end, mut at) = (self.len - TRAILER_BYTES as u64, 0);

@@ -7,6 +7,7 @@ mod kill;
 mod large;
 mod pipes;
 mod serve;
+mod store;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

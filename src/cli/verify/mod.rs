@@ -1,0 +1,144 @@
+//! `tapedeck verify`: is the store intact, and which ids does it lack?
+
+mod json;
+mod text;
+
+use crate::{
+    cli::{args::Common, failure::Failure},
+    store::{
+        files::RealDisk,
+        identity::IdentityError,
+        verify::{Progress, Report, VerifyError, verify},
+    },
+};
+use anyhow::anyhow;
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// `tapedeck verify`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// Holes count as a fault, too: exit 2
+    #[arg(long)]
+    strict: bool,
+    /// Prints everything as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which store is meant.
+#[derive(Debug, clap::Args)]
+pub(super) struct Place {
+    /// The store's directory [default: store.dir of the configuration]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Place {
+    /// The directory, which is there. With `--data-dir` no configuration is read.
+    pub(super) fn directory(self) -> Result<PathBuf, Failure> {
+        let dir = match self.data_dir {
+            Some(dir) => dir,
+            // 2 has another meaning here.
+            None => {
+                self.common.load(Vec::new()).map_err(|failure| anyhow!("{failure}"))?.store.dir.ok_or_else(|| {
+                    anyhow!(
+                        "no store is named: give its directory with --data-dir, or set store.dir in the configuration"
+                    )
+                })?
+            }
+        };
+        if dir.is_dir() {
+            return Ok(dir);
+        }
+        let shown = dir.display();
+        Err(anyhow!("{shown} is no directory: name the store's with --data-dir, or set store.dir").into())
+    }
+
+    /// What is said when a store cannot be checked. Only a damaged one is exit 2.
+    pub(super) fn refuse(dir: &Path, error: VerifyError) -> Failure {
+        let shown = dir.display();
+        match error {
+            VerifyError::Identity(IdentityError::Missing) => {
+                anyhow!("{shown} is no store: it has no file STORE; name the store's directory with --data-dir").into()
+            }
+            VerifyError::Identity(error @ IdentityError::Damaged) => {
+                // The exit code stands even when nobody reads there.
+                writeln!(io::stderr(), "tapedeck: {shown}: {error}").unwrap_or_default();
+                Failure::Answer(2)
+            }
+            error => anyhow::Error::from(error).context(shown.to_string()).into(),
+        }
+    }
+}
+
+/// Progress, for who watches.
+pub(super) struct Meter {
+    shown: bool,
+}
+
+impl Meter {
+    /// Shows nothing unless standard error is a terminal.
+    pub(super) fn new() -> Self {
+        Self { shown: io::stderr().is_terminal() }
+    }
+
+    pub(super) fn show(&mut self, progress: &Progress<'_>) {
+        if self.shown {
+            let line = format!("\r\x1b[Kchecking {} of {}: {}", progress.done + 1, progress.all, progress.path);
+            io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+        }
+    }
+
+    /// Leaves a clean line.
+    pub(super) fn end(&self) {
+        if self.shown {
+            io::stderr().write_all(b"\r\x1b[K").unwrap_or_default();
+        }
+    }
+}
+
+pub(super) fn run(args: Args) -> Result<(), Failure> {
+    let dir = args.place.directory()?;
+    let mut meter = Meter::new();
+    let checked = verify(&RealDisk::new(&dir), |progress| meter.show(&progress));
+    meter.end();
+    let report = checked.map_err(|error| Place::refuse(&dir, error))?;
+    let verdict = Verdict::of(&report, args.strict);
+    let out = if args.json { json::report(&dir, &report, verdict) } else { text::report(&dir, &report, verdict) };
+    io::stdout().write_all(out.as_bytes())?;
+    if verdict.is_good() { Ok(()) } else { Err(Failure::Answer(2)) }
+}
+
+/// What the check comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Intact,
+    /// Nothing is damaged, and ids are missing, which is a fault if so asked.
+    Holes {
+        strict: bool,
+    },
+    Damaged,
+}
+
+impl Verdict {
+    fn of(report: &Report, strict: bool) -> Self {
+        if report.is_damaged() {
+            Self::Damaged
+        } else if report.holes().next().is_some() {
+            Self::Holes { strict }
+        } else {
+            Self::Intact
+        }
+    }
+
+    fn is_good(self) -> bool {
+        matches!(self, Self::Intact | Self::Holes { strict: false })
+    }
+}
