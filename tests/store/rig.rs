@@ -62,6 +62,15 @@ impl Rig {
         Ok(Self { opened, holdings, now })
     }
 
+    /// Registers further contracts.
+    pub(crate) fn add(&mut self, symbols: &[&str]) -> std::io::Result<()> {
+        let symbols: Vec<_> = symbols.iter().map(|text| Symbol::new(text).expect("a symbol")).collect();
+        let (library, desk) = (&self.opened.library, &self.opened.desk);
+        let rows = self.opened.storage.register(&symbols, self.now)?;
+        self.holdings.extend(rows.iter().map(|row| Holding::new(library, desk, row.number, Kind::Trade)));
+        Ok(())
+    }
+
     /// Lets time pass in steps, with everything that is due.
     pub(crate) fn pass(&mut self, millis: i64) {
         let end = self.now.monotonic_ms + millis;
