@@ -25,6 +25,7 @@ use tapedeck::{
 const CONTRACTS: usize = 3;
 /// How often a recovery is cut short by the next one at most.
 const DEPTH: u64 = 3;
+/// Cuts and recoveries in one run; `TAPEDECK_CRASH_CYCLES` says another number.
 const CYCLES: u64 = 100_000;
 
 /// What is different in a run with a planted bug.

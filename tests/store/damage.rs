@@ -114,7 +114,9 @@ impl Whole {
     fn undamaged(&self, disk: &SimulatedDisk) -> HashSet<u64> {
         let now: HashMap<_, _> =
             self.files.keys().map(|path| (path, disk.contents(path).unwrap_or_default())).collect();
-        let range = |unit: &Unit| usize::try_from(unit.bytes.start).unwrap()..usize::try_from(unit.bytes.end).unwrap();
+        let range = |unit: &Unit| {
+            usize::try_from(unit.bytes.start).expect("it fits")..usize::try_from(unit.bytes.end).expect("it fits")
+        };
         let whole = |unit: &&Unit| now[&unit.path].get(range(unit)) == self.files[&unit.path].get(range(unit));
         self.units.iter().filter(whole).flat_map(|unit| unit.ids.iter().copied()).collect()
     }
@@ -181,7 +183,7 @@ fn mutate(whole: &Whole, seed: u64, tallies: &mut BTreeMap<&'static str, Tally>)
     let paths = disk.paths();
     let path = &paths[Draws::new(seed).index(paths.len())];
     let damage = disk.damage_by(path, seed).map_err(|error| error.to_string())?;
-    let single = seed % 3 != 0;
+    let single = !seed.is_multiple_of(3);
     if !single && path != "MANIFEST" {
         // The manifest cannot stand in for what is lost.
         disk.damage("MANIFEST", &Damage::Empty).unwrap_or_default();
@@ -201,7 +203,7 @@ fn mutate(whole: &Whole, seed: u64, tallies: &mut BTreeMap<&'static str, Tally>)
     tally.found += u64::from(rig.opened.findings.iter().any(|finding| finding.is_damage()));
     tally.undamaged += undamaged.len() as u64;
     tally.served += undamaged.intersection(&served).count() as u64;
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         rig.pass(100);
         rig.advance(60_000);
         rig.pass(100);
