@@ -281,7 +281,7 @@ impl Loaded {
         let path = manifest::path(level, number);
         let finding = match Segment::open(disk, SegmentIdentity { store, number }, &path) {
             Ok(segment) => {
-                self.findings.extend(segment.is_rebuilt().then(|| Finding::FooterRebuilt(path)));
+                self.findings.extend(segment.is_rebuilt().then_some(Finding::FooterRebuilt(path)));
                 return Ok(Some(segment));
             }
             Err(error @ SegmentError::Newer(_)) => return Err(LoadError::Newer { path, reason: error.to_string() }),

@@ -25,6 +25,7 @@ use tapedeck::{
 const CONTRACTS: usize = 3;
 /// How often a recovery is cut short by the next one at most.
 const DEPTH: u64 = 3;
+/// Cuts and recoveries in one run; `TAPEDECK_CRASH_CYCLES` says another number.
 const CYCLES: u64 = 100_000;
 
 /// What is different in a run with a planted bug.
@@ -127,7 +128,7 @@ impl Case<'_> {
         Rig::open(&seam.arc(), self.options.clone(), CONTRACTS, now(1_000_000)).map_err(|error| error.to_string())
     }
 
-    /// Starts the store, and says how its disk was at some call on the way.
+    /// Starts the store, with a call that fails or not, and says how its disk was at some call on the way.
     fn recover_in_part(&self, disk: &SimulatedDisk, draws: &mut Draws) -> Result<SimulatedDisk, String> {
         let (mut left, taken) = (draws.below(60), Arc::new(Mutex::new(None)));
         let seam = Seam::new(disk, self.plant.bug);
@@ -138,13 +139,20 @@ impl Case<'_> {
             }
             left = left.wrapping_sub(1);
         })));
-        let mut rig = Rig::open(&seam.arc(), self.options.clone(), CONTRACTS, now(1_000_000))
-            .map_err(|error| error.to_string())?;
-        rig.step();
-        rig.step();
+        let fails = draws.chance(2);
+        if fails {
+            disk.fail(1 + draws.below(60), Fault::Io, Lasting::Once);
+        }
+        match Rig::open(&seam.arc(), self.options.clone(), CONTRACTS, now(1_000_000)) {
+            Ok(mut rig) => (0..2).for_each(|_| rig.step()),
+            Err(_) if fails => {}
+            Err(error) => return Err(error.to_string()),
+        }
         seam.watch(None);
         let taken = taken.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(taken.unwrap_or_else(|| disk.fork()))
+        let found = taken.unwrap_or_else(|| disk.fork());
+        found.heal();
+        Ok(found)
     }
 
     /// The store that was found takes trades again, and what it calls durable survives the next cut.

@@ -285,6 +285,19 @@ fn a_sync_that_failed_condemns_its_file_and_nothing_in_it_is_called_durable() {
 }
 
 #[test]
+fn a_contract_that_could_not_be_listed_is_listed_by_the_next_try() {
+    let disk = SimulatedDisk::new(4);
+    let mut rig = Rig::open(&Seam::new(&disk, None).arc(), small(), 1, start()).expect("opens");
+    disk.fail(1, Fault::Io, Lasting::Once);
+    assert!(rig.add(&["B"]).is_err());
+    rig.add(&["B"]).expect("the fault is over");
+    disk.power_cut(1);
+    let mut rig = Rig::open(&Seam::new(&disk, None).arc(), small(), 1, start()).expect("opens");
+    rig.add(&["C", "B"]).expect("no fault");
+    assert_eq!(rig.holdings.iter().map(|holding| holding.shelf().contract).collect::<Vec<_>>(), [0, 2, 1]);
+}
+
+#[test]
 fn a_batch_longer_than_a_file_is_stored_in_pieces() {
     let disk = SimulatedDisk::new(3);
     let oracle = Oracle::default();

@@ -20,12 +20,12 @@ pub(crate) fn trade(id: u64) -> Trade {
     let mixed = id.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
     Trade {
         id,
-        price: Price::from_units(6_000_000_000_000 + i64::try_from(mixed % 1_000).unwrap() * 10_000_000),
-        quantity: Quantity::from_units(100_000 * (1 + i64::try_from(mixed % 977).unwrap())),
+        price: Price::from_units(6_000_000_000_000 + i64::try_from(mixed % 1_000).expect("it fits") * 10_000_000),
+        quantity: Quantity::from_units(100_000 * (1 + i64::try_from(mixed % 977).expect("it fits"))),
         first_id: id * 2,
         last_id: id * 2 + 1,
-        time: UnixMillis::new(START + i64::try_from(id).unwrap() * 7),
-        buyer_is_maker: mixed % 2 == 0,
+        time: UnixMillis::new(START + i64::try_from(id).expect("it fits") * 7),
+        buyer_is_maker: mixed.is_multiple_of(2),
     }
 }
 
@@ -55,11 +55,20 @@ impl Rig {
     ) -> Result<Self, Box<dyn std::error::Error>> {
         let clock = Clock::starting_at(now.wall);
         let mut opened = store::open(disk, &identity(), options, clock)?;
-        let symbols: Vec<_> = (0..contracts).map(|at| Symbol::new(&format!("A{at}")).unwrap()).collect();
+        let symbols: Vec<_> = (0..contracts).map(|at| Symbol::new(&format!("A{at}")).expect("a symbol")).collect();
         let rows = opened.storage.register(&symbols, now)?;
         let holdings =
             rows.iter().map(|row| Holding::new(&opened.library, &opened.desk, row.number, Kind::Trade)).collect();
         Ok(Self { opened, holdings, now })
+    }
+
+    /// Registers further contracts.
+    pub(crate) fn add(&mut self, symbols: &[&str]) -> std::io::Result<()> {
+        let symbols: Vec<_> = symbols.iter().map(|text| Symbol::new(text).expect("a symbol")).collect();
+        let (library, desk) = (&self.opened.library, &self.opened.desk);
+        let rows = self.opened.storage.register(&symbols, self.now)?;
+        self.holdings.extend(rows.iter().map(|row| Holding::new(library, desk, row.number, Kind::Trade)));
+        Ok(())
     }
 
     /// Lets time pass in steps, with everything that is due.
@@ -122,11 +131,11 @@ impl Draws {
     }
 
     pub(crate) fn index(&mut self, len: usize) -> usize {
-        usize::try_from(self.below(len as u64)).unwrap()
+        usize::try_from(self.below(len as u64)).expect("it fits")
     }
 
     pub(crate) fn within(&mut self, range: std::ops::Range<i64>) -> i64 {
-        range.start + i64::try_from(self.below(range.start.abs_diff(range.end))).unwrap()
+        range.start + i64::try_from(self.below(range.start.abs_diff(range.end))).expect("it fits")
     }
 
     /// Yes, in so many of eight cases.

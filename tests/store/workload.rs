@@ -83,7 +83,7 @@ impl User {
     /// The next ids, some at once.
     pub(crate) fn go_on(&mut self, contract: usize) {
         let count = 1 + self.draws.below(30);
-        let ids: Vec<_> = (self.next[contract]..).take(usize::try_from(count).unwrap()).collect();
+        let ids: Vec<_> = (self.next[contract]..).take(usize::try_from(count).expect("it fits")).collect();
         if self.hand_in(contract, &ids) {
             self.next[contract] += count;
         }
