@@ -67,10 +67,12 @@ fn titled(shown: &Table, all: bool) -> String {
     if count == 0 {
         return format!("\n{}: none\n", shown.title);
     }
-    let mut rows = shown.rows.clone();
+    let text = table(&shown.columns, &shown.rows);
+    let mut lines: Vec<&str> = text.lines().collect();
+    let left_out = format!("  ... {} more: --all", count.saturating_sub(2 * ROWS_SHOWN));
     if !all && count > 2 * ROWS_SHOWN {
-        let left_out = format!("... {} more: --all", count - 2 * ROWS_SHOWN);
-        rows.splice(ROWS_SHOWN..count - ROWS_SHOWN, [vec![left_out]]);
+        // The heads stand above the rows.
+        lines.splice(1 + ROWS_SHOWN..=count - ROWS_SHOWN, [&*left_out]);
     }
-    format!("\n{}\n{}", shown.title, table(&shown.columns, &rows))
+    format!("\n{}\n{}\n", shown.title, lines.join("\n"))
 }

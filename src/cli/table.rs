@@ -18,7 +18,8 @@ pub(super) fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     for row in heads.chain(rows) {
         let cells = widths.iter().zip(&right).enumerate().map(|(at, (width, right))| {
             let text = cell(row, at);
-            if *right { format!("{text:>width$}") } else { format!("{text:<width$}") }
+            let room = " ".repeat(width.saturating_sub(columns(text)));
+            if *right { room + text } else { text.to_owned() + &room }
         });
         let line = cells.collect::<Vec<_>>().join(SPACE);
         // A `String` takes every write.
@@ -65,8 +66,13 @@ fn cell(row: &[String], at: usize) -> &str {
 }
 
 fn width(head: &str, rows: &[Vec<String>], at: usize) -> usize {
-    let widest = rows.iter().map(|row| cell(row, at).chars().count()).max().unwrap_or(0);
-    widest.max(head.chars().count())
+    let widest = rows.iter().map(|row| columns(cell(row, at))).max().unwrap_or(0);
+    widest.max(columns(head))
+}
+
+/// How wide a terminal shows it: the characters of East Asian names take two columns.
+fn columns(text: &str) -> usize {
+    text.chars().map(|c| if c >= '\u{1100}' { 2 } else { 1 }).sum()
 }
 
 fn is_number(text: &str) -> bool {
@@ -82,6 +88,8 @@ mod tests {
         let rows = [vec!["BTC".to_owned(), "7".to_owned()], vec!["X".to_owned(), "1,234".to_owned()]];
         assert_eq!(table(&["symbol", "rows"], &rows), "  symbol   rows\n  BTC          7\n  X        1,234\n");
         assert_eq!(table(&["symbol"], &[]), "");
+        let rows = [vec!["币安".to_owned(), "7".to_owned()], vec!["XAUU".to_owned(), "1".to_owned()]];
+        assert_eq!(table(&["s", "rows"], &rows), "  s     rows\n  币安     7\n  XAUU     1\n");
     }
 
     #[test]

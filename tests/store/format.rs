@@ -52,7 +52,7 @@ fn candle(minute: u64) -> Candle {
         first_id: minute * 100,
         last_id: minute * 100 + 99,
         closed: true,
-        complete: minute % 5 != 0,
+        complete: !minute.is_multiple_of(5),
         revision: u32::try_from(minute % 3).expect("small"),
         source: [Source::Trades, Source::Klines, Source::Mixed][usize::try_from(minute % 3).expect("small")],
     }

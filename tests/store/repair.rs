@@ -74,7 +74,7 @@ fn damages(sim: &SimulatedDisk) -> Vec<(String, Damage, u64)> {
         (segment.clone(), Damage::Truncate { len: bytes / 2 }, rows),
         (segment.clone(), Damage::Delete, rows),
         (segment.clone(), Damage::Empty, rows),
-        (segment.clone(), Damage::SwapWith(entries(sim)[2].path()), 2 * rows),
+        (segment, Damage::SwapWith(entries(sim)[2].path()), 2 * rows),
         (journal.clone(), Damage::FlipBit { at: 20, bit: 0 }, 0),
         (journal.clone(), Damage::FlipBit { at: 4_096 + 200, bit: 0 }, 0),
         (journal, Damage::SwapWith("MANIFEST".to_owned()), 10_000),

@@ -179,3 +179,24 @@ fn whatever_happens_to_a_file_the_check_ends_and_changes_nothing() {
         assert!(before == after, "seed {seed}");
     }
 }
+
+#[test]
+fn while_a_writer_writes_seals_and_lists_nothing_seems_damaged() {
+    let (_, disk, mut rig) = filled(11);
+    let writing = std::thread::spawn(move || {
+        for first in (2_001..12_000).step_by(50) {
+            assert!(rig.keep(0, first..first + 50));
+            rig.pass(60);
+        }
+    });
+    let mut checks = 0;
+    while !writing.is_finished() {
+        let report = check(&*disk);
+        assert!(!report.is_damaged(), "check {checks}: {:?}", report.findings);
+        assert_eq!(report.months[0].holes, [HOLE], "check {checks}");
+        checks += 1;
+    }
+    writing.join().expect("written");
+    assert_eq!(check(&*disk).months[0].keys.last, 12_000);
+    assert!(checks > 0);
+}

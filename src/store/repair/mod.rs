@@ -26,6 +26,7 @@ use crate::{
 use std::{io, sync::Arc};
 
 /// Why a store is not repaired.
+#[expect(clippy::module_name_repetitions, reason = "it travels up to where `Error` alone would say nothing")]
 #[derive(Debug, thiserror::Error)]
 pub enum RepairError {
     /// A writer runs.
@@ -167,7 +168,7 @@ impl Work<'_> {
     fn rewrite(&mut self) -> Result<(), RepairError> {
         for action in &self.repair.actions {
             let Action::Rewrite { path, level, number } = action else { continue };
-            if !self.loaded.spent.contains(path) && !self.is_replaced(*number)? {
+            if !self.loaded.spent.contains(path) && !self.is_replaced(*number) {
                 self.rewrite_one(path, *level, *number)?;
             }
             self.manifest.segments.retain(|entry| entry.number != *number);
@@ -176,16 +177,15 @@ impl Work<'_> {
     }
 
     /// Whether an earlier repair, stopped before it could say so, wrote the segment anew.
-    fn is_replaced(&self, number: u64) -> Result<bool, RepairError> {
-        let disk = &*self.repair.disk;
-        let later = self.manifest.segments.iter().filter(|entry| entry.number > number);
-        for entry in later.filter(|_| self.repair.report.generation.is_none()) {
-            match Segment::open(disk, rewrite::identity(self.repair.identity.store, entry.number), &entry.path()) {
-                Ok(segment) if rewrite::replaces(&segment, number) => return Ok(true),
-                _ => {}
-            }
-        }
-        Ok(false)
+    fn is_replaced(&self, number: u64) -> bool {
+        let (disk, store) = (&*self.repair.disk, self.repair.identity.store);
+        let mut later = self.manifest.segments.iter().filter(|entry| entry.number > number);
+        // A manifest that was read says so itself.
+        self.repair.report.generation.is_none()
+            && later.any(|entry| {
+                let segment = Segment::open(disk, rewrite::identity(store, entry.number), &entry.path());
+                segment.is_ok_and(|segment| rewrite::replaces(&segment, number))
+            })
     }
 
     fn rewrite_one(&mut self, path: &str, level: Level, number: u64) -> Result<(), RepairError> {

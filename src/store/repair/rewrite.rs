@@ -49,7 +49,7 @@ pub(super) fn rewrite(
     for section in &old.footer().sections {
         let Some(kind) = Kind::from_number(section.kind) else { continue };
         writer.begin(section.contract, kind, section.role != 0)?;
-        copy(&mut writer, old, section, runs_of(old, section, listed))?;
+        copy(&mut writer, old, section, &runs_of(old, section, listed))?;
     }
     writer.finish()?;
     let segment = Segment::open(&**disk, new, &path).map_err(io::Error::other)?;
@@ -87,7 +87,7 @@ fn copy(
     writer: &mut SegmentWriter,
     old: &Segment,
     section: &SectionIndex,
-    runs: Vec<RunIndex>,
+    runs: &[RunIndex],
 ) -> Result<(), RepairError> {
     let mut last = None;
     for at in 0..section.blocks as usize {
@@ -97,7 +97,7 @@ fn copy(
             Err(BlockError::Io(error)) => return Err(error.into()),
             Err(BlockError::Changed | BlockError::Codec(_)) => continue,
         };
-        push(writer, &rows, &runs, &mut last)?;
+        push(writer, &rows, runs, &mut last)?;
     }
     Ok(())
 }

@@ -31,6 +31,7 @@ use tally::Examined;
 const ATTEMPTS: usize = 16;
 
 /// Why a store cannot be checked.
+#[expect(clippy::module_name_repetitions, reason = "it travels up to where `Error` alone would say nothing")]
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// There is no store that this program knows.
