@@ -190,7 +190,10 @@ impl Work<'_> {
 
     fn rewrite_one(&mut self, path: &str, level: Level, number: u64) -> Result<(), RepairError> {
         let (disk, store) = (&self.repair.disk, self.repair.identity.store);
-        let old = rewrite::open(&**disk, rewrite::identity(store, number), path)?;
+        let Some(old) = rewrite::open(&**disk, rewrite::identity(store, number), path)? else {
+            // Nothing in it can be read: it is only put aside.
+            return Ok(());
+        };
         let listed = self.manifest.segments.iter().find(|entry| entry.number == number);
         let new = rewrite::identity(store, self.manifest.next_segment);
         if let Some(entry) = rewrite::rewrite(disk, (&old, number), listed, (level, new), self.clock.wall())? {

@@ -19,12 +19,13 @@ pub(super) const fn identity(store: u128, number: u64) -> SegmentIdentity {
     SegmentIdentity { store, number }
 }
 
-/// Opens a segment of which the header, too, may be damaged.
-pub(super) fn open(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> io::Result<Segment> {
-    Segment::open(disk, identity, path).map_err(|error| match error {
-        SegmentError::Io(error) => error,
-        error => io::Error::other(error),
-    })
+/// Opens a damaged segment; nothing when no block of it is left.
+pub(super) fn open(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> io::Result<Option<Segment>> {
+    match Segment::open(disk, identity, path) {
+        Ok(segment) => Ok(Some(segment)),
+        Err(SegmentError::Io(error)) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// Whether a segment says that it was made of the one with that number.

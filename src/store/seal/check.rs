@@ -51,7 +51,7 @@ fn damage_of(segment: &Segment) -> Vec<Finding> {
 
 impl SegmentEntry {
     /// Whether what is listed of a segment stands in its footer; a part of it may have been taken from the list.
-    pub(super) fn agrees_with(&self, segment: &Segment) -> bool {
+    pub(in crate::store) fn agrees_with(&self, segment: &Segment) -> bool {
         let footer = segment.footer();
         self.bytes == segment.bytes()
             && self
