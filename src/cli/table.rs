@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn names_stand_left_and_numbers_right() {
         let rows = [vec!["BTC".to_owned(), "7".to_owned()], vec!["X".to_owned(), "1,234".to_owned()]];
-        assert_eq!(table(&["symbol", "rows"], &rows), "  symbol   rows\n  BTC          7\n  X        1,234\n");
+        assert_eq!(table(&["symbol", "rows"], &rows), "  symbol   rows\n  BTC         7\n  X       1,234\n");
         assert_eq!(table(&["symbol"], &[]), "");
         let rows = [vec!["币安".to_owned(), "7".to_owned()], vec!["XAUU".to_owned(), "1".to_owned()]];
         assert_eq!(table(&["s", "rows"], &rows), "  s     rows\n  币安     7\n  XAUU     1\n");
