@@ -34,19 +34,41 @@ pub(crate) fn all(dir: &Path, trades: &[Trade]) -> Result<(), Failure> {
         assert!(rig.holding.keep_minutes(day));
     }
     rig.seal();
-    sizes(&rig, trades.len());
+    sizes(&rig, trades.len(), "recent", "<= 5");
     exact(&rig, "recent", "<= 45 ms");
     one_minute(&rig, trades, "recent", "<= 0.1 ms");
     warm(&rig, trades);
     newest(&rig, trades);
+    profile(&rig, "recent", "<= 12 ms");
     integrity(&rig);
+    rig.merge();
+    sizes(&rig, trades.len(), "cold", "<= 2.75");
+    exact(&rig, "cold", "<= 150 ms");
+    one_minute(&rig, trades, "cold", "<= 0.2 ms");
+    profile(&rig, "cold", "<= 12 ms");
     Ok(())
 }
 
-fn sizes(rig: &Rig, trades: usize) {
+fn sizes(rig: &Rig, trades: usize, tier: &str, budget: &str) {
     let bytes: u64 = rig.opened.storage.manifest().segments.iter().map(|entry| entry.bytes).sum();
-    let figure = format!("{:.3} bytes with minutes, index and checksums", bytes as f64 / trades as f64);
-    tell("3", "a sealed trade, recent tier", &figure, "<= 5");
+    let segments = rig.opened.storage.manifest().segments.len();
+    let per_trade = bytes as f64 / trades as f64;
+    let figure = format!("{per_trade:.3} bytes with minutes, profile, day sums, index and checksums; {segments} files");
+    tell("3", &format!("a sealed trade, {tier} tier"), &figure, budget);
+}
+
+/// What was traded at each price, from the segments' own sums.
+fn profile(rig: &Rig, tier: &str, budget: &str) {
+    let time = median(RUNS, || {
+        let profile = rig.holding.profile(everything(rig));
+        assert!(profile.damaged.is_empty());
+        black_box(profile);
+    });
+    tell("4d", &format!("volume profile of a month, {tier}"), &shown(time), budget);
+    let time = median(RUNS, || {
+        black_box(rig.holding.days(everything(rig)));
+    });
+    tell("4g", &format!("day sums of a month, {tier}"), &shown(time), "<= 0.5 ms");
 }
 
 fn everything(rig: &Rig) -> IdRange {
@@ -129,15 +151,8 @@ fn integrity(rig: &Rig) {
     });
     tell("4g", "runs held, from the footers", &shown(time), "<= 0.5 ms");
     let time = median(5, || {
-        let (mut last, mut jumps) = (None, 0_u64);
-        let damaged = rig.holding.visit(everything(rig), |trades| {
-            for id in trades.ids {
-                jumps += u64::from(last.is_some_and(|last: i64| last + 1 != *id));
-                last = Some(*id);
-            }
-        });
-        assert!(damaged.is_empty());
-        black_box(jumps);
+        let (missing, damaged) = rig.holding.check_neighbours(everything(rig));
+        assert!(missing.is_empty() && damaged.is_empty());
     });
     tell("4g", "every neighbour checked again", &shown(time), "<= 45 ms");
 }

@@ -8,8 +8,10 @@ use tapedeck::{
         self, Holding, Opened,
         files::{Disk, RealDisk},
         identity::Identity,
+        plan::Merges,
         record::{Kind, Origin},
         storage::{Now, Options},
+        upkeep::Upkeep,
     },
 };
 
@@ -46,6 +48,19 @@ impl Rig {
     pub(crate) fn append(&mut self, trades: &[Trade]) {
         assert!(self.holding.keep(Origin::Stream, trades), "there is room");
         assert!(self.opened.storage.drain(now(self.clock)), "it is durable");
+    }
+
+    /// Merges everything into months.
+    pub(crate) fn merge(&mut self) {
+        let merges = Merges { every_ms: 0, day_after_ms: 0, month_after_ms: 0, fills: 1 };
+        self.opened.storage.set_upkeep(Upkeep { merges, scrub_ms: None, ..Upkeep::default() });
+        let mut month = now(self.clock);
+        // Long after the month's end, by the wall clock that the planner looks at.
+        for _ in 0..10_000 {
+            month.monotonic_ms += 10;
+            self.opened.storage.step(month);
+            self.opened.sealer.step();
+        }
     }
 
     /// Does what is due until nothing is left to seal.

@@ -46,6 +46,31 @@ pub struct CandleColumns {
 }
 
 impl CandleColumns {
+    /// None yet, with room for `candles`.
+    pub fn with_capacity(candles: usize) -> Self {
+        let (times, sums) = (|| Vec::with_capacity(candles), || Vec::with_capacity(candles));
+        let counts = || Vec::with_capacity(candles);
+        Self {
+            open_time: times(),
+            close_time: times(),
+            open: times(),
+            high: times(),
+            low: times(),
+            close: times(),
+            volume: times(),
+            taker_buy_volume: times(),
+            quote_volume: sums(),
+            taker_buy_quote_volume: sums(),
+            trades: counts(),
+            raw_trades: counts(),
+            first_id: counts(),
+            last_id: counts(),
+            complete: Vec::with_capacity(candles),
+            source: Vec::with_capacity(candles),
+            revision: Vec::with_capacity(candles),
+        }
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.open_time.len()
@@ -136,7 +161,7 @@ impl CandleColumns {
 
     /// Candles of a longer timeframe whose buckets these divide; each is complete when all its parts are.
     pub fn fold(&self, timeframe: Timeframe) -> Self {
-        let mut folded = Self::default();
+        let mut folded = Self::with_capacity(self.buckets_of(timeframe));
         let mut from = 0;
         while from < self.len() {
             let bucket = timeframe.bucket(UnixMillis::new(self.open_time[from]));
@@ -145,6 +170,14 @@ impl CandleColumns {
             from = to;
         }
         folded
+    }
+
+    /// About how many buckets of a longer timeframe these fall into.
+    fn buckets_of(&self, timeframe: Timeframe) -> usize {
+        let Some((first, last)) = self.open_time.first().zip(self.open_time.last()) else { return 0 };
+        let (start, end) = timeframe.bucket(UnixMillis::new(*first));
+        let buckets = (last - start.get()) / end.since(start).max(1) + 2;
+        usize::try_from(buckets).unwrap_or(0).min(self.len())
     }
 
     /// The first place behind `from` that opens at or after `end`. Minutes hardly ever lack: it is where it would be then.

@@ -91,40 +91,78 @@ impl TradeColumns<'_> {
     /// The bar of rows `from..to`, which are not none.
     fn sum(&self, from: usize, to: usize) -> Bar {
         let (prices, quantities, makers) = (&self.prices[from..to], &self.quantities[from..to], &self.makers[from..to]);
-        let (mut high, mut low, mut all, mut bought) = (i64::MIN, i64::MAX, 0_i128, 0_i128);
-        let (mut volume, mut taken, mut spans) = (0_i64, 0_i64, 0_i64);
+        let (mut high, mut low, mut bits) = (i64::MIN, i64::MAX, 0);
+        let mut narrow = Sums::<i64>::default();
         for ((price, quantity), maker) in prices.iter().zip(quantities).zip(makers) {
             high = high.max(*price);
             low = low.min(*price);
-            volume = volume.saturating_add(*quantity);
-            taken = taken.saturating_add(*quantity & (maker - 1));
+            bits |= *quantity;
+            // All ones where the taker bought.
+            let bought = maker.wrapping_sub(1);
+            let product = price.wrapping_mul(*quantity);
+            narrow.volume = narrow.volume.wrapping_add(*quantity);
+            narrow.taken = narrow.taken.wrapping_add(quantity & bought);
+            narrow.quote = narrow.quote.wrapping_add(product);
+            narrow.quote_taken = narrow.quote_taken.wrapping_add(product & bought);
         }
-        spans += self.spans[from..to].iter().sum::<i64>();
-        // No product is above the highest price times the sum of the quantities: mostly 64 bits hold that.
-        if i64::try_from(i128::from(high.max(0)) * i128::from(volume)).is_ok() && low >= 0 && volume < i64::MAX {
-            let (mut quote, mut quote_taken) = (0_i64, 0_i64);
-            for ((price, quantity), maker) in prices.iter().zip(quantities).zip(makers) {
-                let product = price.wrapping_mul(*quantity);
-                quote += product;
-                quote_taken += product & (maker - 1);
-            }
-            (all, bought) = (quote.into(), quote_taken.into());
-        } else {
-            for ((price, quantity), maker) in prices.iter().zip(quantities).zip(makers) {
-                let product = i128::from(*price) * i128::from(*quantity);
-                all += product;
-                bought += product & i128::from(maker - 1);
-            }
+        // No quantity is above the bits of all; no sum of products above the highest price times the sum of quantities.
+        let rows = (to - from) as i128;
+        let quantities_fit = bits >= 0 && (i128::from(bits) + 1) * rows <= i128::from(i64::MAX);
+        let products_fit = low >= 0 && i64::try_from(i128::from(high) * i128::from(narrow.volume)).is_ok();
+        let sums = if quantities_fit && products_fit { narrow.widened() } else { self.wide_sums(from, to) };
+        self.bar((from, to), (high, low), &sums)
+    }
+
+    /// The same sums where 64 bits may not hold them.
+    fn wide_sums(&self, from: usize, to: usize) -> Sums<i128> {
+        let mut sums = Sums::<i128>::default();
+        for at in from..to {
+            let (price, quantity) = (i128::from(self.prices[at]), i128::from(self.quantities[at]));
+            let bought = i128::from(self.makers[at]) - 1;
+            sums.volume += quantity;
+            sums.taken += quantity & bought;
+            sums.quote += price * quantity;
+            sums.quote_taken += price * quantity & bought;
         }
-        let quote_step = i128::from(self.price_step) * i128::from(self.quantity_step);
-        let quantity = |steps: i64| i128::from(steps) * i128::from(self.quantity_step);
+        sums
+    }
+
+    fn bar(&self, (from, to): (usize, usize), (high, low): (i64, i64), sums: &Sums<i128>) -> Bar {
+        let quantity_step = i128::from(self.quantity_step);
+        let quote_step = i128::from(self.price_step) * quantity_step;
         let price = |steps: i64| Price::from_units(steps.wrapping_mul(self.price_step));
+        let (trades, spans) = ((to - from) as u64, self.spans[from..to].iter().sum::<i64>());
         Bar::of_sums(
-            [prices[0], high, low, prices[prices.len() - 1]].map(price),
-            [quantity(volume), all * quote_step, quantity(taken), bought * quote_step],
-            (to - from) as u64,
-            spans.cast_unsigned() + (to - from) as u64,
+            [self.prices[from], high, low, self.prices[to - 1]].map(price),
+            [
+                sums.volume * quantity_step,
+                sums.quote * quote_step,
+                sums.taken * quantity_step,
+                sums.quote_taken * quote_step,
+            ],
+            trades,
+            spans.cast_unsigned() + trades,
             (self.ids[from].cast_unsigned(), self.ids[to - 1].cast_unsigned()),
         )
+    }
+}
+
+/// Sums of quantities and of prices times quantities, in steps; all, and those where the taker bought.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums<T> {
+    volume: T,
+    taken: T,
+    quote: T,
+    quote_taken: T,
+}
+
+impl Sums<i64> {
+    fn widened(self) -> Sums<i128> {
+        Sums {
+            volume: self.volume.into(),
+            taken: self.taken.into(),
+            quote: self.quote.into(),
+            quote_taken: self.quote_taken.into(),
+        }
     }
 }

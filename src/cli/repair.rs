@@ -9,6 +9,7 @@ use crate::{
     clock::Clock,
     store::{
         files::{Disk, RealDisk},
+        rebuild::{ContractRebuilt, rebuild},
         repair::{Done, Repair, RepairError},
     },
 };
@@ -32,11 +33,18 @@ pub(super) struct Args {
     /// Does it. Damaged files go to quarantine/ in the store; nothing is deleted
     #[arg(long, group = "how")]
     apply: bool,
+    /// Computes the stored minutes anew from the trades
+    #[arg(long, group = "how")]
+    candles: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let dir = args.place.directory()?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&dir));
+    if args.candles {
+        let done = rebuild(&disk, Clock::system()).with_context(|| dir.display().to_string())?;
+        return Ok(io::stdout().write_all(rebuilt_text(&done).as_bytes())?);
+    }
     let mut meter = Meter::new();
     let planned = Repair::plan(&disk, |progress| meter.show(&progress));
     meter.end();
@@ -54,6 +62,15 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
     let done = repair.apply(Clock::system()).with_context(|| dir.display().to_string())?;
     io::stdout().write_all(done_text(&dir, &done).as_bytes())?;
     if hopeless { Err(Failure::Answer(2)) } else { Ok(()) }
+}
+
+fn rebuilt_text(done: &[ContractRebuilt]) -> String {
+    let line = |one: &ContractRebuilt| {
+        let symbol = one.symbol.as_ref().map_or("(no name)", |symbol| symbol.as_str());
+        let minutes = counted(one.rebuilt.minutes, "minute", "minutes");
+        format!("{symbol}: {minutes} computed, {} put right\n", one.rebuilt.written)
+    };
+    if done.is_empty() { "there are no trades\n".to_owned() } else { done.iter().map(line).collect() }
 }
 
 fn plan_text(dir: &Path, repair: &Repair) -> String {

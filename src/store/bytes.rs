@@ -5,6 +5,19 @@ pub fn checksum(bytes: &[u8]) -> u32 {
     crc_fast::crc32_iscsi(bytes)
 }
 
+/// CRC-32C of words as they stand in a file.
+pub fn words_checksum(words: &[u64]) -> u32 {
+    let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+    let mut bytes = [0; 4096];
+    for words in words.chunks(bytes.len() / 8) {
+        let (chunks, _) = bytes.as_chunks_mut::<8>();
+        chunks.iter_mut().zip(words).for_each(|(chunk, word)| *chunk = word.to_le_bytes());
+        digest.update(&bytes[..words.len() * 8]);
+    }
+    // The algorithm is of 32 bits; the library hands every sum out in 64.
+    u32::try_from(digest.finalize()).unwrap_or_default()
+}
+
 /// `len` rounded up to a multiple of 64, the alignment of everything that is mapped.
 pub const fn aligned(len: u64) -> u64 {
     len.next_multiple_of(64)
@@ -152,6 +165,15 @@ mod tests {
             bytes[at] ^= 1;
         }
         assert!(Reader::unsealed(&bytes[..63], 64).is_none());
+    }
+
+    #[test]
+    fn words_have_the_checksum_of_their_bytes() {
+        for count in [0, 1, 511, 512, 513, 5_000_u64] {
+            let words: Vec<u64> = (0..count).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15)).collect();
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            assert_eq!(words_checksum(&words), checksum(&bytes), "{count}");
+        }
     }
 
     #[test]

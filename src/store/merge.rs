@@ -7,10 +7,10 @@ use crate::{
         library::Library,
         record::{Kind, Rows},
         segment::{Block, BlockError, BlockIndex, SectionIndex, Segment},
-        shelf::{JournalRun, Part, SealedPart, Shelf, Span},
+        shelf::{JournalRun, Nearest, Part, SealedPart, Shelf, Span},
     },
 };
-use std::{ops::Range, sync::Arc};
+use std::{cell::Cell, ops::Range, sync::Arc};
 
 /// Rows read from a shelf.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,13 +53,13 @@ impl Piece {
         }
     }
 
-    /// Its rows, or nothing when it is damaged.
-    pub(super) fn load(&self, library: &Library, kind: Kind) -> Option<Rows> {
+    /// Its rows, of a block only those with keys in `keys`; nothing when it is damaged.
+    pub(super) fn load(&self, library: &Library, kind: Kind, keys: IdRange) -> Option<Rows> {
         match self {
             Self::Queued(rows) => Some(Rows::clone(rows)),
             Self::Journal(run) => run.read(kind).ok(),
             Self::Block(segment, section, at, _) | Self::Filled(segment, section, at, _) => {
-                segment.rows(section, *at).ok()
+                segment.rows_in(section, *at, keys).ok()
             }
             Self::Lost(_) => None,
         }
@@ -76,9 +76,8 @@ impl Shelf {
         let mut reading = Reading { rows: Rows::new(self.kind), damaged: Vec::new() };
         let (mut rest, mut chunks, mut missing) = (Some(keys), Vec::new(), limit);
         while let Some(range) = rest.filter(|_| missing > 0) {
-            // Only the newest rows are looked for in steps: how much of the journal holds them is a guess.
-            let mut groups = groups(self.pieces(library, range, newest.then_some(missing)));
-            let lowest = groups.first().and_then(|group| span_of(group));
+            let (pieces, covered) = self.nearest(library, range, Nearest { rows: missing, newest });
+            let mut groups = groups(pieces);
             if newest {
                 groups.reverse();
             }
@@ -86,12 +85,15 @@ impl Shelf {
                 if missing == 0 {
                     break;
                 }
-                let rows = self.load(library, &group, range, &mut reading.damaged);
+                let rows = self.load(library, &group, covered, &mut reading.damaged);
                 missing = missing.saturating_sub(rows.len());
                 chunks.push(rows);
             }
-            let below = lowest.and_then(|span| span.first.checked_sub(1)).filter(|_| newest);
-            rest = below.and_then(|last| IdRange::new(range.first, last));
+            rest = if newest {
+                covered.first.checked_sub(1).and_then(|last| IdRange::new(range.first, last))
+            } else {
+                covered.last.checked_add(1).and_then(|first| IdRange::new(first, range.last))
+            };
         }
         if newest {
             chunks.reverse();
@@ -99,6 +101,32 @@ impl Shelf {
         chunks.iter().for_each(|rows| reading.rows.extend_from_words(rows.words().iter().copied()));
         reading.rows.keep(limit, newest);
         reading
+    }
+
+    /// What holds the oldest or newest rows with keys in `keys`, about as many as are wanted, and the keys up to which
+    /// nothing of that was left out.
+    fn nearest(&self, library: &Library, keys: IdRange, wanted: Nearest) -> (Vec<Piece>, IdRange) {
+        let covered = Cell::new(keys);
+        let parts = || {
+            let (parts, reached) = self.nearest_parts(keys, wanted);
+            covered.set(narrowed(covered.get(), reached));
+            parts
+        };
+        let blocks = |blocks: &[BlockIndex]| {
+            let all = blocks_of(blocks, keys);
+            let some = wanted.of(all.clone(), |at| blocks[at].rows as usize);
+            if some.start > all.start {
+                covered.set(narrowed(covered.get(), IdRange { first: blocks[some.start].first_key, ..keys }));
+            }
+            if some.end < all.end {
+                covered.set(narrowed(covered.get(), IdRange { last: blocks[some.end - 1].last_key, ..keys }));
+            }
+            some
+        };
+        let mut pieces = self.pieces_of(library, parts, blocks);
+        let covered = covered.get();
+        pieces.retain(|piece| piece.keys().is_some_and(|own| clip(own, covered).is_some()));
+        (pieces, covered)
     }
 
     /// The lowest key of a row at or after `time`, of kinds whose keys and times ascend together.
@@ -109,7 +137,10 @@ impl Shelf {
         };
         let pieces = self.pieces_of(library, || self.parts_at(time), first_block);
         let first_key = |piece: Piece| {
-            let rows = piece.load(library, self.kind)?;
+            if let Piece::Block(segment, section, at, _) | Piece::Filled(segment, section, at, _) = &piece {
+                return segment.first_key_at(section, *at, time.get()).ok().flatten();
+            }
+            let rows = piece.load(library, self.kind, IdRange { first: 0, last: u64::MAX })?;
             rows.keys().zip(rows.times()).find(|(_, its)| *its >= time).map(|(key, _)| key)
         };
         pieces.into_iter().filter_map(first_key).min()
@@ -145,8 +176,8 @@ impl Shelf {
     }
 
     /// What holds rows with keys in `keys`, in pieces that are read in one go.
-    pub(super) fn pieces(&self, library: &Library, keys: IdRange, newest: Option<usize>) -> Vec<Piece> {
-        self.pieces_of(library, || self.parts(keys, newest), |blocks| blocks_of(blocks, keys))
+    pub(super) fn pieces(&self, library: &Library, keys: IdRange) -> Vec<Piece> {
+        self.pieces_of(library, || self.parts(keys), |blocks| blocks_of(blocks, keys))
     }
 
     fn pieces_of(
@@ -170,7 +201,7 @@ impl Shelf {
         let mut group: Vec<&Piece> = group.iter().collect();
         group.sort_by_key(|piece| piece.arrival());
         for piece in group {
-            match piece.load(library, self.kind) {
+            match piece.load(library, self.kind, keys) {
                 Some(rows) => all.extend_from_words(rows.words().iter().copied()),
                 None => damaged.extend(piece.keys().and_then(|lost| clip(lost, keys))),
             }
@@ -200,6 +231,10 @@ fn rows_of(block: &Block<'_>, keys: IdRange) -> Result<Range<usize>, CodecError>
     block.column(0, 0..rows, &mut own)?;
     let from = own.partition_point(|key| key.cast_unsigned() < keys.first);
     Ok(from..own.partition_point(|key| key.cast_unsigned() <= keys.last).max(from))
+}
+
+fn narrowed(range: IdRange, to: IdRange) -> IdRange {
+    IdRange { first: range.first.max(to.first), last: range.last.min(to.last) }
 }
 
 /// The blocks with keys in `keys`.

@@ -2,10 +2,18 @@
 
 use crate::{
     candle::CandleColumns,
-    model::{Candle, IdRange, Source, Timeframe, UnixMillis},
-    store::Holding,
+    clock::Clock,
+    model::{Candle, IdRange, Source, Symbol, Timeframe, UnixMillis},
+    store::{
+        Holding, OpenError, Opened,
+        files::Disk,
+        identity::Identity,
+        open,
+        record::Kind,
+        storage::{Now, Options},
+    },
 };
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Trades folded at once, so that memory stays bounded however long the tape is.
 const IDS_AT_ONCE: u64 = 4_000_000;
@@ -95,4 +103,51 @@ fn pieces(run: IdRange) -> impl Iterator<Item = Piece> {
         let joins_before = first > run.first || first == 1;
         Piece { ids: IdRange { first, last }, joins_before, joins_after: last < run.last }
     })
+}
+
+/// The minutes of one contract were computed anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractRebuilt {
+    /// The contract's ticker.
+    pub symbol: Option<Symbol>,
+    /// What was found.
+    pub rebuilt: Rebuilt,
+}
+
+/// Why minutes were not computed anew.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// The store cannot be opened for writing.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What was computed could not be made durable.
+    #[error("the disk does not take what was computed: make room, and run it again")]
+    NotDurable,
+}
+
+/// Computes every contract's minutes anew in the store on `disk`, which nobody else may be writing.
+///
+/// # Errors
+///
+/// When it cannot be opened, or does not take what was computed.
+pub fn rebuild(disk: &Arc<dyn Disk>, clock: Clock) -> Result<Vec<ContractRebuilt>, RebuildError> {
+    let identity = Identity::read(&**disk).map_err(OpenError::from)?;
+    let Opened { library, desk, mut storage, lock, .. } = open(disk, &identity, Options::default(), clock)?;
+    let now = || Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() };
+    let mut done = Vec::new();
+    for row in library.contracts() {
+        for kind in [Kind::Trade, Kind::RawTrade] {
+            let holding = Holding::new(&library, &desk, row.number, kind);
+            if holding.ends().is_none() {
+                continue;
+            }
+            let rebuilt = holding.rebuild_minutes(|| {
+                storage.drain(now());
+            });
+            done.push(ContractRebuilt { symbol: row.symbol(), rebuilt });
+        }
+    }
+    let durable = storage.drain(now());
+    drop(lock);
+    if durable { Ok(done) } else { Err(RebuildError::NotDurable) }
 }

@@ -3,6 +3,7 @@
 use crate::{
     model::IdRange,
     store::{
+        bytes::words_checksum,
         journal::{Body, JournalFile},
         record::{Kind, Origin, Rows},
         shelf::{Batch, JournalRun, Shelf, Span, dense_runs},
@@ -17,7 +18,7 @@ pub(super) struct Section {
     origin: Origin,
     /// What they came in; a batch too long for one piece belongs to the last of its pieces.
     batches: Vec<Batch>,
-    rows: Rows,
+    rows: Arc<Rows>,
 }
 
 impl Section {
@@ -78,10 +79,15 @@ fn grouped(batches: Vec<Batch>, bytes_max: usize) -> Vec<Vec<Batch>> {
 fn cut(batches: Vec<Batch>, bytes_max: usize) -> Vec<Section> {
     let Some(first) = batches.first() else { return Vec::new() };
     let (shelf, origin) = (Arc::clone(&first.shelf), first.origin);
+    if batches.len() == 1 && first.rows.bytes() <= bytes_max {
+        // One batch ascends by itself: nothing is copied.
+        let rows = Arc::clone(&first.rows);
+        return vec![Section { shelf, origin, batches, rows }];
+    }
     let mut rows = Rows::with_capacity(shelf.kind, batches.iter().map(|batch| batch.rows.len()).sum());
     batches.iter().for_each(|batch| rows.extend_from_words(batch.rows.words().iter().copied()));
     rows.sort();
-    let section = |rows| Section { shelf: Arc::clone(&shelf), origin, batches: Vec::new(), rows };
+    let section = |rows| Section { shelf: Arc::clone(&shelf), origin, batches: Vec::new(), rows: Arc::new(rows) };
     let mut sections: Vec<_> = pieces(rows, bytes_max).into_iter().map(section).collect();
     if let Some(last) = sections.last_mut() {
         last.batches = batches;
@@ -124,17 +130,10 @@ pub(super) fn journal_runs(rows: &Rows, file: &Arc<JournalFile>, origin: Origin,
 impl JournalRun {
     /// Rows, ascending by key, that stand in `file`; nothing for none.
     fn new(file: &Arc<JournalFile>, words_at: u64, rows: &Rows, origin: Origin) -> Option<Self> {
-        let (span, checksum) = (Span::of(rows)?, rows_checksum(rows));
+        let (span, checksum) = (Span::of(rows)?, words_checksum(rows.words()));
         let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
         Some(Self { file: Arc::clone(file), words_at, rows: count, origin, span, checksum })
     }
-}
-
-/// The checksum of rows as they stand in a file.
-fn rows_checksum(rows: &Rows) -> u32 {
-    let mut bytes = Vec::with_capacity(rows.bytes());
-    rows.words().iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
-    crate::store::bytes::checksum(&bytes)
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::{
 use std::{
     collections::VecDeque,
     io,
+    ops::Range,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -202,9 +203,13 @@ impl Shelf {
         merged(runs)
     }
 
-    /// What may hold rows with keys in `keys`: at most one source beside another unless rows came late. With `newest`, of
-    /// the journal only as much as holds so many rows.
-    pub fn parts(&self, keys: IdRange, newest: Option<usize>) -> Vec<Part> {
+    /// What may hold rows with keys in `keys`: at most one source beside another unless rows came late.
+    pub fn parts(&self, keys: IdRange) -> Vec<Part> {
+        self.nearest_parts(keys, Nearest { rows: usize::MAX, newest: false }).0
+    }
+
+    /// The same, of the journal only as much as holds so many rows, and the keys up to which nothing of it was left out.
+    pub(super) fn nearest_parts(&self, keys: IdRange, wanted: Nearest) -> (Vec<Part>, IdRange) {
         let held = self.read();
         let mut parts: Vec<Part> = Vec::new();
         parts.extend(
@@ -212,12 +217,19 @@ impl Shelf {
         );
         let from = held.in_order.partition_point(|run| run.span.keys.last < keys.first);
         let to = held.in_order.partition_point(|run| run.span.keys.first <= keys.last).max(from);
-        let from = newest.map_or(from, |rows| from.max(start_of_newest(&held.in_order, to, rows)));
-        parts.extend(held.in_order.range(from..to).cloned().map(Part::Journal));
+        let some = wanted.of(from..to, |at| held.in_order[at].rows as usize);
+        let mut covered = keys;
+        if some.start > from {
+            covered.first = held.in_order[some.start].span.keys.first;
+        }
+        if some.end < to {
+            covered.last = held.in_order[some.end - 1].span.keys.last;
+        }
+        parts.extend(held.in_order.range(some).cloned().map(Part::Journal));
         parts.extend(held.late.iter().filter(|run| run.span.meets(keys)).cloned().map(Part::Journal));
         let queued = held.queued.iter().filter(|rows| Span::of(rows).is_some_and(|span| span.meets(keys)));
         parts.extend(queued.cloned().map(Part::Queued));
-        parts
+        (parts, covered)
     }
 
     /// What may hold the first row at or after `time`; keys and times ascend together.
@@ -337,15 +349,31 @@ impl Held {
     }
 }
 
-/// The first of the runs before `to` that together hold at least `rows`.
-fn start_of_newest(runs: &VecDeque<JournalRun>, to: usize, rows: usize) -> usize {
-    let mut found = 0;
-    let newest = runs.range(..to).rev().take_while(|run| {
-        let wanted = found < rows;
-        found += run.rows as usize;
-        wanted
-    });
-    to - newest.count()
+/// How many rows are looked for, and from which end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Nearest {
+    pub(super) rows: usize,
+    pub(super) newest: bool,
+}
+
+impl Nearest {
+    /// The first or last of the places `all`, which hold `rows_at` rows each, that together hold at least as many as are
+    /// looked for; one more, since the first may lie partly outside.
+    pub(super) fn of(self, all: Range<usize>, rows_at: impl Fn(usize) -> usize) -> Range<usize> {
+        let mut found = 0_usize;
+        let mut is_wanted = |at: usize| {
+            let wanted = found < self.rows;
+            found = found.saturating_add(rows_at(at));
+            wanted
+        };
+        if self.newest {
+            let count = all.clone().rev().take_while(|at| is_wanted(*at)).count();
+            all.end.saturating_sub(count + 1).max(all.start)..all.end
+        } else {
+            let count = all.clone().take_while(|at| is_wanted(*at)).count();
+            all.start..all.start.saturating_add(count + 1).min(all.end)
+        }
+    }
 }
 
 /// Runs of consecutive keys in rows that ascend.

@@ -89,6 +89,8 @@ pub struct Storage {
     waiting: Vec<Batch>,
     /// Written and not synced, in order.
     unsynced: Vec<Written>,
+    /// The frame in the making.
+    body: Body,
     /// Journal files that nobody writes to any more.
     left: Vec<Arc<JournalFile>>,
     /// What could not be put into the manifest yet.
@@ -154,6 +156,7 @@ impl Storage {
             left,
             waiting: Vec::new(),
             unsynced: Vec::new(),
+            body: Body::default(),
             unlisted: Vec::new(),
             keeper: Keeper::default(),
             write_due_ms: None,
@@ -363,9 +366,13 @@ impl Storage {
     }
 
     fn write_frame(&mut self, frame: Vec<Section>, now: Now) -> Result<(), (io::Error, Vec<Section>)> {
-        let mut body = Body::default();
+        // Its memory is used again: a new one a frame would cost more than filling it.
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
         frame.iter().for_each(|section| section.fill(&mut body));
-        match self.place(&body, now) {
+        let placed = self.place(&body, now);
+        self.body = body;
+        match placed {
             Ok(placed) => {
                 self.has_rows = true;
                 self.unsynced.push(Written { placed, sections: frame });

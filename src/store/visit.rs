@@ -83,7 +83,7 @@ impl Holding {
     pub fn visit(&self, ids: IdRange, mut look: impl FnMut(&TradeColumns<'_>)) -> Vec<IdRange> {
         let (shelf, library) = (self.shelf(), self.library());
         let (mut scratch, mut damaged) = (Scratch::default(), Vec::new());
-        for group in groups(shelf.pieces(library, ids, None)) {
+        for group in groups(shelf.pieces(library, ids)) {
             let inside = |keys: IdRange| ids.first <= keys.first && keys.last <= ids.last;
             match group.as_slice() {
                 // Nothing overlaps this block, and all of it is wanted.
@@ -100,6 +100,42 @@ impl Holding {
             }
         }
         damaged
+    }
+
+    /// Reads the id of every trade in `ids` and says between which of them ids are missing, and which cannot be read.
+    pub fn check_neighbours(&self, ids: IdRange) -> (Vec<IdRange>, Vec<IdRange>) {
+        let (shelf, library) = (self.shelf(), self.library());
+        let (mut last, mut missing, mut damaged, mut own) = (None, Vec::new(), Vec::new(), Vec::new());
+        let mut check = |ids: &[i64]| {
+            for id in ids.iter().map(|id| id.cast_unsigned()) {
+                if last.is_some_and(|last: u64| last + 1 != id) {
+                    missing.extend(last.and_then(|last| IdRange::new(last + 1, id - 1)));
+                }
+                last = Some(id);
+            }
+        };
+        for group in groups(shelf.pieces(library, ids)) {
+            let inside = |keys: IdRange| ids.first <= keys.first && keys.last <= ids.last;
+            match group.as_slice() {
+                [Piece::Block(segment, section, at, index)]
+                    if IdRange::new(index.first_key, index.last_key).is_some_and(inside) =>
+                {
+                    let rows = index.rows as usize;
+                    let read = segment.with_block(section, *at, |block| block.column(0, 0..rows, &mut own));
+                    match read {
+                        Ok(()) => check(&own),
+                        Err(_) => damaged.extend(group[0].keys().and_then(|keys| clip(keys, ids))),
+                    }
+                }
+                group => {
+                    let rows = shelf.load(library, group, ids, &mut damaged);
+                    own.clear();
+                    own.extend(rows.keys().map(u64::cast_signed));
+                    check(&own);
+                }
+            }
+        }
+        (missing, damaged)
     }
 
     /// Candles folded from the trades with ids in `ids`, on two threads; whether they are complete is not looked at. And what

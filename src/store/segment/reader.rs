@@ -1,14 +1,17 @@
 //! How are rows found in a segment, and what if it is damaged?
 
-use crate::store::{
-    bytes::checksum,
-    codec::CodecError,
-    files::{Disk, File, Map, read_exact_at},
-    record::{Kind, Rows},
-    segment::{
-        HEADER_RECORD_BYTES, Header, SegmentIdentity,
-        block::{Block, BlockHeader, HEADER_BYTES, header_at},
-        footer::{ArchivedFooter, BlockIndex, Footer, RunIndex, SectionIndex, TRAILER_BYTES, Trailer},
+use crate::{
+    model::IdRange,
+    store::{
+        bytes::checksum,
+        codec::CodecError,
+        files::{Disk, File, Map, read_exact_at},
+        record::{Kind, Rows},
+        segment::{
+            HEADER_RECORD_BYTES, Header, SegmentIdentity,
+            block::{Block, BlockHeader, HEADER_BYTES, header_at},
+            footer::{ArchivedFooter, BlockIndex, Footer, RunIndex, SectionIndex, TRAILER_BYTES, Trailer},
+        },
     },
 };
 use rkyv::rancor;
@@ -214,6 +217,43 @@ impl Segment {
         self.footer.blocks.iter().any(|block| {
             let range = block.offset..block.offset.saturating_add(HEADER_BYTES as u64);
             self.bytes_at(range, &mut copy).is_ok_and(|bytes| header_at(self.identity, block.offset, bytes).is_some())
+        })
+    }
+
+    /// Rows of a section's block with keys in `keys`.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn rows_in(&self, section: &SectionIndex, at: usize, keys: IdRange) -> Result<Rows, BlockError> {
+        self.with_block(section, at, |block| {
+            let count = block.header().rows as usize;
+            if keys.first <= block.header().keys.0 && block.header().keys.1 <= keys.last {
+                return block.rows(0..count);
+            }
+            let mut own = Vec::new();
+            block.column(0, 0..count, &mut own)?;
+            let from = own.partition_point(|key| key.cast_unsigned() < keys.first);
+            let to = own.partition_point(|key| key.cast_unsigned() <= keys.last).max(from);
+            block.rows(from..to)
+        })
+    }
+
+    /// The key of the first row of a section's block at or after `time`, when times ascend in it.
+    ///
+    /// # Errors
+    ///
+    /// When it is damaged.
+    pub fn first_key_at(&self, section: &SectionIndex, at: usize, time: i64) -> Result<Option<u64>, BlockError> {
+        self.with_block(section, at, |block| {
+            let (count, mut values) = (block.header().rows as usize, Vec::new());
+            block.column(1, 0..count, &mut values)?;
+            let row = values.partition_point(|own| *own < time);
+            if row == count {
+                return Ok(None);
+            }
+            block.column(0, row..row + 1, &mut values)?;
+            Ok(values.first().map(|key| key.cast_unsigned()))
         })
     }
 

@@ -194,3 +194,14 @@ fn damage_in_the_middle_is_told_with_its_place() {
         has(&out, &parts);
     }
 }
+
+#[test]
+fn minutes_are_computed_anew_once() {
+    let folder = store();
+    let (code, first, told_first) = told(&["repair", "--data-dir", at(&folder), "--candles"]);
+    assert_eq!(code, Some(0), "{told_first}");
+    assert!(first.contains("computed"), "{first}");
+    let (code, again, _) = told(&["repair", "--data-dir", at(&folder), "--candles"]);
+    assert_eq!(code, Some(0));
+    assert!(again.lines().all(|line| line.ends_with(" 0 put right")), "{again}");
+}
