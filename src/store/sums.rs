@@ -58,7 +58,7 @@ impl Holding {
 
     fn sum<S: Sum>(&self, ids: IdRange) -> (S, Vec<IdRange>, usize) {
         let (mut sum, mut rest, mut segments) = (S::default(), Vec::new(), 0);
-        let parts = self.shelf().parts(ids, None);
+        let parts = self.shelf().parts(ids);
         let shared = shared(&parts);
         for (part, shared) in parts.into_iter().zip(shared) {
             let answered = match &part {

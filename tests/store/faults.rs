@@ -262,7 +262,7 @@ fn a_sync_that_failed_condemns_its_file_and_nothing_in_it_is_called_durable() {
     let first = first_id(0);
     user.hand_in(0, &(first..first + 10).collect::<Vec<_>>());
     user.pass(200, 10);
-    let file = user.rig.holdings[0].shelf().parts(tapedeck::model::IdRange { first, last: first }, None);
+    let file = user.rig.holdings[0].shelf().parts(tapedeck::model::IdRange { first, last: first });
     assert_eq!((file.len(), user.rig.holdings[0].durable_through_id()), (1, Some(first + 9)));
     user.hand_in(0, &(first + 10..first + 20).collect::<Vec<_>>());
     user.pass(10, 10);

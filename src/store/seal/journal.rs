@@ -136,5 +136,5 @@ fn earlier(shelf: &Shelf, rows: &Rows, first_file: u32) -> Vec<(Part, IdRange)> 
         let range = ranges.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })?;
         Some((part, range))
     };
-    shelf.parts(span.keys, None).into_iter().filter_map(shared).collect()
+    shelf.parts(span.keys).into_iter().filter_map(shared).collect()
 }
