@@ -12,6 +12,7 @@ use crate::{
         identity::Identity,
         library::Library,
         record::{ContractRow, Kind},
+        recovery::Finding,
         retention::Retention,
         seal::{Sealer, Step},
         storage::{Now, Options, Storage, SyncPolicy},
@@ -67,13 +68,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
 
 fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>) -> anyhow::Result<Storing> {
     let Opened { library, desk, mut storage, sealer, findings, identity, lock } = opened;
-    for finding in &findings {
-        if finding.is_damage() {
-            tracing::error!("the store is damaged: {finding}");
-        } else {
-            tracing::info!("after the last stop: {finding}");
-        }
-    }
+    findings.iter().for_each(report);
     let contracts = storage.register(symbols, now(clock)).context("the contracts cannot be noted")?;
     tracing::info!(venue = identity.venue, store = format!("{:032x}", identity.store), "the tape is stored");
     let ((storage_stop, stopped), (sealer_stop, sealer_stopped)) = (bounded(1), bounded(1));
@@ -83,6 +78,14 @@ fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>)
         spawn("seal", move || seal_on(sealer, &sealer_stopped))?,
     ];
     Ok(Storing { library, desk, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
+}
+
+fn report(finding: &Finding) {
+    if finding.is_damage() { report_damage(finding) } else { tracing::info!("after the last stop: {finding}") }
+}
+
+fn report_damage(finding: &Finding) {
+    tracing::error!("the store is damaged: {finding}");
 }
 
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {

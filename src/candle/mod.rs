@@ -8,6 +8,7 @@ mod live;
 mod sum;
 
 pub use bar::Bar;
+#[expect(clippy::module_name_repetitions, reason = "columns of candles, beside columns of trades")]
 pub use columns::CandleColumns;
 pub use history::{fold, fold_many, regroup};
 pub use live::{FoldEvent, FoldOptions, Link, LiveFold};

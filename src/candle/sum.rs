@@ -122,7 +122,7 @@ impl TradeColumns<'_> {
             sums.volume += quantity;
             sums.taken += quantity & bought;
             sums.quote += price * quantity;
-            sums.quote_taken += price * quantity & bought;
+            sums.quote_taken += (price * quantity) & bought;
         }
         sums
     }

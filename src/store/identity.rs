@@ -29,6 +29,7 @@ pub struct Identity {
 }
 
 /// Why a directory is not used as a store.
+#[expect(clippy::module_name_repetitions, reason = "it is named outside this module")]
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// It cannot be read or written.

@@ -135,7 +135,17 @@ impl Shelf {
             let at = blocks.partition_point(|block| block.last_time < time.get());
             at..(at + 1).min(blocks.len())
         };
-        let pieces = self.pieces_of(library, || self.parts_at(time), first_block);
+        // What lies behind it as a whole begins with its own first row; only what reaches across has to be read.
+        let behind = |part: &Part| part.span().is_some_and(|span| span.times.0 >= time);
+        let whole = self
+            .parts_at(time)
+            .iter()
+            .filter(|part| behind(part))
+            .filter_map(Part::span)
+            .map(|span| span.keys.first)
+            .min();
+        let across = || self.parts_at(time).into_iter().filter(|part| !behind(part)).collect();
+        let pieces = self.pieces_of(library, across, first_block);
         let first_key = |piece: Piece| {
             if let Piece::Block(segment, section, at, _) | Piece::Filled(segment, section, at, _) = &piece {
                 return segment.first_key_at(section, *at, time.get()).ok().flatten();
@@ -143,7 +153,7 @@ impl Shelf {
             let rows = piece.load(library, self.kind, IdRange { first: 0, last: u64::MAX })?;
             rows.keys().zip(rows.times()).find(|(_, its)| *its >= time).map(|(key, _)| key)
         };
-        pieces.into_iter().filter_map(first_key).min()
+        pieces.into_iter().filter_map(first_key).chain(whole).min()
     }
 
     /// Lets `visit` see the rows of some of this shelf's parts with keys in `keys`, ascending, each key once. Says among

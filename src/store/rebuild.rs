@@ -115,6 +115,7 @@ pub struct ContractRebuilt {
 }
 
 /// Why minutes were not computed anew.
+#[expect(clippy::module_name_repetitions, reason = "it is named outside this module")]
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
     /// The store cannot be opened for writing.

@@ -485,7 +485,7 @@ impl Storage {
     fn set_health(&self, health: Health, error: Option<&io::Error>) {
         if self.gauge.health() != health {
             match error {
-                Some(error) => tracing::error!(health = health.as_str(), "the tape is not being stored: {error}"),
+                Some(error) => say_stalled(health, error),
                 None => tracing::info!("the tape is being stored again"),
             }
         }
@@ -519,4 +519,8 @@ impl Storage {
         self.manifest.next_segment = next.max(self.manifest.next_segment);
         self.manifest.write(&**self.library.disk(), self.library.store(), now.wall)
     }
+}
+
+fn say_stalled(health: Health, error: &io::Error) {
+    tracing::error!(health = health.as_str(), "the tape is not being stored: {error}");
 }

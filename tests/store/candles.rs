@@ -48,7 +48,7 @@ proptest! {
         drop(rig);
         sim.power_cut(seed);
         let rig = Rig::open(&disk, small(), 1, now).expect("opens again");
-        let last = |minute: &Candle, at: usize| Candle { revision: u32::from(at % every == 0), ..*minute };
+        let last = |minute: &Candle, at: usize| Candle { revision: u32::from(at.is_multiple_of(every)), ..*minute };
         let expected: Vec<Candle> = minutes.iter().enumerate().map(|(at, minute)| last(minute, at)).collect();
         let end = UnixMillis::new(i64::MAX);
         prop_assert_eq!(rig.holdings[0].minutes(UnixMillis::new(0), end, usize::MAX, false), expected);

@@ -1,4 +1,5 @@
 //! How are trades of all contracts made durable in one stream of writes?
+#![expect(clippy::module_name_repetitions, reason = "a journal file is called that outside, too")]
 
 mod file;
 mod frame;

@@ -46,8 +46,11 @@ fn is_live(address: SocketAddr) -> Option<()> {
     rows["data"].as_array()?.iter().all(|row| row["state"] == "live" && !row["newest_id"].is_null()).then_some(())
 }
 
-/// Everything that is served of a contract's trades, page by page: (time, price, quantity) by id, and the holes.
-fn walk(address: SocketAddr, symbol: &str) -> (BTreeMap<u64, (i64, String, String)>, Vec<IdRange>) {
+/// Time, price and quantity of what is served, by id.
+type Served = BTreeMap<u64, (i64, String, String)>;
+
+/// Everything that is served of a contract's trades, page by page, and the holes.
+fn walk(address: SocketAddr, symbol: &str) -> (Served, Vec<IdRange>) {
     let (mut trades, mut holes, mut next) = (BTreeMap::new(), Vec::new(), Some(1));
     while let Some(from) = next {
         let path = format!("/api/v1/trades?symbol={symbol}&from_id={from}&limit=1000&decimals=string");
