@@ -4,7 +4,7 @@ use crate::{
     clock::Clock,
     store::{
         desk::Desk,
-        files::{Disk, Lock},
+        files::{self, Disk, Lock},
         identity::{Identity, IdentityError, STORE_FILE},
         journal::{self, JournalWriter},
         library::Library,
@@ -14,7 +14,7 @@ use crate::{
         storage::{Now, Options, Storage},
     },
 };
-use std::{io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc};
 
 /// The shard of everything that one storage thread writes.
 const SHARD: u32 = 0;
@@ -114,7 +114,9 @@ fn tidy_up(disk: &dyn Disk, spent: &[String], strange: &[String]) -> io::Result<
     if !strange.is_empty() {
         disk.sync_dir(QUARANTINE)?;
     }
-    Ok(())
+    // What was passed over at this start must not come back at the next.
+    let touched: BTreeSet<&str> = spent.iter().chain(strange).map(|path| files::parent(path)).collect();
+    touched.into_iter().try_for_each(|directory| disk.sync_dir(directory))
 }
 
 /// `path`, or one like it that no file has.
