@@ -6,6 +6,7 @@ use crate::{
     market::{Contract, TapeKind},
     metrics::Metrics,
     model::Symbol,
+    net::with_causes,
     store::{
         self, Desk, Holding, Opened,
         files::{Lock, RealDisk},
@@ -175,12 +176,20 @@ fn tell(storage: &Storage, metrics: &Metrics, desk: &Desk, library: &Library) {
 
 /// The sealing thread.
 fn seal_on(mut sealer: Sealer, stopped: &Receiver<()>) {
+    let mut failing = false;
     loop {
         match sealer.step() {
-            Step::Made => continue,
+            Step::Made => {
+                failing = false;
+                continue;
+            }
             Step::Ended => break,
-            Step::Failed(error) => tracing::warn!("journal files wait to be sealed: {error}"),
-            Step::Idle => {}
+            Step::Failed(error) if !failing => {
+                // Said once, until it succeeds again.
+                failing = true;
+                tracing::warn!("journal files wait to be sealed: {}", with_causes(&error));
+            }
+            Step::Failed(_) | Step::Idle => {}
         }
         if stopped.recv_timeout(SEAL_EVERY) == Err(crossbeam::channel::RecvTimeoutError::Disconnected) {
             break;
