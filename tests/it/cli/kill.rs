@@ -15,7 +15,7 @@ const CONTRACTS: [(&str, u32); 3] = [("BTCUSDT", 6_000), ("ETHUSDT", 600), ("币
 const MARGIN_MS: i64 = 1_500;
 
 /// A simulated exchange on a thread of its own; it ends with the test's process.
-fn exchange() -> (Arc<Exchange>, SocketAddr) {
+pub(super) fn exchange() -> (Arc<Exchange>, SocketAddr) {
     let contract = |(symbol, pace)| {
         sim::Contract::perpetual(symbol, Price::from_units(5_000_000_000_000), (2, 3), pace).expect("a symbol")
     };
