@@ -10,7 +10,7 @@ use tapedeck::{
         identity::Identity,
         plan::Merges,
         record::{Kind, Origin},
-        storage::{Now, Options},
+        storage::Options,
         upkeep::Upkeep,
     },
 };
@@ -39,7 +39,7 @@ impl Rig {
         let clock = Clock::system();
         let wanted = Identity { store: 7, venue: "bench".to_owned(), created: UnixMillis::new(0) };
         let mut opened = store::open(&disk, &wanted, options, clock)?;
-        let row = opened.storage.register(&[Symbol::new("BTCUSDT")?], now(clock))?[0];
+        let row = opened.storage.register(&[Symbol::new("BTCUSDT")?], clock.now())?[0];
         let holding = Holding::new(&opened.library, &opened.desk, row.number, Kind::Trade);
         Ok(Self { opened, holding, clock })
     }
@@ -47,14 +47,14 @@ impl Rig {
     /// Keeps trades and waits until they are durable.
     pub(crate) fn append(&mut self, trades: &[Trade]) {
         assert!(self.holding.keep(Origin::Stream, trades), "there is room");
-        assert!(self.opened.storage.drain(now(self.clock)), "it is durable");
+        assert!(self.opened.storage.drain(self.clock.now()), "it is durable");
     }
 
     /// Merges everything into months.
     pub(crate) fn merge(&mut self) {
         let merges = Merges { every_ms: 0, day_after_ms: 0, month_after_ms: 0, fills: 1 };
         self.opened.storage.set_upkeep(Upkeep { merges, scrub_ms: None, ..Upkeep::default() });
-        let mut month = now(self.clock);
+        let mut month = self.clock.now();
         // Long after the month's end, by the wall clock that the planner looks at.
         for _ in 0..10_000 {
             month.monotonic_ms += 10;
@@ -66,12 +66,8 @@ impl Rig {
     /// Does what is due until nothing is left to seal.
     pub(crate) fn seal(&mut self) {
         for _ in 0..1_000 {
-            self.opened.storage.step(now(self.clock));
+            self.opened.storage.step(self.clock.now());
             self.opened.sealer.step();
         }
     }
-}
-
-pub(crate) fn now(clock: Clock) -> Now {
-    Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() }
 }

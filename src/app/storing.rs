@@ -16,7 +16,7 @@ use crate::{
         recovery::Finding,
         retention::Retention,
         seal::{Sealer, Step},
-        storage::{Now, Options, Storage, SyncPolicy},
+        storage::{Options, Storage, SyncPolicy},
         upkeep::Upkeep,
     },
 };
@@ -70,7 +70,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
 fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>) -> anyhow::Result<Storing> {
     let Opened { library, desk, mut storage, sealer, findings, identity, lock } = opened;
     findings.iter().for_each(report);
-    let contracts = storage.register(symbols, now(clock)).context("the contracts cannot be noted")?;
+    let contracts = storage.register(symbols, clock.now()).context("the contracts cannot be noted")?;
     tracing::info!(venue = identity.venue, store = format!("{:032x}", identity.store), "the tape is stored");
     let ((storage_stop, stopped), (sealer_stop, sealer_stopped)) = (bounded(1), bounded(1));
     let (metrics, of_desk) = (Arc::clone(metrics), (desk.clone(), Arc::clone(&library)));
@@ -123,10 +123,6 @@ impl Storing {
     }
 }
 
-fn now(clock: Clock) -> Now {
-    Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() }
-}
-
 /// The storage thread: until it is told to end, then once more for what is left.
 fn write_on(
     mut storage: Storage,
@@ -136,7 +132,7 @@ fn write_on(
     (desk, library): &(Desk, Arc<Library>),
 ) {
     loop {
-        let due_ms = storage.step(now(clock));
+        let due_ms = storage.step(clock.now());
         tell(&storage, metrics, desk, library);
         let wait_ms = due_ms.map(|due_ms| due_ms - clock.monotonic_ms());
         let wait =
@@ -153,7 +149,7 @@ fn write_on(
             break;
         }
     }
-    if !storage.drain(now(clock)) {
+    if !storage.drain(clock.now()) {
         tracing::error!("not every trade that was held could be stored: what is missing shows as a hole");
     }
     tell(&storage, metrics, desk, library);

@@ -8,6 +8,15 @@ use std::time::Instant;
 #[cfg(feature = "engine")]
 use tokio::time::Instant;
 
+/// Time as one look at the clocks shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Wall time, for names and reports.
+    pub wall: UnixMillis,
+    /// Monotonic milliseconds, for waits.
+    pub monotonic_ms: i64,
+}
+
 /// A wall clock and a monotonic one. Cheap to copy.
 ///
 /// The monotonic side is tokio's `Instant`, so under a paused runtime both stand still until every task waits.
@@ -46,6 +55,11 @@ impl Clock {
             }
             Wall::From(base) => base.plus(i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX)),
         }
+    }
+
+    /// Both.
+    pub fn now(&self) -> Now {
+        Now { wall: self.wall(), monotonic_ms: self.monotonic_ms() }
     }
 
     /// Time since this clock was made; never goes back.

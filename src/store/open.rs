@@ -11,7 +11,7 @@ use crate::{
         manifest::{Level, MANIFEST_FILE},
         recovery::{Finding, LoadError, Loaded, QUARANTINE, load},
         seal::{Sealer, sealer},
-        storage::{Now, Options, Storage},
+        storage::{Options, Storage},
     },
 };
 use std::{collections::BTreeSet, io, sync::Arc};
@@ -126,11 +126,4 @@ fn free_name(disk: &dyn Disk, path: &str) -> io::Result<String> {
     let free =
         |name: &String| name.strip_prefix(QUARANTINE).is_some_and(|rest| !taken.iter().any(|one| one == &rest[1..]));
     names.into_iter().find(free).ok_or_else(|| io::ErrorKind::AlreadyExists.into())
-}
-
-impl Opened {
-    /// The time, for [`Storage::step`].
-    pub fn now(clock: Clock) -> Now {
-        Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() }
-    }
 }

@@ -4,14 +4,7 @@ use crate::{
     candle::CandleColumns,
     clock::Clock,
     model::{Candle, IdRange, Source, Symbol, Timeframe, UnixMillis},
-    store::{
-        Holding, OpenError, Opened,
-        files::Disk,
-        identity::Identity,
-        open,
-        record::Kind,
-        storage::{Now, Options},
-    },
+    store::{Holding, OpenError, Opened, files::Disk, identity::Identity, open, record::Kind, storage::Options},
 };
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -134,7 +127,6 @@ pub enum RebuildError {
 pub fn rebuild(disk: &Arc<dyn Disk>, clock: Clock) -> Result<Vec<ContractRebuilt>, RebuildError> {
     let identity = Identity::read(&**disk).map_err(OpenError::from)?;
     let Opened { library, desk, mut storage, lock, .. } = open(disk, &identity, Options::default(), clock)?;
-    let now = || Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() };
     let mut done = Vec::new();
     for row in library.contracts() {
         for kind in [Kind::Trade, Kind::RawTrade] {
@@ -143,12 +135,12 @@ pub fn rebuild(disk: &Arc<dyn Disk>, clock: Clock) -> Result<Vec<ContractRebuilt
                 continue;
             }
             let rebuilt = holding.rebuild_minutes(|| {
-                storage.drain(now());
+                storage.drain(clock.now());
             });
             done.push(ContractRebuilt { symbol: row.symbol(), rebuilt });
         }
     }
-    let durable = storage.drain(now());
+    let durable = storage.drain(clock.now());
     drop(lock);
     if durable { Ok(done) } else { Err(RebuildError::NotDurable) }
 }

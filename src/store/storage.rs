@@ -4,6 +4,7 @@
 //! and is told when it wants to be called again.
 
 use crate::{
+    clock::Now,
     model::{Symbol, UnixMillis},
     store::{
         desk::{Desk, Gauge, Health},
@@ -65,15 +66,6 @@ const FRAME_BYTES: usize = 4 << 20;
 const RETRY_MS: i64 = 1_000;
 /// Writing stops when a file cannot be made, and resumes when this many files have room.
 const RESUME_FILES: u64 = 2;
-
-/// Time as the driver knows it.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    /// Wall time, for names and reports.
-    pub wall: UnixMillis,
-    /// Monotonic milliseconds, for waits.
-    pub monotonic_ms: i64,
-}
 
 /// The writing end of a store.
 #[derive(Debug)]

@@ -1,12 +1,14 @@
 //! What does the storage thread have done to segments, and when: merging, giving up, reading through?
 
-use crate::store::{
-    manifest::{Manifest, SegmentEntry},
-    plan::{Merges, plans},
-    recovery::Finding,
-    retention::{self, Retention},
-    seal::{Damaged, Done, Job, Sealed, Seals, Taken},
-    storage::Now,
+use crate::{
+    clock::Now,
+    store::{
+        manifest::{Manifest, SegmentEntry},
+        plan::{Damaged, Merges, plans},
+        recovery::Finding,
+        retention::{self, Retention},
+        seal::{Done, Job, Sealed, Seals, Taken},
+    },
 };
 use std::collections::{BTreeMap, HashSet};
 

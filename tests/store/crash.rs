@@ -15,10 +15,11 @@ use std::{
     time::Instant,
 };
 use tapedeck::{
+    clock::Now,
     model::UnixMillis,
     store::{
         files::{Fault, Lasting, SimulatedDisk},
-        storage::{Now, Options},
+        storage::Options,
     },
 };
 

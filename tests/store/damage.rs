@@ -15,12 +15,13 @@ use std::{
     ops::Range,
     time::Instant,
 };
+use tapedeck::clock::Now;
 use tapedeck::store::{
     files::{Damage, Disk, SimulatedDisk},
     journal::{self, JournalFile},
     record::Kind,
     segment::{Segment, SegmentIdentity},
-    storage::{Now, Options, SyncPolicy},
+    storage::{Options, SyncPolicy},
 };
 
 const CONTRACTS: usize = 3;

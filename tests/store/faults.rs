@@ -7,10 +7,11 @@ use crate::{
     workload::{User, first_id},
 };
 use std::time::Instant;
+use tapedeck::clock::Now;
 use tapedeck::store::{
     Health,
     files::{Fault, Lasting, SimulatedDisk},
-    storage::{Now, Options, SyncPolicy},
+    storage::{Options, SyncPolicy},
 };
 
 const CONTRACTS: usize = 2;

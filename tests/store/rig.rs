@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 use tapedeck::{
-    clock::Clock,
+    clock::{Clock, Now},
     model::{Price, Quantity, Symbol, Trade, UnixMillis},
     store::{
         self, Holding, Opened,
         files::{Disk, SimulatedDisk},
         identity::Identity,
         record::{Kind, Origin},
-        storage::{Now, Options, SyncPolicy},
+        storage::{Options, SyncPolicy},
     },
 };
 

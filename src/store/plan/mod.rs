@@ -9,7 +9,6 @@ use crate::{
     store::{
         manifest::{Level, SegmentEntry},
         record::Kind,
-        seal::Damaged,
         segment::SectionIndex,
     },
 };
@@ -33,6 +32,15 @@ impl Default for Merges {
         // The last journal file of a day is sealed an hour after its end.
         Self { every_ms: 10_000, day_after_ms: 2 * UnixMillis::HOUR, month_after_ms: 2 * UnixMillis::DAY, fills: 4 }
     }
+}
+
+/// An input that is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Damaged {
+    /// The segment.
+    pub segment: u64,
+    /// The contract whose rows are damaged; none when it is all of them.
+    pub contract: Option<u32>,
 }
 
 /// Segments to be merged.

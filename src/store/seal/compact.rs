@@ -8,51 +8,17 @@ use crate::{
     store::{
         derive::Derivation,
         manifest::{Level, SegmentEntry},
-        plan::Plan,
+        plan::{Damaged, Plan},
         record::{Kind, Origin, Rows},
         seal::{
             Done, Sealed, Sealer, Taken,
-            cursor::{Cursor, Merged, merge},
+            cursor::{Cursor, MergeError, Merged, merge},
             write_conflicts, write_section,
         },
-        segment::{Replaced, Segment, SegmentError, SegmentWriteError, SegmentWriter},
+        segment::{Replaced, Segment, SegmentError, SegmentWriter},
     },
 };
-use std::{collections::BTreeSet, io, sync::Arc};
-
-/// An input that is not whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Damaged {
-    /// The segment.
-    pub segment: u64,
-    /// The contract whose rows are damaged; none when it is all of them.
-    pub contract: Option<u32>,
-}
-
-/// Why nothing was merged.
-#[derive(Debug)]
-pub(super) enum MergeError {
-    Damaged(Damaged),
-    Failed(SegmentWriteError),
-}
-
-impl MergeError {
-    pub(super) const fn damaged(segment: u64, contract: u32) -> Self {
-        Self::Damaged(Damaged { segment, contract: Some(contract) })
-    }
-}
-
-impl From<SegmentWriteError> for MergeError {
-    fn from(error: SegmentWriteError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<io::Error> for MergeError {
-    fn from(error: io::Error) -> Self {
-        Self::Failed(SegmentWriteError::Io(error))
-    }
-}
+use std::{collections::BTreeSet, sync::Arc};
 
 impl Sealer {
     pub(super) fn merge(&self, plan: &Plan, inputs: &[SegmentEntry]) -> Done {

@@ -2,11 +2,36 @@
 
 use crate::store::{
     manifest::{Level, SegmentEntry},
+    plan::Damaged,
     record::{Kind, Origin, Rows},
-    seal::compact::MergeError,
     segment::{BlockError, RunIndex, SectionIndex, Segment, SegmentWriteError},
 };
-use std::sync::Arc;
+use std::{io, sync::Arc};
+
+/// Why nothing was merged.
+#[derive(Debug)]
+pub(super) enum MergeError {
+    Damaged(Damaged),
+    Failed(SegmentWriteError),
+}
+
+impl MergeError {
+    pub(super) const fn damaged(segment: u64, contract: u32) -> Self {
+        Self::Damaged(Damaged { segment, contract: Some(contract) })
+    }
+}
+
+impl From<SegmentWriteError> for MergeError {
+    fn from(error: SegmentWriteError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<io::Error> for MergeError {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(SegmentWriteError::Io(error))
+    }
+}
 
 /// Where one reads in a section. At most one block of it is in memory, and none before its turn.
 #[derive(Debug)]

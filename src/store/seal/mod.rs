@@ -11,7 +11,6 @@ mod cursor;
 mod journal;
 
 pub(super) use adopt::{Sealed, Taken};
-pub(super) use compact::Damaged;
 
 use crate::{
     clock::Clock,
@@ -20,7 +19,7 @@ use crate::{
         journal::JournalFile,
         library::Library,
         manifest::{Level, SegmentEntry, path},
-        plan::Plan,
+        plan::{Damaged, Plan},
         record::{Origin, Rows},
         recovery::Finding,
         segment::{SegmentIdentity, SegmentWriteError, SegmentWriter},

@@ -11,7 +11,7 @@ use tapedeck::{
         files::{Disk, SimulatedDisk},
         identity::Identity,
         record::Kind,
-        storage::{Now, Options as StoreOptions, SyncPolicy},
+        storage::{Options as StoreOptions, SyncPolicy},
     },
 };
 
@@ -35,7 +35,7 @@ fn options() -> StoreOptions {
 /// Writes a store in the virtual time of the engine over it.
 async fn write_on(mut opened: Opened, clock: Clock) {
     loop {
-        opened.storage.step(Now { wall: clock.wall(), monotonic_ms: clock.monotonic_ms() });
+        opened.storage.step(clock.now());
         opened.sealer.step();
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -53,8 +53,7 @@ fn live(disk: &SimulatedDisk, start: i64, length: Duration, look: impl AsyncFnOn
         let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(start) };
         let mut opened = store::open(&disk, &wanted, options(), clock).expect("opens");
         let symbols = CONTRACTS.map(|(text, ..)| symbol(text));
-        let now = Now { wall: clock.wall(), monotonic_ms: 0 };
-        let rows = opened.storage.register(&symbols, now).expect("registered");
+        let rows = opened.storage.register(&symbols, clock.now()).expect("registered");
         let (library, desk) = (Arc::clone(&opened.library), opened.desk.clone());
         let hold = |contract: &market::Contract| {
             let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");

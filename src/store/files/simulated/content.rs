@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, iter, ops::Range, sync::Arc};
 
+/// What a disk writes whole or not at all.
+pub(super) const SECTOR: usize = 512;
 /// How large a piece of content is shared or copied.
 const PAGE: usize = 4096;
 

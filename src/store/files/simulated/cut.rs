@@ -1,6 +1,6 @@
 //! Which of the writes that no sync has confirmed are on the medium after a power cut?
 
-use super::{draws::Draws, inode::SECTOR};
+use super::{content::SECTOR, draws::Draws};
 
 /// Which unsynced writes have landed.
 #[derive(Clone, Copy, Debug)]

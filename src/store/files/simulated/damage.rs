@@ -1,6 +1,9 @@
 //! How is a file damaged at rest?
 
-use super::{content::Content, draws::Draws, inode::SECTOR};
+use super::{
+    content::{Content, SECTOR},
+    draws::Draws,
+};
 
 /// A large block of a disk.
 const BLOCK: u64 = 4096;

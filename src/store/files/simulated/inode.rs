@@ -1,10 +1,11 @@
 //! What of a file is durable, what is only written, and what does a power cut leave of it?
 
-use super::{content::Content, content::pieces, cut::Landing, draws::Draws};
+use super::{
+    content::{Content, SECTOR, pieces},
+    cut::Landing,
+    draws::Draws,
+};
 use std::sync::Arc;
-
-/// What a disk writes whole or not at all.
-pub(super) const SECTOR: usize = 512;
 
 /// Names a file for as long as anything refers to it.
 pub(super) type Ino = u64;

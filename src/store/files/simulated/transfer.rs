@@ -1,8 +1,9 @@
 //! How do bytes get into a file of the simulated disk and out of it?
 
 use super::{
+    content::SECTOR,
     faults::{Call, Fault},
-    inode::{Body, Ino, SECTOR},
+    inode::{Body, Ino},
     state::{Handle, State},
 };
 use crate::store::files::Map;
