@@ -28,11 +28,19 @@ use std::{
     path::Path,
     sync::Arc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// The storage thread looks up at least this often: for segments to list, and files to make.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The sealing thread's name.
+const SEAL: &str = "seal";
+/// How often its end is looked for.
+const SEAL_LOOK: Duration = Duration::from_millis(20);
+/// Attempts to store what is left at the end.
+const DRAINS: usize = 3;
+/// How long the sealing thread may take to end: what it does not finish is found and removed at the next start.
+const SEAL_END: Duration = Duration::from_secs(5);
 /// How long the sealing thread rests when there is nothing to do, or when it failed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
 
@@ -76,7 +84,7 @@ fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>)
     let (metrics, of_desk) = (Arc::clone(metrics), (desk.clone(), Arc::clone(&library)));
     let threads = vec![
         spawn("storage", move || write_on(storage, clock, &stopped, &metrics, &of_desk))?,
-        spawn("seal", move || seal_on(sealer, &sealer_stopped))?,
+        spawn(SEAL, move || seal_on(sealer, &sealer_stopped))?,
     ];
     Ok(Storing { library, desk, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
 }
@@ -114,8 +122,14 @@ impl Storing {
     /// Makes everything durable and ends the threads; whoever hands in trades has ended before.
     pub(super) fn stop(self) {
         drop(self.stops);
+        let begun = Instant::now();
         for thread in self.threads {
-            if thread.join().is_err() {
+            // A merge may take long, and holds nothing that is not elsewhere.
+            while thread.thread().name() == Some(SEAL) && !thread.is_finished() && begun.elapsed() < SEAL_END {
+                thread::sleep(SEAL_LOOK);
+            }
+            let is_busy = thread.thread().name() == Some(SEAL) && !thread.is_finished();
+            if !is_busy && thread.join().is_err() {
                 tracing::error!("a thread of the store ended in a panic");
             }
         }
@@ -131,28 +145,31 @@ fn write_on(
     metrics: &Metrics,
     (desk, library): &(Desk, Arc<Library>),
 ) {
+    let _watch = Watch(desk);
     loop {
         let due_ms = storage.step(clock.now());
         tell(&storage, metrics, desk, library);
-        let wait_ms = due_ms.map(|due_ms| due_ms - clock.monotonic_ms());
-        let wait =
-            wait_ms.map_or(LOOK_EVERY, |wait_ms| Duration::from_millis(wait_ms.max(0).unsigned_abs()).min(LOOK_EVERY));
-        if due_ms.is_none() {
-            storage.wait(wait);
-        } else if !wait.is_zero() {
-            // A stop is a disconnection, which ends the wait at once.
-            if stopped.recv_timeout(wait) == Err(crossbeam::channel::RecvTimeoutError::Disconnected) {
-                break;
-            }
-        }
-        if stopped.try_recv() == Err(crossbeam::channel::TryRecvError::Disconnected) {
+        let wait_ms = due_ms.map_or(i64::MAX, |due_ms| (due_ms - clock.monotonic_ms()).max(0));
+        if storage.wait(Duration::from_millis(wait_ms.unsigned_abs()).min(LOOK_EVERY), stopped) {
             break;
         }
     }
-    if !storage.drain(clock.now()) {
+    // A file that fails is given up: the next attempt goes to another.
+    if !(0..DRAINS).any(|_| storage.drain(clock.now())) {
         tracing::error!("not every trade that was held could be stored: what is missing shows as a hole");
     }
     tell(&storage, metrics, desk, library);
+}
+
+/// Says so when the storage thread panics: then nobody stores anything any more.
+struct Watch<'a>(&'a Desk);
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.note_end();
+        }
+    }
 }
 
 fn tell(storage: &Storage, metrics: &Metrics, desk: &Desk, library: &Library) {

@@ -207,7 +207,11 @@ impl CandleColumns {
         self.raw_trades.push(parts.raw_trades[own.clone()].iter().sum());
         self.first_id.push(parts.first_id[from]);
         self.last_id.push(parts.last_id[last]);
-        self.complete.push(parts.complete[own].iter().all(|complete| *complete));
+        // As `regroup` has it: a jump in the ids shows parts that are not here.
+        let joins = !one_source
+            || first_source != Source::Trades
+            || (from + 1..to).all(|at| parts.last_id[at - 1] + 1 == parts.first_id[at]);
+        self.complete.push(joins && parts.complete[own].iter().all(|complete| *complete));
         self.source.push(if one_source { first_source } else { Source::Mixed });
         self.revision.push(if last == from { parts.revision[from] } else { 0 });
     }

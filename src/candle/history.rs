@@ -92,6 +92,8 @@ fn joined(left: &Candle, right: &Candle, closed: bool) -> Candle {
     let mut bar = Bar::of_candle(left);
     bar.merge(&Bar::of_candle(right));
     let source = if left.source == right.source { left.source } else { Source::Mixed };
-    let complete = left.complete && right.complete;
+    // Minutes that were never stored, or cannot be read, leave a jump in the ids of those that were folded from trades.
+    let is_jump = source == Source::Trades && left.last_id + 1 != right.first_id;
+    let complete = left.complete && right.complete && !is_jump;
     Candle { closed, complete, source, ..bar.candle((left.open_time, left.close_time)) }
 }

@@ -6,7 +6,7 @@
 use crate::{
     market::{Print, Tape, TapeReader},
     metrics::{Labels, Metrics},
-    model::Trade,
+    model::{IdRange, Trade},
     store::{Holding, record::Origin},
 };
 use prometheus_client::metrics::counter::Counter;
@@ -24,6 +24,8 @@ pub struct Keeper {
     /// Where the trades that were refused begin.
     behind: Option<TapeReader>,
     late: BTreeMap<u64, Trade>,
+    /// Ids that will never be stored, not told yet.
+    given_up: Vec<IdRange>,
     refused: Counter,
     lost: Counter,
 }
@@ -35,6 +37,7 @@ impl Keeper {
             holding,
             behind: None,
             late: BTreeMap::new(),
+            given_up: Vec::new(),
             refused: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "storage")])),
             lost: metrics.store_lost.get_or_create_owned(&Labels::new([("symbol", symbol)])),
         }
@@ -61,6 +64,7 @@ impl Keeper {
         let room = LATE_MAX.saturating_sub(self.late.len());
         self.late.extend(trades().take(room).map(|trade| (trade.id, *trade)));
         self.lost.inc_by(trades().skip(room).count() as u64);
+        self.given_up.extend(trades().skip(room).map(|trade| IdRange { first: trade.id, last: trade.id }));
     }
 
     /// Goes on after a panic: what is on the tape and was not handed in is read off the ring.
@@ -70,6 +74,11 @@ impl Keeper {
         if missed > 0 && self.behind.is_none() {
             self.behind = Some(tape.reader_back(missed));
         }
+    }
+
+    /// Ids that turned out to be missing on the disk since the last call.
+    pub fn given_up(&mut self) -> Vec<IdRange> {
+        std::mem::take(&mut self.given_up)
     }
 
     /// Whether something waits for room.
@@ -90,9 +99,63 @@ impl Keeper {
                 return;
             }
             self.lost.inc_by(reading.lapped.map_or(0, |ids| ids.count()));
+            self.given_up.extend(reading.lapped);
             if !self.behind.as_ref().is_some_and(TapeReader::is_behind) {
                 self.behind = None;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock,
+        model::{Price, Quantity, Symbol, UnixMillis},
+        store::{
+            self,
+            files::{Disk, SimulatedDisk},
+            identity::Identity,
+            record::Kind,
+            storage::Options,
+        },
+    };
+
+    fn trade(id: u64) -> Trade {
+        let (price, quantity) = (Price::from_units(1), Quantity::from_units(1));
+        let time = UnixMillis::new(1_795_168_800_000);
+        Trade { id, price, quantity, first_id: id, last_id: id, time, buyer_is_maker: false }
+    }
+
+    #[test]
+    fn what_the_ring_overwrote_before_there_was_room_is_told_as_given_up() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        let clock = Clock::starting_at(UnixMillis::new(1_795_168_800_000));
+        let wanted = Identity { store: 1, venue: "here".to_owned(), created: UnixMillis::new(0) };
+        let options = Options { queue_bytes: 20 * 56, file_bytes: 64 << 10, ..Options::default() };
+        let mut opened = store::open(&disk, &wanted, options, clock).expect("opens");
+        let symbol = Symbol::new("A").expect("a symbol");
+        let number = opened.storage.register(&[symbol], clock.now()).expect("registered")[0].number;
+        let holding = Holding::new(&opened.library, &opened.desk, number, Kind::Trade);
+        let (tape, metrics) = (Arc::new(Tape::new(64)), Metrics::default());
+        let mut writer = tape.writer().expect("the first");
+        let mut keeper = Keeper::new(holding.clone(), "A", &metrics);
+        for id in 1..=400 {
+            writer.push(&trade(id), true);
+            keeper.keep(&tape, &[(trade(id), true)]);
+        }
+        assert!(keeper.is_behind(), "the queue takes twenty");
+        for _ in 0..100 {
+            opened.storage.drain(clock.now());
+            keeper.catch_up();
+        }
+        assert!(!keeper.is_behind());
+        let given_up = keeper.given_up();
+        let held: Vec<u64> = holding.from_id(0, usize::MAX).trades.iter().map(|trade| trade.id).collect();
+        let lost = |id: &u64| given_up.iter().any(|run| run.contains(*id));
+        assert!(!given_up.is_empty() && held.contains(&1) && held.contains(&400));
+        assert_eq!((1..=400).filter(|id| !lost(id)).collect::<Vec<_>>(), held, "each is held or given up");
+        assert_eq!(keeper.given_up(), [], "told once");
     }
 }

@@ -148,6 +148,7 @@ impl SymbolState {
         if let Some(keeper) = self.keeper.as_mut().filter(|_| !self.ordered.trades.is_empty()) {
             keeper.keep(self.writer.tape(), &self.ordered.trades);
         }
+        self.record_given_up();
         let (metrics, ordered) = (&self.counters.metrics, &self.ordered);
         let rare = [
             (&metrics.ingest_duplicates, ordered.duplicates),
@@ -170,6 +171,15 @@ impl SymbolState {
             self.counters.gaps.inc();
             self.counters.metrics.gap_missing_ids.inc_by(hole.count());
             tracing::warn!(symbol = %self.contract.symbol, first = hole.first, last = hole.last, "trade ids are missing");
+        }
+    }
+
+    /// What the store never got, and memory holds no more, is missing like any other id.
+    fn record_given_up(&mut self) {
+        let given_up = self.keeper.as_mut().map(Keeper::given_up).unwrap_or_default();
+        if !given_up.is_empty() {
+            tracing::warn!(symbol = %self.contract.symbol, runs = given_up.len(), "trades were never stored");
+            self.writer.open_holes(&given_up);
         }
     }
 

@@ -24,6 +24,8 @@ pub enum Health {
     DiskFull = 1,
     /// The disk fails: rows wait in memory, and a new file is tried every second.
     DiskFails = 2,
+    /// The storage thread has ended in a panic: nothing is stored any more, restart the process.
+    Ended = 3,
 }
 
 impl Health {
@@ -33,6 +35,7 @@ impl Health {
             Self::Good => "good",
             Self::DiskFull => "disk_full",
             Self::DiskFails => "disk_fails",
+            Self::Ended => "storage_ended",
         }
     }
 }
@@ -86,6 +89,11 @@ impl Desk {
         self.gauge.bytes.load(Ordering::Relaxed)
     }
 
+    /// Notes that the storage thread is no more.
+    pub fn note_end(&self) {
+        self.gauge.set_health(Health::Ended);
+    }
+
     /// How the storage thread fares.
     pub fn health(&self) -> Health {
         self.gauge.health()
@@ -116,7 +124,8 @@ impl Gauge {
         match self.health.load(Ordering::Relaxed) {
             0 => Health::Good,
             1 => Health::DiskFull,
-            _ => Health::DiskFails,
+            2 => Health::DiskFails,
+            _ => Health::Ended,
         }
     }
 

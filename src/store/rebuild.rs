@@ -18,6 +18,8 @@ pub struct Rebuilt {
     pub minutes: u64,
     /// Those whose candle lacked or was another; it is handed in anew with a higher revision.
     pub written: u64,
+    /// Whether some found no room.
+    pub refused: bool,
 }
 
 impl Holding {
@@ -38,7 +40,7 @@ impl Holding {
             carried = joined.len().checked_sub(1).and_then(|at| joined.get(at));
             let done: Vec<Candle> = (0..joined.len().saturating_sub(1)).filter_map(|at| joined.get(at)).collect();
             rebuilt.minutes += done.len() as u64;
-            rebuilt.written += self.correct(&done, &mut make_room);
+            rebuilt.written += self.correct(&done, &mut make_room, &mut rebuilt.refused);
         }
         rebuilt
     }
@@ -56,7 +58,7 @@ impl Holding {
     }
 
     /// Hands in those of `minutes` that differ from what is stored; how many.
-    fn correct(&self, minutes: &[Candle], make_room: &mut impl FnMut()) -> u64 {
+    fn correct(&self, minutes: &[Candle], make_room: &mut impl FnMut(), refused: &mut bool) -> u64 {
         let Some((first, last)) = minutes.first().zip(minutes.last()) else { return 0 };
         let stored = self.minutes(first.open_time, last.close_time, usize::MAX, false);
         let stored: BTreeMap<UnixMillis, Candle> =
@@ -65,6 +67,8 @@ impl Holding {
             None => Some(*minute),
             // What the venue's klines say of minutes whose trades are not all held is not ours to correct.
             Some(known) if known.source != Source::Trades => None,
+            // Folded when more of its trades could be read than now.
+            Some(known) if !minute.complete && known.trades > minute.trades => None,
             Some(known) => {
                 let same = Candle { revision: known.revision, ..*minute } == *known;
                 (!same).then(|| Candle { revision: known.revision + 1, ..*minute })
@@ -74,6 +78,7 @@ impl Holding {
         if !wrong.is_empty() && !self.keep_minutes(&wrong) {
             make_room();
             if !self.keep_minutes(&wrong) {
+                *refused = true;
                 return 0;
             }
         }
@@ -140,7 +145,7 @@ pub fn rebuild(disk: &Arc<dyn Disk>, clock: Clock) -> Result<Vec<ContractRebuilt
             done.push(ContractRebuilt { symbol: row.symbol(), rebuilt });
         }
     }
-    let durable = storage.drain(clock.now());
+    let durable = storage.drain(clock.now()) && done.iter().all(|one: &ContractRebuilt| !one.rebuilt.refused);
     drop(lock);
     if durable { Ok(done) } else { Err(RebuildError::NotDurable) }
 }

@@ -396,7 +396,10 @@ impl Loaded {
         for unreadable in scan.unreadable {
             self.findings.push(match unreadable.cause {
                 Cause::Torn => Finding::TornTail(path.clone(), unreadable),
-                Cause::Corrupt => Finding::JournalDamaged(path.clone(), unreadable),
+                Cause::Corrupt => {
+                    file.note_damage();
+                    Finding::JournalDamaged(path.clone(), unreadable)
+                }
             });
         }
         if let Some((first, end)) = scan.sequences {

@@ -19,8 +19,8 @@ use crate::{
         upkeep::{Keeper, Tally, Upkeep},
     },
 };
-use crossbeam::channel::Receiver;
-use std::{io, sync::Arc};
+use crossbeam::channel::{Receiver, RecvTimeoutError, select};
+use std::{io, sync::Arc, time::Duration};
 
 /// When what was written is synced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +103,8 @@ pub struct Storage {
     retry_ms: i64,
     /// The next file is not made before.
     prepare_retry_ms: i64,
+    /// Segments are not listed before.
+    list_retry_ms: i64,
     failures: u32,
     counts: Counts,
 }
@@ -160,6 +162,7 @@ impl Storage {
             full: false,
             retry_ms: i64::MIN,
             prepare_retry_ms: i64::MIN,
+            list_retry_ms: i64::MIN,
             failures: 0,
             counts: Counts::default(),
         }
@@ -191,9 +194,20 @@ impl Storage {
         self.next_due()
     }
 
-    /// Sleeps until something is handed in, but no longer than `longest`.
-    pub fn wait(&mut self, longest: std::time::Duration) {
-        self.waiting.extend(self.batches.recv_timeout(longest));
+    /// Sleeps until there is something to do, but no longer than `longest`; whether `stop` was disconnected.
+    pub fn wait(&mut self, longest: Duration, stop: &Receiver<()>) -> bool {
+        if self.write_due_ms.is_some() {
+            // What comes meanwhile is written with what waits: no need to wake for it.
+            return stop.recv_timeout(longest) == Err(RecvTimeoutError::Disconnected);
+        }
+        select! {
+            recv(self.batches) -> batch => {
+                self.waiting.extend(batch);
+                false
+            }
+            recv(stop) -> _ => true,
+            default(longest) => false,
+        }
     }
 
     /// Writes and syncs everything that was handed in, now. Whether all of it is durable.
@@ -489,16 +503,20 @@ impl Storage {
         for done in self.seals.finished() {
             self.unlisted.extend(self.keeper.note(done, &self.manifest));
         }
-        if self.unlisted.is_empty() {
+        if self.unlisted.is_empty() || now.monotonic_ms < self.list_retry_ms {
             return;
         }
         let before = self.manifest.clone();
         self.unlisted.iter().for_each(|sealed| sealed.list(&mut self.manifest));
         if let Err(error) = self.write_manifest(now) {
-            tracing::warn!("segments wait to be listed: {error}");
+            if self.list_retry_ms == i64::MIN {
+                tracing::warn!("segments wait to be listed: {error}");
+            }
+            self.list_retry_ms = now.monotonic_ms + RETRY_MS;
             self.manifest = before;
             return;
         }
+        self.list_retry_ms = i64::MIN;
         for sealed in std::mem::take(&mut self.unlisted) {
             self.counts.segments += sealed.segments();
             sealed.adopt(&self.library, &self.manifest);

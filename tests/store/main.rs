@@ -9,6 +9,7 @@ mod damage;
 mod faults;
 mod format;
 mod history;
+mod kinds;
 mod oracle;
 mod planted;
 mod profile;

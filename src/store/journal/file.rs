@@ -12,7 +12,13 @@ use crate::{
         record::{Kind, Rows},
     },
 };
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Where the first frame stands.
 pub const HEADER_PAGE_BYTES: u64 = 4096;
@@ -36,6 +42,8 @@ pub struct JournalFile {
     /// Its header's checksum, which its first frame carries.
     pub checksum: u32,
     file: Arc<dyn File>,
+    /// Whether something in it that was durable could not be read.
+    damaged: AtomicBool,
 }
 
 /// Why a file in the journal's directory is none of this journal.
@@ -72,7 +80,7 @@ impl JournalFile {
             // It holds nothing: gone, it takes no room on a disk that may be full. If that fails, too, it is ignored.
             disk.unlink(&path).unwrap_or_default();
         })?;
-        Ok(Self { identity, created, bytes, checksum, file })
+        Ok(Self { identity, created, bytes, checksum, file, damaged: AtomicBool::new(false) })
     }
 
     fn fill(file: &dyn File, identity: FileIdentity, bytes: u64, created: UnixMillis) -> io::Result<u32> {
@@ -123,7 +131,7 @@ impl JournalFile {
         let identity = FileIdentity { store: reader.u128(), shard: reader.u32(), number: reader.u32() };
         let (bytes, created) = (reader.u64(), UnixMillis::new(reader.i64()));
         let checksum = record.last_chunk().copied().map_or(0, u32::from_le_bytes);
-        Ok(Self { identity, created, bytes, checksum, file })
+        Ok(Self { identity, created, bytes, checksum, file, damaged: AtomicBool::new(false) })
     }
 
     /// Opens the file under `name` without regard to its header, which is damaged: name and store say all that it did.
@@ -143,7 +151,25 @@ impl JournalFile {
     ///
     /// When its length cannot be read.
     pub fn headless(file: Arc<dyn File>, identity: FileIdentity) -> io::Result<Self> {
-        Ok(Self { identity, created: UnixMillis::new(0), bytes: file.len()?, checksum: 0, file })
+        Ok(Self {
+            identity,
+            created: UnixMillis::new(0),
+            bytes: file.len()?,
+            checksum: 0,
+            file,
+            damaged: AtomicBool::new(true),
+        })
+    }
+
+    /// Notes that something in it that was durable cannot be read: it is put aside, not removed, when it is sealed.
+    pub fn note_damage(&self) {
+        // Relaxed: the flag stands for itself.
+        self.damaged.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether something in it that was durable cannot be read.
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Relaxed)
     }
 
     /// The file itself.

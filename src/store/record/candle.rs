@@ -11,32 +11,28 @@ use crate::{
     },
 };
 
-const fn column(name: &'static str, shape: Shape, relation: Relation) -> Column {
-    Column { name, shape, relation }
-}
-
 const COLUMNS: &[Column] = &[
-    column("minute", Shape::Delta, Relation::Alone),
-    column("open_time", Shape::Delta, Relation::Alone),
-    column("open", Shape::Delta, Relation::Stepped),
-    column("high", Shape::Plain, Relation::Over(2)),
-    column("low", Shape::Plain, Relation::Over(2)),
-    column("close", Shape::Plain, Relation::Over(2)),
-    column("volume", Shape::Plain, Relation::Stepped),
-    column("volume_high", Shape::Plain, Relation::Alone),
-    column("quote_volume", Shape::Plain, Relation::Stepped),
-    column("quote_volume_high", Shape::Plain, Relation::Alone),
-    column("taker_buy_volume", Shape::Plain, Relation::Stepped),
-    column("taker_buy_volume_high", Shape::Plain, Relation::Alone),
-    column("taker_buy_quote_volume", Shape::Plain, Relation::Stepped),
-    column("taker_buy_quote_volume_high", Shape::Plain, Relation::Alone),
-    column("trades", Shape::Plain, Relation::Alone),
-    column("raw_trades", Shape::Plain, Relation::Over(14)),
-    column("first_id", Shape::Plain, Relation::Follows(17)),
-    column("last_id", Shape::Plain, Relation::Over(16)),
-    column("complete", Shape::Bit, Relation::Alone),
-    column("source", Shape::Plain, Relation::Alone),
-    column("revision", Shape::Plain, Relation::Alone),
+    Column::new("minute", Shape::Delta, Relation::Alone),
+    Column::new("open_time", Shape::Delta, Relation::Alone),
+    Column::new("open", Shape::Delta, Relation::Stepped),
+    Column::new("high", Shape::Plain, Relation::Over(2)),
+    Column::new("low", Shape::Plain, Relation::Over(2)),
+    Column::new("close", Shape::Plain, Relation::Over(2)),
+    Column::new("volume", Shape::Plain, Relation::Stepped),
+    Column::new("volume_high", Shape::Plain, Relation::Alone),
+    Column::new("quote_volume", Shape::Plain, Relation::Stepped),
+    Column::new("quote_volume_high", Shape::Plain, Relation::Alone),
+    Column::new("taker_buy_volume", Shape::Plain, Relation::Stepped),
+    Column::new("taker_buy_volume_high", Shape::Plain, Relation::Alone),
+    Column::new("taker_buy_quote_volume", Shape::Plain, Relation::Stepped),
+    Column::new("taker_buy_quote_volume_high", Shape::Plain, Relation::Alone),
+    Column::new("trades", Shape::Plain, Relation::Alone),
+    Column::new("raw_trades", Shape::Plain, Relation::Over(14)),
+    Column::new("first_id", Shape::Plain, Relation::Follows(17)),
+    Column::new("last_id", Shape::Plain, Relation::Over(16)),
+    Column::new("complete", Shape::Bit, Relation::Alone),
+    Column::new("source", Shape::Plain, Relation::Alone),
+    Column::new("revision", Shape::Plain, Relation::Alone),
 ];
 
 /// Candles of one minute.

@@ -11,29 +11,25 @@ use crate::{
     },
 };
 
-const fn column(name: &'static str, shape: Shape, relation: Relation) -> Column {
-    Column { name, shape, relation }
-}
-
 /// Derived: rows of one segment, by day number.
 pub(super) const SCHEMA: Schema = Schema {
     name: "day sums",
     columns: &[
-        column("day", Shape::Delta, Relation::Alone),
-        column("first_time", Shape::Delta, Relation::Alone),
-        column("trades", Shape::Plain, Relation::Alone),
-        column("first_id", Shape::Delta, Relation::Alone),
-        column("last_id", Shape::Plain, Relation::Over(3)),
-        column("low", Shape::Delta, Relation::Stepped),
-        column("high", Shape::Plain, Relation::Over(5)),
-        column("volume", Shape::Plain, Relation::Stepped),
-        column("volume_high", Shape::Plain, Relation::Alone),
-        column("quote_volume", Shape::Plain, Relation::Stepped),
-        column("quote_volume_high", Shape::Plain, Relation::Alone),
-        column("taker_buy_volume", Shape::Plain, Relation::Stepped),
-        column("taker_buy_volume_high", Shape::Plain, Relation::Alone),
-        column("taker_buy_quote_volume", Shape::Plain, Relation::Stepped),
-        column("taker_buy_quote_volume_high", Shape::Plain, Relation::Alone),
+        Column::new("day", Shape::Delta, Relation::Alone),
+        Column::new("first_time", Shape::Delta, Relation::Alone),
+        Column::new("trades", Shape::Plain, Relation::Alone),
+        Column::new("first_id", Shape::Delta, Relation::Alone),
+        Column::new("last_id", Shape::Plain, Relation::Over(3)),
+        Column::new("low", Shape::Delta, Relation::Stepped),
+        Column::new("high", Shape::Plain, Relation::Over(5)),
+        Column::new("volume", Shape::Plain, Relation::Stepped),
+        Column::new("volume_high", Shape::Plain, Relation::Alone),
+        Column::new("quote_volume", Shape::Plain, Relation::Stepped),
+        Column::new("quote_volume_high", Shape::Plain, Relation::Alone),
+        Column::new("taker_buy_volume", Shape::Plain, Relation::Stepped),
+        Column::new("taker_buy_volume_high", Shape::Plain, Relation::Alone),
+        Column::new("taker_buy_quote_volume", Shape::Plain, Relation::Stepped),
+        Column::new("taker_buy_quote_volume_high", Shape::Plain, Relation::Alone),
     ],
     dense: false,
     revision: None,

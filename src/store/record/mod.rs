@@ -3,18 +3,30 @@
 //! All machinery below works on [`Rows`]: tables of 64-bit words whose first word is the key and whose second the time. A
 //! new kind is one file that turns its record into words, and one row in [`Kind::schema`].
 
+mod book;
 mod candle;
 mod contract;
 mod day;
+mod funding;
 mod halves;
+mod liquidation;
+mod mark;
+mod open_interest;
 mod profile;
 mod rows;
+mod ticker;
 mod trade;
 
+pub use book::BookLevelRow;
 pub use contract::ContractRow;
 pub use day::DayRow;
+pub use funding::FundingRow;
+pub use liquidation::LiquidationRow;
+pub use mark::MarkRow;
+pub use open_interest::OpenInterestRow;
 pub use profile::ProfileRow;
 pub use rows::Rows;
+pub use ticker::BookTickerRow;
 pub use trade::column;
 
 use crate::{model::UnixMillis, store::codec::Shape};
@@ -35,6 +47,18 @@ pub enum Kind {
     Profile = 4,
     /// Sums of each UTC day, of a segment's trades.
     Day = 5,
+    /// Mark prices by time.
+    Mark = 6,
+    /// Settled fundings by time.
+    Funding = 7,
+    /// Open interest by time.
+    OpenInterest = 8,
+    /// Liquidations by time and number.
+    Liquidation = 9,
+    /// Levels of book snapshots by time, tick size, side and level.
+    BookLevel = 10,
+    /// Best bid and ask by update id.
+    BookTicker = 11,
 }
 
 /// Where rows came from. The numbers stand in files: never reuse one.
@@ -92,6 +116,12 @@ pub struct Column {
     pub relation: Relation,
 }
 
+impl Column {
+    const fn new(name: &'static str, shape: Shape, relation: Relation) -> Self {
+        Self { name, shape, relation }
+    }
+}
+
 /// What the machinery knows of a kind.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Schema {
@@ -107,7 +137,20 @@ pub struct Schema {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [Self::Contract, Self::Trade, Self::RawTrade, Self::Candle, Self::Profile, Self::Day];
+    pub const ALL: [Self; 12] = [
+        Self::Contract,
+        Self::Trade,
+        Self::RawTrade,
+        Self::Candle,
+        Self::Profile,
+        Self::Day,
+        Self::Mark,
+        Self::Funding,
+        Self::OpenInterest,
+        Self::Liquidation,
+        Self::BookLevel,
+        Self::BookTicker,
+    ];
 
     /// What the machinery knows of it.
     pub const fn schema(self) -> &'static Schema {
@@ -118,6 +161,12 @@ impl Kind {
             Self::Candle => &candle::SCHEMA,
             Self::Profile => &profile::SCHEMA,
             Self::Day => &day::SCHEMA,
+            Self::Mark => &mark::SCHEMA,
+            Self::Funding => &funding::SCHEMA,
+            Self::OpenInterest => &open_interest::SCHEMA,
+            Self::Liquidation => &liquidation::SCHEMA,
+            Self::BookLevel => &book::SCHEMA,
+            Self::BookTicker => &ticker::SCHEMA,
         }
     }
 

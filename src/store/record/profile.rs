@@ -11,20 +11,16 @@ use crate::{
     },
 };
 
-const fn column(name: &'static str, shape: Shape, relation: Relation) -> Column {
-    Column { name, shape, relation }
-}
-
 /// Derived: rows of one segment, ascending by price.
 pub(super) const SCHEMA: Schema = Schema {
     name: "profile rows",
     columns: &[
-        column("price", Shape::Delta, Relation::Stepped),
-        column("since", Shape::Delta, Relation::Alone),
-        column("buy_quantity", Shape::Plain, Relation::Stepped),
-        column("buy_quantity_high", Shape::Plain, Relation::Alone),
-        column("sell_quantity", Shape::Plain, Relation::Stepped),
-        column("sell_quantity_high", Shape::Plain, Relation::Alone),
+        Column::new("price", Shape::Delta, Relation::Stepped),
+        Column::new("since", Shape::Delta, Relation::Alone),
+        Column::new("buy_quantity", Shape::Plain, Relation::Stepped),
+        Column::new("buy_quantity_high", Shape::Plain, Relation::Alone),
+        Column::new("sell_quantity", Shape::Plain, Relation::Stepped),
+        Column::new("sell_quantity_high", Shape::Plain, Relation::Alone),
     ],
     dense: false,
     revision: None,

@@ -5,6 +5,7 @@ use crate::store::{
     library::Library,
     manifest::{Manifest, SegmentEntry},
     record::Kind,
+    recovery::QUARANTINE,
     shelf::SealedPart,
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -76,8 +77,12 @@ impl Sealed {
         let gone = || self.taken.iter().filter(|taken| !is_listed(taken.segment));
         gone().for_each(|taken| library.close(taken.segment));
         for path in self.journals.iter().map(|file| file.path()).chain(gone().map(|taken| taken.path.clone())) {
+            let is_damaged = self.journals.iter().any(|file| file.is_damaged() && file.path() == path);
+            let aside = format!("{QUARANTINE}/{}", path.replace('/', "-"));
+            let disk = library.disk();
+            let removed = if is_damaged { disk.rename(&path, &aside) } else { disk.unlink(&path) };
             // What stays is found at the next start and taken away then: the manifest says that it is replaced.
-            if let Err(error) = library.disk().unlink(&path) {
+            if let Err(error) = removed {
                 tracing::warn!(path, "a file that was replaced could not be removed: {error}");
             }
         }

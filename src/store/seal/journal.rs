@@ -55,7 +55,11 @@ fn seal_shelf(
     for run in &runs {
         let rows = match run.read(shelf.kind) {
             // Changed on the medium: what cannot be read is a hole from here on, and does not stop the rest.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                run.file.note_damage();
+                library.count_damage();
+                continue;
+            }
             rows => rows?,
         };
         all.extend_from_words(rows.words().iter().copied());

@@ -1,0 +1,63 @@
+//! How does an open interest become words?
+
+use crate::{
+    model::{QuoteVolume, UnixMillis, Volume},
+    store::{
+        codec::Shape,
+        record::{
+            Column, Record, Relation, Schema,
+            halves::{halves, whole},
+        },
+    },
+};
+
+/// By time in milliseconds. A row that comes again and differs is a conflict.
+pub(super) const SCHEMA: Schema = Schema {
+    name: "open interest",
+    columns: &[
+        Column::new("key", Shape::Delta, Relation::Alone),
+        Column::new("time", Shape::Delta, Relation::Alone),
+        Column::new("quantity", Shape::Delta, Relation::Stepped),
+        Column::new("quantity_high", Shape::Plain, Relation::Alone),
+        Column::new("value", Shape::Plain, Relation::Stepped),
+        Column::new("value_high", Shape::Plain, Relation::Alone),
+    ],
+    dense: false,
+    revision: None,
+};
+
+/// How much of a contract is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenInterestRow {
+    /// When, by the venue.
+    pub time: UnixMillis,
+    /// In the contract's base asset.
+    pub quantity: Volume,
+    /// In its quote asset; 0 where the venue does not say.
+    pub value: QuoteVolume,
+}
+
+impl Record for OpenInterestRow {
+    fn write(&self, words: &mut Vec<u64>) {
+        words.extend([self.key(), self.time.get().cast_unsigned()]);
+        words.extend(halves(self.quantity.units()));
+        words.extend(halves(self.value.units()));
+    }
+
+    fn read(words: &[u64]) -> Option<Self> {
+        let &[_, time, quantity, quantity_high, value, value_high] = words else { return None };
+        Some(Self {
+            time: UnixMillis::new(time.cast_signed()),
+            quantity: Volume::from_units(whole([quantity, quantity_high])),
+            value: QuoteVolume::from_units(whole([value, value_high])),
+        })
+    }
+
+    fn key(&self) -> u64 {
+        self.time.get().max(0).unsigned_abs()
+    }
+
+    fn time(&self) -> UnixMillis {
+        self.time
+    }
+}
