@@ -203,13 +203,15 @@ impl CandleColumns {
         self.taker_buy_volume.push(parts.taker_buy_volume[own.clone()].iter().sum());
         self.quote_volume.push(parts.quote_volume[own.clone()].iter().sum());
         self.taker_buy_quote_volume.push(parts.taker_buy_quote_volume[own.clone()].iter().sum());
-        self.trades.push(parts.trades[own.clone()].iter().sum());
         self.raw_trades.push(parts.raw_trades[own.clone()].iter().sum());
         self.first_id.push(parts.first_id[from]);
         self.last_id.push(parts.last_id[last]);
-        // As `regroup` has it: a jump in the ids shows parts that are not here.
+        // As `regroup` has it: a jump in the ids shows parts that are not here. Where every id is a trade, counting shows it.
+        let trades: u64 = parts.trades[own.clone()].iter().sum();
+        self.trades.push(trades);
         let joins = !one_source
             || first_source != Source::Trades
+            || trades == parts.last_id[last] - parts.first_id[from] + 1
             || (from + 1..to).all(|at| parts.last_id[at - 1] + 1 == parts.first_id[at]);
         self.complete.push(joins && parts.complete[own].iter().all(|complete| *complete));
         self.source.push(if one_source { first_source } else { Source::Mixed });

@@ -66,8 +66,8 @@ impl Series {
 
 /// Folds candles, ascending, into a longer timeframe whose buckets they divide.
 ///
-/// A candle is complete when all its parts are: buckets without trades leave no candle, and their absence counts as
-/// nothing. It is closed when its last part is closed and ends where it ends, or a later part follows.
+/// A candle is complete when all its parts are, and their ids join: buckets without trades leave no candle, and their
+/// absence counts as nothing. It is closed when its last part is closed and ends where it ends, or a later part follows.
 pub fn regroup(timeframe: Timeframe, candles: &[Candle]) -> Vec<Candle> {
     let mut grouped: Vec<Candle> = Vec::new();
     for part in candles {

@@ -19,6 +19,17 @@ fn at(trade: &Trade, time: i64) -> Trade {
 
 const BUCKET: (UnixMillis, UnixMillis) = (UnixMillis::new(0), UnixMillis::new(60_000));
 
+/// The minutes that a longer candle is made of.
+fn parts_of(group: &Candle, minutes: &[Candle]) -> Vec<Candle> {
+    let is_part = |minute: &&Candle| group.open_time <= minute.open_time && minute.open_time < group.close_time;
+    minutes.iter().filter(is_part).copied().collect()
+}
+
+/// Whether no id lies between one minute's last and the next one's first.
+fn join(minutes: &[Candle]) -> bool {
+    minutes.windows(2).all(|pair| pair[0].last_id + 1 == pair[1].first_id)
+}
+
 proptest! {
     #[test]
     fn a_fold_is_the_definition(trades in any_trades()) {
@@ -48,12 +59,13 @@ proptest! {
             let mut expected = naive(timeframe, &trades);
             let newest = expected.last_mut().expect("a candle");
             newest.closed = minutes.last().is_some_and(|minute| minute.close_time == newest.close_time);
+            expected.iter_mut().for_each(|candle| candle.complete = join(&parts_of(candle, &minutes)));
             prop_assert_eq!(regroup(timeframe, &minutes), expected);
         }
     }
 
     #[test]
-    fn a_group_is_complete_when_all_its_parts_are(
+    fn a_group_is_complete_when_all_its_parts_are_and_join(
         trades in any_trades(),
         complete in vec(prop::bool::weighted(0.8), 120),
         timeframe in any_timeframe(),
@@ -61,8 +73,8 @@ proptest! {
         let mut minutes = fold(Timeframe::MINUTE, &trades);
         minutes.iter_mut().zip(complete).for_each(|(minute, complete)| minute.complete = complete);
         for group in regroup(timeframe, &minutes) {
-            let is_part = |minute: &&Candle| group.open_time <= minute.open_time && minute.open_time < group.close_time;
-            prop_assert_eq!(group.complete, minutes.iter().filter(is_part).all(|minute| minute.complete));
+            let parts = parts_of(&group, &minutes);
+            prop_assert_eq!(group.complete, parts.iter().all(|minute| minute.complete) && join(&parts));
         }
     }
 
