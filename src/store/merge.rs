@@ -24,7 +24,8 @@ pub struct Reading {
 /// A piece that is read in one go.
 #[derive(Clone, Debug)]
 pub(super) enum Piece {
-    Queued(Arc<Rows>),
+    /// With its place among the parts, which come in the order of their arrival.
+    Queued(Arc<Rows>, usize),
     Journal(JournalRun),
     Block(Arc<Segment>, SectionIndex, usize, BlockIndex),
     /// The same of a segment that was back-filled.
@@ -36,7 +37,7 @@ pub(super) enum Piece {
 impl Piece {
     pub(super) fn keys(&self) -> Option<IdRange> {
         match self {
-            Self::Queued(rows) => Span::of(rows).map(|span| span.keys),
+            Self::Queued(rows, _) => Span::of(rows).map(|span| span.keys),
             Self::Journal(run) => Some(run.span.keys),
             Self::Block(_, _, _, block) | Self::Filled(_, _, _, block) => IdRange::new(block.first_key, block.last_key),
             Self::Lost(keys) => Some(*keys),
@@ -49,14 +50,14 @@ impl Piece {
             Self::Block(..) | Self::Lost(_) => (0, 0, 0),
             Self::Filled(..) => (1, 0, 0),
             Self::Journal(run) => (2, run.file.identity.number, run.words_at),
-            Self::Queued(_) => (3, 0, 0),
+            Self::Queued(_, at) => (3, 0, *at as u64),
         }
     }
 
     /// Its rows, of a block only those with keys in `keys`; nothing when it is damaged.
     pub(super) fn load(&self, library: &Library, kind: Kind, keys: IdRange) -> Option<Rows> {
         match self {
-            Self::Queued(rows) => Some(Rows::clone(rows)),
+            Self::Queued(rows, _) => Some(Rows::clone(rows)),
             Self::Journal(run) => run.read(kind).ok(),
             Self::Block(segment, section, at, _) | Self::Filled(segment, section, at, _) => {
                 segment.rows_in(section, *at, keys).ok()
@@ -166,7 +167,8 @@ impl Shelf {
         mut visit: impl FnMut(Seen<'_, '_>) -> Result<(), CodecError>,
     ) -> Vec<IdRange> {
         let mut damaged = Vec::new();
-        let pieces = parts.into_iter().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
+        let pieces =
+            parts.into_iter().enumerate().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
         for group in groups(pieces.collect()) {
             let seen = match group.as_slice() {
                 [Piece::Block(segment, section, at, _) | Piece::Filled(segment, section, at, _)] => {
@@ -198,7 +200,8 @@ impl Shelf {
     ) -> Vec<Piece> {
         loop {
             let changes = self.changes();
-            let pieces: Vec<Piece> = parts().into_iter().flat_map(|part| pieces_of(library, part, &wanted)).collect();
+            let pieces: Vec<Piece> =
+                parts().into_iter().enumerate().flat_map(|part| pieces_of(library, part, &wanted)).collect();
             // A segment that is gone may just have been replaced: then the shelf has another.
             if !pieces.iter().any(|piece| matches!(piece, Piece::Lost(_))) || self.changes() == changes {
                 return pieces;
@@ -254,9 +257,13 @@ fn blocks_of(blocks: &[BlockIndex], keys: IdRange) -> Range<usize> {
 }
 
 /// A part in pieces; of a segment the blocks that are `wanted`.
-fn pieces_of(library: &Library, part: Part, wanted: impl Fn(&[BlockIndex]) -> Range<usize>) -> Vec<Piece> {
+fn pieces_of(
+    library: &Library,
+    (at, part): (usize, Part),
+    wanted: impl Fn(&[BlockIndex]) -> Range<usize>,
+) -> Vec<Piece> {
     let part = match part {
-        Part::Queued(rows) => return vec![Piece::Queued(rows)],
+        Part::Queued(rows) => return vec![Piece::Queued(rows, at)],
         Part::Journal(run) => return vec![Piece::Journal(run)],
         Part::Sealed(part) => part,
     };

@@ -125,3 +125,25 @@ fn the_first_of_two_versions_is_served_and_the_other_kept_apart() {
     let conflicts = sections.filter(|section| section.kind == Kind::Funding.number() && section.role == 1);
     assert_eq!(conflicts.map(|section| section.rows).sum::<u64>(), 1);
 }
+
+#[test]
+fn the_first_is_served_in_the_queue_and_after_it_was_sealed() {
+    let (_, disk) = disk(2);
+    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+    let row = |at: i64, rate| FundingRow { time: UnixMillis::new(START + at), rate, mark: Price::from_units(5) };
+    let shelf = rig.opened.library.shelf(0, Kind::Funding);
+    let offer = |rig: &Rig, rows: &[FundingRow]| {
+        assert!(rig.opened.desk.offer(&shelf, Origin::Rest, Rows::of(Kind::Funding, rows)));
+    };
+    offer(&rig, &[row(5, 1)]);
+    // Begins with a lower key, and came later.
+    offer(&rig, &[row(1, 1), row(5, 2)]);
+    let first = [row(1, 1), row(5, 1)];
+    assert_eq!(held::<FundingRow>(&rig, Kind::Funding), first, "in the queue");
+    rig.pass(30_000);
+    assert_eq!(held::<FundingRow>(&rig, Kind::Funding), first, "in a segment");
+    offer(&rig, &[row(1, 3), row(5, 3)]);
+    assert_eq!(held::<FundingRow>(&rig, Kind::Funding), first, "beside a segment");
+    rig.pass(30_000);
+    assert_eq!(held::<FundingRow>(&rig, Kind::Funding), first, "in the next segment");
+}

@@ -124,15 +124,18 @@ fn without_held(library: &Library, shelf: &Shelf, rows: Rows, first_file: u32) -
     (new, conflicts)
 }
 
-/// Where keys of `rows` may be held that were there before: parts, each with the keys in question.
+/// Where keys of `rows` may be held that were there before: parts, each with the keys in question. Of kinds with revisions
+/// the latest row counts, not the first: there is nothing to look for.
 fn earlier(shelf: &Shelf, rows: &Rows, first_file: u32) -> Vec<(Part, IdRange)> {
-    let Some(span) = Span::of(rows).filter(|_| shelf.kind.schema().dense) else { return Vec::new() };
+    let schema = shelf.kind.schema();
+    let Some(span) = Span::of(rows).filter(|_| schema.revision.is_none()) else { return Vec::new() };
     let held = |part: &Part| match part {
+        Part::Sealed(part) if !schema.dense => vec![Span::of_section(&part.section).keys],
         Part::Sealed(part) => part.runs.iter().map(|run| IdRange { first: run.first, last: run.last }).collect(),
         Part::Journal(run) if run.file.identity.number < first_file => vec![run.span.keys],
         Part::Journal(_) | Part::Queued(_) => Vec::new(),
     };
-    let own = dense_runs(rows);
+    let own = if schema.dense { dense_runs(rows) } else { vec![span.keys] };
     let shared = |part: Part| {
         let held: Vec<IdRange> = held(&part);
         let both = |a: &IdRange, b: &IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
