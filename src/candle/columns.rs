@@ -4,6 +4,7 @@ use crate::{
     candle::Bar,
     model::{Candle, Price, QuoteVolume, Source, Timeframe, UnixMillis, Volume},
 };
+use std::ops::Range;
 
 /// Closed candles of one timeframe as columns, ascending. Prices are in 1e-8, sums of quantities in 1e-8, sums of price x
 /// quantity in 1e-16.
@@ -161,15 +162,32 @@ impl CandleColumns {
 
     /// Candles of a longer timeframe whose buckets these divide; each is complete when all its parts are.
     pub fn fold(&self, timeframe: Timeframe) -> Self {
-        let mut folded = Self::with_capacity(self.buckets_of(timeframe));
-        let mut from = 0;
-        while from < self.len() {
+        self.fold_of(timeframe, 0..self.len())
+    }
+
+    /// The same of the candles at some places, which reach no further than there are any.
+    pub fn fold_of(&self, timeframe: Timeframe, places: Range<usize>) -> Self {
+        let (mut from, end) = (places.start, places.end.min(self.len()));
+        let mut folded = Self::with_capacity(self.buckets_of(timeframe).min(end.saturating_sub(from)));
+        while from < end {
             let bucket = timeframe.bucket(UnixMillis::new(self.open_time[from]));
-            let to = self.end_of(from, bucket.1.get());
+            let to = self.end_of(from, bucket.1.get()).min(end);
             folded.push_sum(self, (from, to), bucket);
             from = to;
         }
         folded
+    }
+
+    /// The places of the candles that open in `[start, end)`.
+    pub fn places(&self, start: UnixMillis, end: UnixMillis) -> Range<usize> {
+        let place = |time: UnixMillis| self.open_time.partition_point(|open| *open < time.get());
+        let from = place(start);
+        from..place(end).max(from)
+    }
+
+    /// The candles, ascending.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = Candle> + '_ {
+        (0..self.len()).filter_map(|at| self.get(at))
     }
 
     /// About how many buckets of a longer timeframe these fall into.
@@ -215,7 +233,8 @@ impl CandleColumns {
             || (from + 1..to).all(|at| parts.last_id[at - 1] + 1 == parts.first_id[at]);
         self.complete.push(joins && parts.complete[own].iter().all(|complete| *complete));
         self.source.push(if one_source { first_source } else { Source::Mixed });
-        self.revision.push(if last == from { parts.revision[from] } else { 0 });
+        let is_whole = (parts.open_time[from], parts.close_time[from]) == (bucket.0.get(), bucket.1.get());
+        self.revision.push(if is_whole { parts.revision[from] } else { 0 });
     }
 
     /// Cumulated net volume (taker buys less taker sells) at the end of every bucket of a longer timeframe, from 0, with the

@@ -64,7 +64,7 @@ impl Series {
     }
 }
 
-/// Folds candles, ascending, into a longer timeframe whose buckets they divide.
+/// Folds candles, ascending, into a timeframe whose buckets they divide, or are a part of that was folded before.
 ///
 /// A candle is complete when all its parts are, and their ids join: buckets without trades leave no candle, and their
 /// absence counts as nothing. It is closed when its last part is closed and ends where it ends, or a later part follows.

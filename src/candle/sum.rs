@@ -72,9 +72,7 @@ impl ColumnFold {
             self.candles.push(&bar.candle(bucket));
         }
         let rest = later.finish();
-        for candle in (0..rest.len()).filter_map(|at| rest.get(at)) {
-            self.candles.push_or_merge(&candle);
-        }
+        rest.iter().for_each(|candle| self.candles.push_or_merge(&candle));
         self.candles
     }
 

@@ -3,7 +3,10 @@
 //! The one read path: over the ring, what came late, the store's queue, journal and segments.
 
 mod candles;
+mod holes;
+mod sums;
 mod trades;
 
 pub use candles::{CandlesWanted, candles, held_from};
+pub use sums::{SumPage, sums};
 pub use trades::{TradePage, TradeRange, trades};

@@ -1,8 +1,9 @@
 //! Which trades does the tape hold for a range, and is the range whole?
 
 use crate::{
-    market::{Aside, Holes, Tape},
+    market::{Aside, Tape},
     model::{IdRange, Trade, UnixMillis},
+    query::holes::Known,
     store::Holding,
 };
 
@@ -46,8 +47,9 @@ pub fn trades(tape: &Tape, holding: Option<&Holding>, query: &TradeRange) -> Tra
     let trades = held[slice.from..slice.to].to_vec();
     let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
     let span = slice.span(&held, query);
-    let known_from = tape.start().unwrap_or(0);
-    let holes = span.map(|span| holes_within(span, &held, known_from, &known_holes, &damaged)).unwrap_or_default();
+    let known = Known { from: tape.start().unwrap_or(u64::MAX), holes: known_holes };
+    let ids = held.iter().map(|trade| IdRange { first: trade.id, last: trade.id });
+    let holes = span.map(|span| known.missing(span, ids, &damaged)).unwrap_or_default();
     let complete = holes.is_empty() && !slice.reaches_before(&held, query);
     TradePage { trades, complete, holes, next_id }
 }
@@ -150,22 +152,6 @@ fn merge_stored(held: &mut Vec<Trade>, holding: &Holding, query: &TradeRange) ->
     held.dedup_by_key(|trade| trade.id);
     // What was not asked for is not known to be whole: a page ends where one of its two sources does.
     stored.damaged
-}
-
-/// What is missing in `span`: known holes since the tape began, and jumps in the stored ids before that.
-fn holes_within(span: IdRange, held: &[Trade], known_from: u64, known: &Holes, damaged: &[IdRange]) -> Vec<IdRange> {
-    let clip = |hole: IdRange, to: IdRange| IdRange::new(hole.first.max(to.first), hole.last.min(to.last));
-    let before = IdRange::new(span.first, span.last.min(known_from.saturating_sub(1)));
-    let ids = held.iter().map(|trade| trade.id).filter(|id| span.contains(*id));
-    let edges = std::iter::once(span.first.saturating_sub(1)).chain(ids).chain([span.last.saturating_add(1)]);
-    let edges: Vec<u64> = edges.collect();
-    let jumps = edges.windows(2).filter_map(|pair| IdRange::new(pair[0] + 1, pair[1].saturating_sub(1)));
-    let jumps = jumps.filter_map(|jump| clip(jump, before?));
-    let known = known.within(span).filter_map(|hole| clip(hole, span));
-    let damaged = damaged.iter().filter(|ids| ids.first >= known_from).filter_map(|ids| clip(*ids, span));
-    let mut holes: Vec<_> = jumps.chain(known).chain(damaged).collect();
-    holes.sort_unstable();
-    holes
 }
 
 /// Adds the late trades between the first and the last of `held`; each id is there once.

@@ -1,10 +1,6 @@
 //! How are months of minutes handed out without decoding them again?
 
-use crate::{
-    candle::CandleColumns,
-    model::{Candle, UnixMillis},
-    store::{Holding, record::Kind},
-};
+use crate::{candle::CandleColumns, model::UnixMillis, store::Holding};
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, PoisonError},
@@ -17,23 +13,25 @@ const MONTHS_MAX: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Months(Mutex<VecDeque<Month>>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Month {
     contract: u32,
     start: UnixMillis,
     /// [`Shelf::rewrites`](crate::store::shelf::Shelf::rewrites) when it was read.
     rewrites: u64,
+    /// Whether it was over when it was read, so that nothing is to come but corrections.
+    is_over: bool,
     columns: Arc<CandleColumns>,
 }
 
 impl Months {
-    fn get(&self, contract: u32, start: UnixMillis, rewrites: u64) -> Option<Arc<CandleColumns>> {
+    /// A month as it was read last, unless something of its contract was corrected since.
+    fn take(&self, contract: u32, start: UnixMillis, rewrites: u64) -> Option<Month> {
         let mut months = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let at = months.iter().rposition(|month| (month.contract, month.start) == (contract, start))?;
         let month = months.remove(at).filter(|month| month.rewrites == rewrites)?;
-        let columns = Arc::clone(&month.columns);
-        months.push_back(month);
-        Some(columns)
+        months.push_back(month.clone());
+        Some(month)
     }
 
     fn insert(&self, month: Month) {
@@ -47,24 +45,28 @@ impl Months {
 }
 
 impl Holding {
-    /// The minutes of the calendar month in which `time` lies, as columns. A month that is over and whole is kept decoded,
-    /// while it is used, until a correction comes.
+    /// The minutes of the calendar month in which `time` lies, as columns. They are kept decoded while they are used, until
+    /// a correction comes.
     pub fn month(&self, time: UnixMillis) -> Arc<CandleColumns> {
         let (year, month) = time.year_month();
         let (start, end) = (UnixMillis::month_start(year, month), UnixMillis::month_start(year, month + 1));
-        let shelf = self.library().shelf(self.shelf().contract, Kind::Candle);
-        // Before the rows are read: a correction that comes meanwhile makes what is read stale.
+        let shelf = self.minutes_shelf();
+        // Both before the rows are read: what comes meanwhile makes what is read stale, or leaves it to be read on.
         let rewrites = shelf.rewrites();
-        if let Some(columns) = self.library().months().get(shelf.contract, start, rewrites) {
-            return columns;
+        let known = self.library().months().take(shelf.contract, start, rewrites);
+        if let Some(month) = known.as_ref().filter(|month| month.is_over) {
+            return Arc::clone(&month.columns);
         }
-        let minutes: Vec<Candle> = self.minutes(start, end, usize::MAX, false);
-        let columns = Arc::new(minutes.into_iter().collect::<CandleColumns>());
         let is_over = self.minutes_ends().is_some_and(|(_, last)| last >= end);
-        if is_over {
-            let (contract, columns) = (shelf.contract, Arc::clone(&columns));
-            self.library().months().insert(Month { contract, start, rewrites, columns });
+        let mut columns = known.map(|month| month.columns).unwrap_or_default();
+        let from = columns.close_time.last().map_or(start, |time| UnixMillis::new(*time));
+        let minutes = self.minutes(from, end, usize::MAX, false);
+        if !minutes.is_empty() {
+            let columns = Arc::make_mut(&mut columns);
+            minutes.iter().for_each(|minute| columns.push(minute));
         }
+        let contract = shelf.contract;
+        self.library().months().insert(Month { contract, start, rewrites, is_over, columns: Arc::clone(&columns) });
         columns
     }
 }

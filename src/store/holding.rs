@@ -42,6 +42,11 @@ impl Holding {
         &self.trades
     }
 
+    /// The shelf of its minutes.
+    pub fn minutes_shelf(&self) -> &Arc<Shelf> {
+        &self.minutes
+    }
+
     /// The shelves and segments that it is part of.
     pub fn library(&self) -> &Library {
         &self.library

@@ -26,15 +26,30 @@ pub struct Sums<R> {
     pub segments: usize,
 }
 
+impl<R> Sums<R> {
+    /// The sums over these trades, each of which is there once.
+    pub fn of<S: Sum<Row = R>>(trades: &[Trade]) -> Self {
+        let mut sum = S::default();
+        trades.iter().for_each(|trade| sum.push(trade));
+        Self { rows: sum.rows(), damaged: Vec::new(), segments: 0 }
+    }
+}
+
+/// The trades whose ids are in none of the runs; both ascend.
+pub fn without(trades: &[Trade], runs: &[IdRange]) -> Vec<Trade> {
+    let is_in = |id: u64| runs.get(runs.partition_point(|run| run.last < id)).is_some_and(|run| run.contains(id));
+    trades.iter().filter(|trade| !is_in(trade.id)).copied().collect()
+}
+
 impl Holding {
     /// The volume profile of the trades in `ids`.
     pub fn profile(&self, ids: IdRange) -> Sums<ProfileRow> {
-        self.sums::<Prices>(ids)
+        self.sums::<Prices>(ids, &[])
     }
 
     /// The sums of each UTC day over the trades in `ids`.
     pub fn days(&self, ids: IdRange) -> Sums<DayRow> {
-        self.sums::<Days>(ids)
+        self.sums::<Days>(ids, &[])
     }
 
     /// The ids of the trades from `start` to before `end`.
@@ -44,11 +59,13 @@ impl Holding {
         IdRange::new(first, last)
     }
 
-    fn sums<S: Sum>(&self, ids: IdRange) -> Sums<S::Row> {
+    /// Sums over the trades in `ids`, and over others that are not held.
+    pub fn sums<S: Sum>(&self, ids: IdRange, others: &[Trade]) -> Sums<S::Row> {
         let shelf = self.shelf();
         loop {
             let changes = shelf.changes();
-            let (sum, damaged, segments) = self.sum::<S>(ids);
+            let (mut sum, damaged, segments) = self.sum::<S>(ids);
+            others.iter().for_each(|trade| sum.push(trade));
             // What could not be read may just have been replaced.
             if damaged.is_empty() || shelf.changes() == changes {
                 return Sums { rows: sum.rows(), damaged, segments };

@@ -9,6 +9,7 @@ mod limits;
 mod listing;
 mod model;
 mod net;
+mod query;
 mod sequencer;
 mod sim;
 mod spine;

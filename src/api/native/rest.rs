@@ -1,4 +1,4 @@
-//! What do `/api/v1/symbols`, `/api/v1/trades` and `/api/v1/candles` answer? From memory: what the rings and folds hold.
+//! What do `/api/v1/symbols`, `/api/v1/trades` and `/api/v1/candles` answer?
 
 use crate::{
     api::{
