@@ -231,7 +231,17 @@ fn upkeep(store: &Store) -> Upkeep {
         age(Kind::RawTrade, store.trades_kept),
         age(Kind::Candle, store.candles_kept),
     ];
-    let retention = Retention { ages: ages.into_iter().flatten().collect(), bytes_max: store.bytes_max };
+    let budget = |kind: Kind, bytes_max: Option<u64>| Some((kind, bytes_max?));
+    let budgets = [
+        budget(Kind::Trade, store.trades_bytes_max),
+        budget(Kind::RawTrade, store.trades_bytes_max),
+        budget(Kind::Candle, store.candles_bytes_max),
+    ];
+    let retention = Retention {
+        ages: ages.into_iter().flatten().collect(),
+        kind_bytes_max: budgets.into_iter().flatten().collect(),
+        bytes_max: store.bytes_max,
+    };
     Upkeep { retention, scrub_ms: store.scrub.map(millis), ..Upkeep::default() }
 }
 

@@ -119,6 +119,10 @@ pub struct Store {
     pub trades_kept: Option<Duration>,
     /// How long candles are kept.
     pub candles_kept: Option<Duration>,
+    /// About what trades may take of the disk.
+    pub trades_bytes_max: Option<u64>,
+    /// About what candles may take of the disk.
+    pub candles_bytes_max: Option<u64>,
     /// What segments may take of the disk.
     pub bytes_max: Option<u64>,
     /// Between checks of one segment and the next; none are made when nothing is said.
@@ -302,6 +306,8 @@ fn store(reader: &mut Reader<'_>) -> Store {
         queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
         trades_kept: days(reader.number("store.trades_days", 0..=36_500)),
         candles_kept: days(reader.number("store.candles_days", 0..=36_500)),
+        trades_bytes_max: Some(reader.number("store.trades_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
+        candles_bytes_max: Some(reader.number("store.candles_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         bytes_max: Some(reader.number("store.bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         scrub: Some(reader.millis("store.scrub_ms", 0..=86_400_000)).filter(|wait| !wait.is_zero()),
     }

@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
@@ -33,9 +33,13 @@ pub struct Library {
     months: Months,
 }
 
-/// Open segments; the one used last stands last.
 #[derive(Debug, Default)]
-struct OpenSegments(VecDeque<(u64, Arc<Segment>)>);
+struct OpenSegments {
+    /// The one used last stands last.
+    used: VecDeque<(u64, Arc<Segment>)>,
+    /// Those in which something was found wrong: they are read without a map, in which a bad sector ends the process.
+    distrusted: BTreeSet<u64>,
+}
 
 impl Library {
     /// An empty one.
@@ -117,14 +121,22 @@ impl Library {
         if let Some(segment) = open().get(number) {
             return Ok(segment);
         }
-        let segment = Arc::new(Segment::open(&*self.disk, SegmentIdentity { store: self.store, number }, path)?);
+        let is_mapped = !open().distrusted.contains(&number);
+        let open_it = if is_mapped { Segment::open } else { Segment::open_unmapped };
+        let segment = Arc::new(open_it(&*self.disk, SegmentIdentity { store: self.store, number }, path)?);
         open().insert(number, &segment);
         Ok(segment)
     }
 
     /// Forgets a segment that is no more; who reads it goes on.
     pub(super) fn close(&self, number: u64) {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).0.retain(|(open, _)| *open != number);
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).used.retain(|(open, _)| *open != number);
+    }
+
+    /// Reads a segment without a map from now on.
+    pub(super) fn distrust(&self, number: u64) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).distrusted.insert(number);
+        self.close(number);
     }
 
     /// Months of minutes that are held decoded.
@@ -144,19 +156,19 @@ impl Library {
 
 impl OpenSegments {
     fn get(&mut self, number: u64) -> Option<Arc<Segment>> {
-        let at = self.0.iter().rposition(|(open, _)| *open == number)?;
-        let entry = self.0.remove(at)?;
+        let at = self.used.iter().rposition(|(open, _)| *open == number)?;
+        let entry = self.used.remove(at)?;
         let segment = Arc::clone(&entry.1);
-        self.0.push_back(entry);
+        self.used.push_back(entry);
         Some(segment)
     }
 
     fn insert(&mut self, number: u64, segment: &Arc<Segment>) {
-        self.0.retain(|(open, _)| *open != number);
-        if self.0.len() >= OPEN_SEGMENTS_MAX {
-            self.0.pop_front();
+        self.used.retain(|(open, _)| *open != number);
+        if self.used.len() >= OPEN_SEGMENTS_MAX {
+            self.used.pop_front();
         }
-        self.0.push_back((number, Arc::clone(segment)));
+        self.used.push_back((number, Arc::clone(segment)));
     }
 }
 
@@ -195,10 +207,10 @@ mod tests {
             let segment = library.segment(number, &path(Level::Hour, number)).expect("there");
             let rows = segment.rows(segment.section(0, Kind::Contract).expect("one"), 0).expect("whole");
             assert_eq!(rows.records::<ContractRow>().collect::<Vec<_>>(), [row(number)]);
-            let open = library.open.lock().expect("whole").0.len() as u64;
+            let open = library.open.lock().expect("whole").used.len() as u64;
             assert!(open <= OPEN_SEGMENTS_MAX as u64 && open >= OPEN_SEGMENTS_MAX as u64 - 1 || open == number + 1);
         }
         library.close(count - 1);
-        assert_eq!(library.open.lock().expect("whole").0.len(), OPEN_SEGMENTS_MAX - 1);
+        assert_eq!(library.open.lock().expect("whole").used.len(), OPEN_SEGMENTS_MAX - 1);
     }
 }

@@ -123,6 +123,12 @@ impl SegmentEntry {
         self.record_sections().all(|section| section.contract == contract)
     }
 
+    /// The contract whose records it holds, if there is only one.
+    pub fn only_contract(&self) -> Option<u32> {
+        let contract = self.record_sections().next()?.contract;
+        self.is_only_of(contract).then_some(contract)
+    }
+
     /// The runs of a section.
     pub fn runs_of(&self, section: &SectionIndex) -> &[RunIndex] {
         let first = section.first_run as usize;

@@ -6,7 +6,7 @@
 use crate::{
     model::IdRange,
     store::{
-        files::Disk,
+        files::{self, Disk},
         journal::{self, Cause, JournalFile, JournalFileError, SectionView, Unreadable, number_of},
         library::Library,
         manifest::{self, Level, Manifest, SegmentEntry},
@@ -418,8 +418,7 @@ impl Loaded {
 /// Whether a file holds nothing but zeros.
 fn is_blank(disk: &dyn Disk, path: &str) -> io::Result<bool> {
     let file = disk.open(path)?;
-    let len = file.len()?;
-    Ok(len == 0 || file.map(0..len)?.iter().all(|byte| *byte == 0))
+    Ok(file.is_empty()? || files::readable(&*file)?.iter().all(|byte| *byte == 0))
 }
 
 /// Finds the shelf of a frame's section, and where its rows stand.

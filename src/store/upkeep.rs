@@ -4,7 +4,7 @@ use crate::{
     clock::Now,
     store::{
         manifest::{Manifest, SegmentEntry},
-        plan::{Damaged, Merges, plans},
+        plan::{Damaged, Merges, Plan, plans},
         recovery::Finding,
         retention::{self, Retention},
         seal::{Done, Job, Sealed, Seals, Taken},
@@ -55,6 +55,8 @@ pub(super) struct Keeper {
     check_due_ms: Option<i64>,
     /// Inputs of the merge under way.
     merging: Vec<u64>,
+    /// Inputs of merges that failed: others go first.
+    later: Vec<Vec<u64>>,
     checking: bool,
     last_checked: Option<u64>,
     /// Not merged any more until the next start.
@@ -93,7 +95,7 @@ impl Keeper {
     }
 
     fn give_up(&mut self, now: Now, manifest: &Manifest) -> Option<Sealed> {
-        let numbers = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
+        let numbers = retention::due(&manifest.segments, &self.upkeep.retention, now.wall).segments;
         if numbers.is_empty() {
             return None;
         }
@@ -105,13 +107,29 @@ impl Keeper {
     }
 
     fn ask_for_merge(&mut self, now: Now, manifest: &Manifest, seals: &Seals) {
-        let plans = plans(&manifest.segments, now.wall, &self.upkeep.merges, &self.damaged);
-        let Some(plan) = plans.into_iter().next() else { return };
+        let mut plans = self.thinnings(now, manifest);
+        plans.extend(self::plans(&manifest.segments, now.wall, &self.upkeep.merges, &self.damaged));
+        if plans.iter().all(|plan| self.later.contains(&plan.inputs)) {
+            self.later.clear();
+        }
+        let Some(plan) = plans.into_iter().find(|plan| !self.later.contains(&plan.inputs)) else { return };
         let inputs = manifest.segments.iter().filter(|entry| plan.inputs.contains(&entry.number));
         let (inputs, merging) = (inputs.cloned().collect(), plan.inputs.clone());
         if seals.ask(Job::Merge(plan, inputs)) {
             self.merging = merging;
         }
+    }
+
+    /// Segments that are written anew without the kinds in them that are given up.
+    fn thinnings(&self, now: Now, manifest: &Manifest) -> Vec<Plan> {
+        let due = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
+        let is_whole = |number: u64| self.damaged.iter().all(|damaged| damaged.segment != number);
+        let thinned = due.thinned.into_iter().filter(|(number, _)| is_whole(*number));
+        let plan = |(number, without)| {
+            let entry = manifest.segments.iter().find(|entry| entry.number == number)?;
+            Some(Plan { level: entry.level, contract: entry.only_contract(), without, inputs: vec![number] })
+        };
+        thinned.filter_map(plan).collect()
     }
 
     fn ask_for_check(&mut self, now: Now, manifest: &Manifest, seals: &Seals) {
@@ -149,8 +167,9 @@ impl Keeper {
                 self.damaged.insert(damaged);
                 tracing::error!(damaged.segment, damaged.contract, "a segment is damaged and stays unmerged");
             }
-            Done::Failed(error) => {
+            Done::Failed(inputs, error) => {
                 self.merging.clear();
+                self.later.push(inputs);
                 self.counts.failed += 1;
                 tracing::warn!("segments wait to be merged: {error}");
             }

@@ -18,6 +18,7 @@ mod retention;
 mod rig;
 mod scrub;
 mod seam;
+mod sectors;
 mod verify;
 mod visit;
 mod workload;

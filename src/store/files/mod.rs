@@ -161,6 +161,49 @@ pub fn read_whole(disk: &dyn Disk, path: &str, len_max: u64) -> io::Result<Vec<u
     Ok(bytes)
 }
 
+/// Bytes read at once before they are mapped.
+const READ_AHEAD_BYTES: usize = 1 << 20;
+const PAGE_BYTES: usize = 4096;
+
+/// All bytes of a file, of which a bad sector takes no more than itself away. Touched in a map, it would end the process
+/// (`SIGBUS`): so everything is read first, and mapped when it can be, else copied with ones for the pages that cannot.
+///
+/// # Errors
+///
+/// When nothing of it can be read.
+pub fn readable(file: &dyn File) -> io::Result<Map> {
+    let len = file.len()?;
+    let mut bytes = vec![0; READ_AHEAD_BYTES];
+    for at in (0..len).step_by(READ_AHEAD_BYTES) {
+        let count = usize::try_from(len - at).map_or(READ_AHEAD_BYTES, |rest| rest.min(READ_AHEAD_BYTES));
+        if let Err(error) = read_exact_at(file, &mut bytes[..count], at) {
+            return rescued(file, len).map_err(|_| error);
+        }
+    }
+    // Where the kernel has no more maps to give.
+    file.map(0..len).or_else(|_| rescued(file, len))
+}
+
+/// A copy of the pages that can be read; an error when none can.
+fn rescued(file: &dyn File, len: u64) -> io::Result<Map> {
+    let size = usize::try_from(len).map_err(|_| io::ErrorKind::FileTooLarge)?;
+    let (mut copy, mut failure, mut read) = (vec![0; size], None, 0);
+    for (page, at) in copy.chunks_mut(PAGE_BYTES).zip((0..len).step_by(PAGE_BYTES)) {
+        match read_exact_at(file, page, at) {
+            Ok(()) => read += 1,
+            Err(error) => {
+                // Zeros would look like room that was never written to.
+                page.fill(u8::MAX);
+                failure = Some(error);
+            }
+        }
+    }
+    match failure {
+        Some(error) if read == 0 => Err(error),
+        _ => Ok(Map::copied(&copy)),
+    }
+}
+
 /// The directory of a path; `""` is the root.
 pub fn parent(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(directory, _)| directory)

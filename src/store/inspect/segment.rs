@@ -22,7 +22,7 @@ impl Inspection {
             None => identity_of_blocks(disk, path)?,
         };
         let Some(identity) = identity else { return Ok(()) };
-        let segment = match Segment::open(disk, identity, path) {
+        let segment = match Segment::open_unmapped(disk, identity, path) {
             Ok(segment) => segment,
             Err(SegmentError::Io(error)) => return Err(error),
             Err(error) => {

@@ -1,9 +1,12 @@
 //! What does a journal file hold, and is what it lacks a torn tail or damage?
 
-use crate::store::journal::{
-    JournalFile, View,
-    file::HEADER_PAGE_BYTES,
-    frame::{HEADER_BYTES, Header, header_at},
+use crate::store::{
+    files,
+    journal::{
+        JournalFile, View,
+        file::HEADER_PAGE_BYTES,
+        frame::{HEADER_BYTES, Header, header_at},
+    },
 };
 use std::{io, ops::Range};
 
@@ -48,7 +51,7 @@ pub struct Scan {
 ///
 /// When the file cannot be read at all.
 pub fn scan(file: &JournalFile, mut visit: impl FnMut(u64, &[u8], View<'_>)) -> io::Result<Scan> {
-    let map = file.file().map(0..file.file().len()?)?;
+    let map = files::readable(file.file())?;
     let written = written(&map);
     let mut walk =
         Walk { file, bytes: &map, written, previous: file.checksum, durable_below: 0, found: Scan::default() };

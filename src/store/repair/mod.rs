@@ -183,7 +183,7 @@ impl Work<'_> {
         // A manifest that was read says so itself.
         self.repair.report.generation.is_none()
             && later.any(|entry| {
-                let segment = Segment::open(disk, rewrite::identity(store, entry.number), &entry.path());
+                let segment = Segment::open_unmapped(disk, rewrite::identity(store, entry.number), &entry.path());
                 segment.is_ok_and(|segment| rewrite::replaces(&segment, number))
             })
     }

@@ -133,7 +133,7 @@ fn leftovers(disk: &dyn Disk, store: u128, manifest: &Manifest) -> Result<Vec<Ac
 }
 
 fn is_whole(disk: &dyn Disk, store: u128, number: u64, path: &str) -> bool {
-    let segment = Segment::open(disk, rewrite::identity(store, number), path);
+    let segment = Segment::open_unmapped(disk, rewrite::identity(store, number), path);
     segment.is_ok_and(|segment| !segment.is_rebuilt() && segment.check().is_ok_and(|checked| checked.is_whole()))
 }
 

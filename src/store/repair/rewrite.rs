@@ -21,7 +21,7 @@ pub(super) const fn identity(store: u128, number: u64) -> SegmentIdentity {
 
 /// Opens a damaged segment; nothing when no block of it is left.
 pub(super) fn open(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> io::Result<Option<Segment>> {
-    match Segment::open(disk, identity, path) {
+    match Segment::open_unmapped(disk, identity, path) {
         Ok(segment) => Ok(Some(segment)),
         Err(SegmentError::Io(error)) => Err(error),
         Err(_) => Ok(None),

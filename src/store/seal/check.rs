@@ -14,8 +14,16 @@ use crate::{
 impl Sealer {
     /// Reads a segment to its end, past all that is remembered of it, and says what is wrong.
     pub(super) fn check(&self, entry: &SegmentEntry) -> Vec<Finding> {
+        let findings = self.findings_in(entry);
+        if !findings.is_empty() {
+            self.library.distrust(entry.number);
+        }
+        findings
+    }
+
+    fn findings_in(&self, entry: &SegmentEntry) -> Vec<Finding> {
         let (path, identity) = (entry.path(), SegmentIdentity { store: self.library.store(), number: entry.number });
-        let segment = match Segment::open(&**self.library.disk(), identity, &path) {
+        let segment = match Segment::open_unmapped(&**self.library.disk(), identity, &path) {
             Ok(segment) => segment,
             Err(SegmentError::Header) => return vec![Finding::HeaderDamaged(path)],
             Err(SegmentError::Identity) => return vec![Finding::Foreign(path)],

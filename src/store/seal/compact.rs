@@ -25,7 +25,7 @@ impl Sealer {
         match self.merged(plan, inputs) {
             Ok(sealed) => Done::Merged(sealed),
             Err(MergeError::Damaged(damaged)) => Done::Skipped(damaged),
-            Err(MergeError::Failed(error)) => Done::Failed(error),
+            Err(MergeError::Failed(error)) => Done::Failed(plan.inputs.clone(), error),
         }
     }
 
@@ -70,7 +70,10 @@ fn sections_of(plan: &Plan, inputs: &[SegmentEntry]) -> BTreeSet<(u32, Kind)> {
     let known = sections.filter_map(|section| Some((section.contract, Kind::from_number(section.kind)?)));
     known
         .filter(|(contract, kind)| {
-            *kind != Kind::Contract && !kind.is_derived() && plan.contract.is_none_or(|only| only == *contract)
+            *kind != Kind::Contract
+                && !kind.is_derived()
+                && !plan.without.contains(kind)
+                && plan.contract.is_none_or(|only| only == *contract)
         })
         .collect()
 }

@@ -17,7 +17,8 @@ use crate::{
 use std::{io, sync::Arc};
 
 impl Sealer {
-    pub(super) fn seal(&self, files: &[Arc<JournalFile>]) -> Result<Sealed, SegmentWriteError> {
+    /// Makes one segment of journal files. With `forgiving`, an I/O error in reading is damage, like bytes that changed.
+    pub(super) fn seal(&self, files: &[Arc<JournalFile>], forgiving: bool) -> Result<Sealed, SegmentWriteError> {
         let runs_of = |shelf: &Arc<Shelf>| files.iter().flat_map(|file| shelf.runs_in(file)).collect::<Vec<_>>();
         let shelves: Vec<_> = self.library.shelves().into_iter().map(|shelf| (runs_of(&shelf), shelf)).collect();
         if shelves.iter().all(|(runs, _)| runs.is_empty()) {
@@ -30,7 +31,7 @@ impl Sealer {
         write_section(&mut writer, 0, &contracts, |_| Origin::Derived)?;
         let mut rows = 0;
         for (runs, shelf) in shelves.into_iter().filter(|(runs, _)| !runs.is_empty()) {
-            rows += seal_shelf(&mut writer, &self.library, &shelf, runs)?;
+            rows += seal_shelf(&mut writer, &self.library, &shelf, runs, forgiving)?;
         }
         if rows == 0 {
             // All of it is held elsewhere.
@@ -48,6 +49,7 @@ fn seal_shelf(
     library: &Library,
     shelf: &Shelf,
     mut runs: Vec<JournalRun>,
+    forgiving: bool,
 ) -> Result<usize, SegmentWriteError> {
     // Of rows of equal keys the one that came first is held.
     runs.sort_by_key(|run| (run.file.identity.number, run.words_at));
@@ -55,7 +57,7 @@ fn seal_shelf(
     for run in &runs {
         let rows = match run.read(shelf.kind) {
             // Changed on the medium: what cannot be read is a hole from here on, and does not stop the rest.
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(error) if error.kind() == io::ErrorKind::InvalidData || (forgiving && is_bad_sector(&error)) => {
                 run.file.note_damage();
                 library.count_damage();
                 continue;
@@ -85,6 +87,11 @@ fn seal_shelf(
         write_section(writer, shelf.contract, &derived, |_| Origin::Derived)?;
     }
     Ok(count)
+}
+
+/// Whether the medium does not give what was asked of it, rather than the system lacking something just now.
+fn is_bad_sector(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Rows, ascending, whose keys no segment and no earlier journal file holds; and those that differ from what is held there.

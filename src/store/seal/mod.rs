@@ -36,6 +36,9 @@ use std::{
 
 /// Requests and answers under way at most.
 const JOBS_MAX: usize = 64;
+/// After so many failures to seal, a minute of them, rows that cannot be read are given up: they stop the others no longer, and their file is
+/// kept aside.
+const PATIENT_FAILURES: u32 = 120;
 
 /// What a sealer is asked for.
 #[derive(Debug)]
@@ -57,8 +60,8 @@ pub(super) enum Done {
     Merged(Sealed),
     /// Nothing was merged, as an input is damaged.
     Skipped(Damaged),
-    /// Nothing was merged, as the disk is full or fails.
-    Failed(SegmentWriteError),
+    /// Nothing was merged of these inputs, as the disk is full or fails.
+    Failed(Vec<u64>, SegmentWriteError),
     /// A segment was read to its end; what is wrong with it.
     Checked(u64, Vec<Finding>),
 }
@@ -79,8 +82,8 @@ pub struct Sealer {
     finished: Sender<Done>,
     next_segment: Arc<AtomicU64>,
     clock: Clock,
-    /// What failed and is tried again.
-    again: Option<Job>,
+    /// What failed and is tried again, and how often it failed.
+    again: Option<(Job, u32)>,
 }
 
 /// What a call of [`Sealer::step`] did.
@@ -135,16 +138,16 @@ impl Seals {
 impl Sealer {
     /// Does one job, if there is one.
     pub fn step(&mut self) -> Step {
-        let job = match self.again.take().map_or_else(|| self.jobs.try_recv(), Ok) {
+        let (job, failures) = match self.again.take().map_or_else(|| self.jobs.try_recv().map(|job| (job, 0)), Ok) {
             Ok(job) => job,
             Err(TryRecvError::Empty) => return Step::Idle,
             Err(TryRecvError::Disconnected) => return Step::Ended,
         };
         let done = match &job {
-            Job::Seal(files) => match self.seal(files) {
+            Job::Seal(files) => match self.seal(files, failures >= PATIENT_FAILURES) {
                 Ok(sealed) => Done::Sealed(sealed),
                 Err(error) => {
-                    self.again = Some(job);
+                    self.again = Some((job, failures.saturating_add(1)));
                     return Step::Failed(error);
                 }
             },

@@ -91,12 +91,25 @@ impl Checked {
 }
 
 impl Segment {
-    /// Opens the segment at `path`. A footer that is lost or damaged is made anew from the blocks.
+    /// Opens the segment at `path`, mapped. A footer that is lost or damaged is made anew from the blocks.
     ///
     /// # Errors
     ///
     /// When it is no segment of this store and number.
     pub fn open(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> Result<Self, SegmentError> {
+        Self::open_by(disk, identity, path, true)
+    }
+
+    /// The same without a map: a sector that cannot be read is an error then, and not the end of the process.
+    ///
+    /// # Errors
+    ///
+    /// When it is no segment of this store and number.
+    pub fn open_unmapped(disk: &dyn Disk, identity: SegmentIdentity, path: &str) -> Result<Self, SegmentError> {
+        Self::open_by(disk, identity, path, false)
+    }
+
+    fn open_by(disk: &dyn Disk, identity: SegmentIdentity, path: &str, mapped: bool) -> Result<Self, SegmentError> {
         let file = disk.open(path)?;
         let mut record = [0; HEADER_RECORD_BYTES];
         read_exact_at(&*file, &mut record, 0).map_err(|error| match error.kind() {
@@ -110,7 +123,7 @@ impl Segment {
             Err(error) => return Err(error),
         };
         let len = file.len()?;
-        let map = file.map(0..len).ok();
+        let map = if mapped { file.map(0..len).ok() } else { None };
         let mut segment = Self {
             identity,
             path: path.to_owned(),
@@ -270,23 +283,32 @@ impl Segment {
         right
     }
 
-    /// Reads everything: every block's checksum and decoding, and the whole file's hash.
+    /// Reads everything: every block's checksum and decoding, and the whole file's hash. A block that cannot be read is
+    /// damaged.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// When nothing of the file can be read.
     pub fn check(&self) -> io::Result<Checked> {
-        let mut checked = Checked { hash_is_right: self.hash_is_right()?, ..Checked::default() };
+        let mut checked = Checked { hash_is_right: self.hash_is_right().unwrap_or(false), ..Checked::default() };
+        let mut failure = None;
         for section in &self.footer.sections {
             for (at, block) in self.blocks(section).iter().enumerate() {
                 match self.rows(section, at) {
                     Ok(rows) => checked.rows += rows.len() as u64,
-                    Err(BlockError::Io(error)) => return Err(error),
-                    Err(_) => checked.damaged.push((*section, *block)),
+                    Err(error) => {
+                        checked.damaged.push((*section, *block));
+                        if let BlockError::Io(error) = error {
+                            failure = Some(error);
+                        }
+                    }
                 }
             }
         }
-        Ok(checked)
+        match failure {
+            Some(error) if checked.rows == 0 => Err(error),
+            _ => Ok(checked),
+        }
     }
 
     /// Whether the bytes are those that were hashed when it was made.

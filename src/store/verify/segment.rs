@@ -27,7 +27,7 @@ pub(super) fn examine(
     path: &str,
     listed: Option<&SegmentEntry>,
 ) -> Result<Looked, VerifyError> {
-    let segment = match Segment::open(disk, identity, path) {
+    let segment = match Segment::open_unmapped(disk, identity, path) {
         Ok(segment) => segment,
         Err(SegmentError::Io(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(Looked::Gone),
         Err(error) => return Ok(Looked::At(Box::new(unopened(error, path, listed)?))),

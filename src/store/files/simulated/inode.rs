@@ -5,7 +5,7 @@ use super::{
     cut::Landing,
     draws::Draws,
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 /// Names a file for as long as anything refers to it.
 pub(super) type Ino = u64;
@@ -35,6 +35,8 @@ pub(super) struct Body {
     seen: Content,
     durable: Content,
     unsynced: Vec<Write>,
+    /// What the medium no longer gives.
+    bad: Vec<Range<u64>>,
 }
 
 /// A write that no sync has made durable. The sequence orders writes to all files.
@@ -49,7 +51,7 @@ impl Body {
     /// Bytes that are durable.
     pub(super) fn of(bytes: &[u8]) -> Self {
         let seen = Content::of(bytes);
-        Self { durable: seen.clone(), seen, unsynced: Vec::new() }
+        Self { durable: seen.clone(), seen, ..Self::default() }
     }
 
     /// The bytes as they are read.
@@ -88,6 +90,16 @@ impl Body {
     pub(super) fn damage(&mut self, damage: impl Fn(&mut Content)) {
         damage(&mut self.seen);
         damage(&mut self.durable);
+    }
+
+    /// From now on these bytes cannot be read.
+    pub(super) fn spoil(&mut self, bytes: Range<u64>) {
+        self.bad.push(bytes);
+    }
+
+    /// Whether any of these bytes cannot be read.
+    pub(super) fn is_bad(&self, bytes: &Range<u64>) -> bool {
+        self.bad.iter().any(|bad| bad.start < bytes.end && bytes.start < bad.end)
     }
 
     /// The sequence of each write that is pending.

@@ -23,6 +23,7 @@ use draws::Draws;
 use state::State;
 use std::{
     fmt, io,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -116,6 +117,20 @@ impl SimulatedDisk {
     /// When there is no such file, or no such other one to swap with.
     pub fn damage(&self, path: &str, damage: &Damage) -> io::Result<bool> {
         self.state().damage(path, damage)
+    }
+
+    /// From now on the medium does not give these bytes of a file: reading them fails with `EIO`.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such file.
+    pub fn spoil(&self, path: &str, bytes: Range<u64>) -> io::Result<()> {
+        self.state().body(path).map(|body| body.spoil(bytes))
+    }
+
+    /// How often bytes were mapped that cannot be read: touched on a real disk, they end the process.
+    pub fn bad_maps(&self) -> u64 {
+        self.state().bad_maps
     }
 
     /// Damages a file as a seed has it, a swap with any other included, and says how.

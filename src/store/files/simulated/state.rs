@@ -23,6 +23,8 @@ pub(super) struct State {
     pub(super) capacity: u64,
     pub(super) used: u64,
     pub(super) inodes: BTreeMap<Ino, Inode>,
+    /// How often bytes were mapped that cannot be read.
+    pub(super) bad_maps: u64,
     generation: u64,
     next_ino: Ino,
     sequence: u64,
@@ -47,6 +49,7 @@ impl State {
             capacity: CAPACITY,
             used: 0,
             inodes: BTreeMap::new(),
+            bad_maps: 0,
             generation: 0,
             next_ino: 0,
             sequence: 0,

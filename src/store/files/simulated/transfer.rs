@@ -30,7 +30,11 @@ impl State {
         self.inode(handle)?;
         let fault = self.begin(Call::Read(bytes.len()))?;
         let count = if fault == Some(Fault::Short) { self.fewer(bytes.len()) } else { bytes.len() };
-        Ok(self.inode(handle)?.body.seen().read(offset, &mut bytes[..count]))
+        let body = &self.inode(handle)?.body;
+        if body.is_bad(&(offset..offset.saturating_add(count as u64))) {
+            return Err(Errno::IO.into());
+        }
+        Ok(body.seen().read(offset, &mut bytes[..count]))
     }
 
     pub(super) fn map(&mut self, handle: Handle, range: Range<u64>) -> io::Result<Map> {
@@ -40,7 +44,9 @@ impl State {
         if range.start > range.end || range.end > body.len() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(Map::copied(&body.seen().bytes(range)))
+        let (is_bad, map) = (body.is_bad(&range), Map::copied(&body.seen().bytes(range)));
+        self.bad_maps += u64::from(is_bad);
+        Ok(map)
     }
 
     pub(super) fn sync(&mut self, handle: Handle) -> io::Result<()> {
