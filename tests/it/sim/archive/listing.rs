@@ -63,6 +63,13 @@ async fn folders_are_common_prefixes() {
     assert_eq!(prefixes(&format!("{DAILY}/klines/BTCUSDT/")).await, [format!("{DAILY}/klines/BTCUSDT/1m/")]);
     assert_eq!(prefixes(&format!("{DAILY}/klines/BTCUSDT")).await.len(), 2, "and the quarterly");
     assert!(prefixes("data/spot/").await.is_empty());
+    let (folder, mut paged, mut marker) = (format!("{DAILY}/metrics/"), Vec::new(), String::new());
+    while paged.len() < 7 {
+        let xml = listed(&exchange, &format!("max-keys=3&prefix={folder}&marker={marker}")).await;
+        paged.extend(texts(&xml, "Prefix").split_off(1));
+        marker = texts(&xml, "NextMarker").pop().unwrap_or_default();
+    }
+    assert_eq!(paged, prefixes(&folder).await);
     let odd = listed(&exchange, "prefix=a%26%3Cb").await;
     assert!(odd.contains("<Prefix>a&amp;&lt;b</Prefix>"));
 }
