@@ -35,7 +35,7 @@ enum Command {
     Serve(serve::Args),
     /// Serves the built-in simulated exchange: no network, no keys.
     Demo(demo::Args),
-    /// Runs the simulated exchange alone.
+    /// Runs the simulated exchange alone, its archive below `/archive`.
     Sim(sim::Args),
     /// Checks the configuration, or shows it.
     Config(config::Args),

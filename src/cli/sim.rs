@@ -47,7 +47,7 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
     let exchange = start(config).await?;
-    tracing::info!(address = %exchange.local_addr(), "the simulated exchange serves WebSocket and REST");
+    tracing::info!(address = %exchange.local_addr(), "the simulated exchange serves WebSocket, REST and, below /archive, the archive");
     let signal = app::stop_signal().await.context("signals cannot be listened to");
     exchange.stop().await;
     signal

@@ -6,7 +6,7 @@
 //! taker sell and its last a taker buy, so no two neighbours merge across a border.
 
 use crate::{
-    model::{Price, Quantity, Trade, UnixMillis},
+    model::{IdRange, Price, Quantity, Trade, UnixMillis},
     sim::{
         contract::{Contract, Pace},
         noise::{Draws, ONE, hash, octave},
@@ -67,6 +67,24 @@ pub struct Fill {
 pub(super) struct Block {
     pub(super) trades: Vec<Trade>,
     pub(super) fills: Vec<Fill>,
+}
+
+impl Block {
+    /// Takes the aggregates of `absent` out and burns their raw ids.
+    pub(super) fn skip(&mut self, absent: &[IdRange]) {
+        for ids in absent {
+            let skipped = |trade: &Trade| ids.contains(trade.id);
+            let mut raw = self.trades.iter().filter(|trade| skipped(trade));
+            let Some(first) = raw.next() else { continue };
+            let last_id = raw.next_back().unwrap_or(first).last_id;
+            let raw_ids = first.first_id..=last_id;
+            for fill in self.fills.iter_mut().filter(|fill| raw_ids.contains(&fill.id)) {
+                let (price, quantity) = (Price::from_units(0), Quantity::from_units(0));
+                *fill = Fill { price, quantity, execution: Execution::Burnt, ..*fill };
+            }
+            self.trades.retain(|trade| !skipped(trade));
+        }
+    }
 }
 
 /// The length of a contract's blocks in ms.

@@ -1,6 +1,6 @@
 //! Which contracts does the simulated exchange list, and with what precision and pace?
 
-use crate::model::{Price, Quantity, Symbol, SymbolError, UnixMillis};
+use crate::model::{IdRange, Price, Quantity, Symbol, SymbolError, UnixMillis};
 
 /// `deliveryDate` of a contract that never expires, as the venue writes it (2100-12-25 08:00 UTC).
 const NEVER: UnixMillis = UnixMillis::new(4_133_404_800_000);
@@ -86,6 +86,8 @@ pub struct Contract {
     pub trades_per_minute: u32,
     /// How they are spread.
     pub pace: Pace,
+    /// Aggregate ids that the venue skipped, in no door's answer: their raw ids are burnt.
+    pub absent: Vec<IdRange>,
 }
 
 /// 2019-09-25, when the venue's first contract was listed: before every recording and every generated market.
@@ -121,6 +123,7 @@ impl Contract {
             price,
             trades_per_minute,
             pace: Pace::Lively,
+            absent: Vec::new(),
         })
     }
 

@@ -4,12 +4,14 @@ use crate::{
     clock::Clock,
     model::{Symbol, Timeframe, Trade, UnixMillis},
     sim::{
+        archive::Archive,
         block::{Execution, Fill},
         contract::{Contract, default_contracts},
         faults::Faults,
         kline::Kline,
         market::Market,
         recording::{Frame, Recording, RecordingError},
+        rest::Limits,
     },
 };
 use std::{
@@ -17,7 +19,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -38,6 +40,8 @@ pub struct Options {
     pub recording: Option<PathBuf>,
     /// Connections served at once; more are refused.
     pub connections_max: usize,
+    /// Bytes of the archive's zips kept in memory. One that is longer than half of it is made anew at each download.
+    pub archive_bytes_max: usize,
     /// The venue's connection rules.
     pub timers: Timers,
 }
@@ -78,6 +82,7 @@ impl Default for Options {
             contracts: default_contracts(),
             recording: None,
             connections_max: 256,
+            archive_bytes_max: 64 << 20,
             timers: Timers::default(),
         }
     }
@@ -94,17 +99,11 @@ pub struct Exchange {
     /// The exchange's time and the clock's, when the exchange opened.
     opened: (i64, Duration),
     speed: u32,
-    weight: Mutex<Weight>,
+    limits: Limits,
+    archive: Archive,
     timers: Timers,
     connections_max: usize,
     connections_refused: AtomicU64,
-}
-
-/// Request weight used in a minute of the exchange's clock.
-#[derive(Debug, Default)]
-struct Weight {
-    minute: i64,
-    used: u32,
 }
 
 impl Exchange {
@@ -131,7 +130,8 @@ impl Exchange {
             clock,
             opened: (start, clock.monotonic()),
             speed: options.speed.max(1),
-            weight: Mutex::default(),
+            limits: Limits::default(),
+            archive: Archive::new(options.archive_bytes_max),
             timers: options.timers,
             connections_max: options.connections_max,
             connections_refused: AtomicU64::new(0),
@@ -216,6 +216,14 @@ impl Exchange {
         &self.market
     }
 
+    pub(super) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(super) fn archive(&self) -> &Archive {
+        &self.archive
+    }
+
     pub(super) fn timers(&self) -> Timers {
         self.timers
     }
@@ -239,16 +247,5 @@ impl Exchange {
 
     fn find(&self, symbol: &Symbol) -> Option<usize> {
         self.market.find(|contract| contract.symbol == *symbol)
-    }
-
-    /// Charges a request to the current clock minute; gives what is used and whether it is within `limit`.
-    pub(super) fn charge(&self, weight: u32, limit: u32) -> (u32, bool) {
-        let minute = self.now().get().div_euclid(UnixMillis::MINUTE);
-        let mut held = self.weight.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.minute != minute {
-            *held = Weight { minute, used: 0 };
-        }
-        held.used = held.used.saturating_add(weight);
-        (held.used, held.used <= limit)
     }
 }

@@ -1,6 +1,9 @@
 //! What goes wrong on purpose?
 
-use crate::model::Symbol;
+use crate::{
+    model::Symbol,
+    sim::{archive::ArchiveFaults, rest::RestFaults},
+};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{
@@ -21,6 +24,8 @@ pub struct Faults {
     /// How many frame faults wait in all, so that a healthy exchange takes no lock.
     queued: AtomicUsize,
     frames: Mutex<HashMap<Symbol, VecDeque<Verdict>>>,
+    archive: ArchiveFaults,
+    rest: RestFaults,
 }
 
 /// How many times all connections were cut, and whether the last cut tore a frame.
@@ -49,11 +54,23 @@ impl Default for Faults {
             stalled: AtomicBool::new(false),
             queued: AtomicUsize::new(0),
             frames: Mutex::default(),
+            archive: ArchiveFaults::default(),
+            rest: RestFaults::default(),
         }
     }
 }
 
 impl Faults {
+    /// The switches for faults of the archive.
+    pub fn archive(&self) -> &ArchiveFaults {
+        &self.archive
+    }
+
+    /// The switches for faults of REST.
+    pub fn rest(&self) -> &RestFaults {
+        &self.rest
+    }
+
     /// Ends every open connection without a close frame; with `torn`, in the middle of a frame.
     pub fn cut(&self, torn: bool) {
         self.cuts.send_modify(|cut| *cut = Cut { count: cut.count + 1, torn });

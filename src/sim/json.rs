@@ -4,8 +4,9 @@ use crate::{
     model::{Price, Quantity, Trade, UnixMillis},
     sim::{
         block::{Execution, Fill},
-        contract::{Contract, Kind},
+        contract::Contract,
         kline::Kline,
+        series,
     },
 };
 
@@ -33,6 +34,11 @@ impl Json<'_> {
 
     pub(super) fn quantity(&mut self, quantity: Quantity, places: u32) -> &mut Self {
         self.fixed(i128::from(quantity.units()), 8, places)
+    }
+
+    /// As [`Json::fixed`], with a sign where one is needed.
+    pub(super) fn signed(&mut self, units: i64, scale: u32, places: u32) -> &mut Self {
+        self.text(if units < 0 { "-" } else { "" }).fixed(i128::from(units.unsigned_abs()), scale, places)
     }
 
     /// `units` x 10^-`scale` with exactly `places` decimals; digits beyond are cut off.
@@ -101,6 +107,34 @@ pub(super) fn raw_trade(out: &mut String, contract: &Contract, fill: &Fill) {
     json.flag(fill.buyer_is_maker).text(r#","st":1}"#);
 }
 
+/// A row of REST `trades` and `historicalTrades`.
+pub(super) fn raw_trade_row(out: &mut String, contract: &Contract, fill: &Fill) {
+    let mut json = Json(out);
+    json.text(r#"{"id":"#).number(fill.id).text(r#","price":""#).price(fill.price, contract.price_places);
+    json.text(r#"","qty":""#).quantity(fill.quantity, contract.quantity_places);
+    json.text(r#"","quoteQty":""#).fixed(fill.price.times(fill.quantity).units(), 16, contract.quote_places());
+    json.text(r#"","time":"#).number(fill.time.get()).text(r#","isBuyerMaker":"#).flag(fill.buyer_is_maker);
+    json.text(r#","isRPITrade":false}"#);
+}
+
+/// A row of REST `fundingRate`, of a contract's key and the time that the funding is due.
+pub(super) fn funding_row(out: &mut String, contract: &Contract, (key, due): (u64, i64), price: Price) {
+    let mut json = Json(out);
+    json.text(r#"{"symbol":""#).text(contract.symbol.as_str());
+    json.text(r#"","fundingTime":"#).number(series::funding_time(key, due));
+    json.text(r#","fundingRate":""#).signed(series::funding_rate(key, due), 8, 8);
+    json.text(r#"","markPrice":""#).price(price, 8).text(r#"","rateType":"Regular"}"#);
+}
+
+/// A row of REST `openInterestHist`.
+pub(super) fn open_interest_row(out: &mut String, contract: &Contract, interest: Quantity, price: Price, time: i64) {
+    let mut json = Json(out);
+    json.text(r#"{"symbol":""#).text(contract.symbol.as_str());
+    json.text(r#"","sumOpenInterest":""#).quantity(interest, 8);
+    json.text(r#"","sumOpenInterestValue":""#).fixed(price.times(interest).units(), 16, 8);
+    json.text(r#"","CMCCirculatingSupply":"0.00000000","timestamp":"#).number(time).text("}");
+}
+
 /// A `kline` event sent at `sent`.
 pub(super) fn kline(
     out: &mut String,
@@ -163,19 +197,21 @@ fn depth(contract: &Contract, id: u64) -> Quantity {
     Quantity::from_units(contract.step.units() * lots)
 }
 
-/// A `markPriceUpdate` event.
-pub(super) fn mark_price(out: &mut String, contract: &Contract, price: Price, sent: UnixMillis) {
-    const FUNDING_MS: i64 = 8 * UnixMillis::HOUR;
+/// A `markPriceUpdate` event; `funding` is the next one's rate in units of 1e-8 and its time.
+pub(super) fn mark_price(
+    out: &mut String,
+    contract: &Contract,
+    price: Price,
+    funding: Option<(i64, i64)>,
+    sent: UnixMillis,
+) {
     let mut json = Json(out);
     json.text(r#"{"e":"markPriceUpdate","E":"#).number(sent.get()).text(r#","s":""#).text(contract.symbol.as_str());
     for name in [r#"","p":""#, r#"","ap":""#, r#"","P":""#, r#"","i":""#] {
         json.text(name).price(price, 8);
     }
-    let funding = match contract.trades() && contract.kind != Kind::CurrentQuarter {
-        true => (r#"","r":"0.00010000","T":"#, sent.floor(FUNDING_MS, 0).get() + FUNDING_MS),
-        false => (r#"","r":"0.00000000","T":"#, 0),
-    };
-    json.text(funding.0).number(funding.1).text(r#","st":1}"#);
+    let (rate, time) = funding.unwrap_or((0, 0));
+    json.text(r#"","r":""#).signed(rate, 8, 8).text(r#"","T":"#).number(time).text(r#","st":1}"#);
 }
 
 #[cfg(test)]

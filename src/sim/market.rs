@@ -63,6 +63,21 @@ impl Market {
         if self.recorded.is_some() { 0 } else { EPOCH_HOUR * UnixMillis::HOUR }
     }
 
+    /// What a contract's series are drawn from, when the market is generated.
+    pub(super) fn key(&self, contract: usize) -> Option<u64> {
+        self.keys.get(contract).copied()
+    }
+
+    /// From when to when (exclusive) a contract trades, if it ever does.
+    pub(super) fn span(&self, contract: usize) -> Option<(i64, i64)> {
+        let Some(blocks) = &self.recorded else {
+            let span = (EPOCH_HOUR * UnixMillis::HOUR, END_HOUR * UnixMillis::HOUR);
+            return self.contracts.get(contract)?.trades().then_some(span);
+        };
+        let fills = &blocks.get(contract)?.fills;
+        Some((fills.first()?.time.get(), fills.last()?.time.get() + 1))
+    }
+
     /// The best bid at `time`, when the market is generated.
     pub(super) fn bid(&self, contract: usize, time: i64) -> Option<Price> {
         let key = self.keys.get(contract)?;
@@ -92,7 +107,9 @@ impl Market {
             return Some(block.clone());
         }
         let place = self.place(contract, index)?;
-        let block = Arc::new(block::generate(described, self.keys[contract], place));
+        let mut block = block::generate(described, self.keys[contract], place);
+        block.skip(&described.absent);
+        let block = Arc::new(block);
         self.cache().keep((contract, index), block.clone());
         Some(block)
     }
@@ -173,6 +190,14 @@ impl Market {
             fills.next();
         }
         fills
+    }
+
+    /// Every raw trade id from `id` on.
+    pub(super) fn fills_from_id(self: &Arc<Self>, contract: usize, id: u64) -> Option<Fills> {
+        // A block of n aggregates owns 2n raw ids.
+        let mut fills = Fills(self.walk(contract, self.block_of(contract, id.max(1).div_ceil(2))?));
+        fills.0.skip(|block| block.fills.partition_point(|fill| fill.id < id));
+        Some(fills)
     }
 
     /// The newest aggregate that was published at or before `now` and happened at or before `time`.

@@ -1,16 +1,19 @@
-//! What would the venue have sent? A simulated Binance USD-M exchange: WebSocket routes and REST over one port or over
-//! in-memory streams, from a generated market or from a recording.
+//! What would the venue have sent? A simulated Binance USD-M exchange: WebSocket routes and REST and archive over one port
+//! or over in-memory streams, from a generated market or from a recording.
 //!
 //! The generated market is a pure function of (seed, symbol, absolute time): any page, stream or truth is recomputed,
 //! never remembered, so two processes with one seed publish the same tape.
 
 mod aggregate;
+mod answer;
+mod archive;
 mod block;
 mod contract;
 mod control;
 mod exchange;
 mod faults;
 mod feed;
+mod fetch;
 mod json;
 mod kline;
 mod market;
@@ -18,18 +21,22 @@ mod noise;
 mod recorder;
 mod recording;
 mod rest;
+mod series;
 mod server;
 mod socket;
 mod stream;
 
 pub use aggregate::{Aggregator, Published};
+pub use answer::{Answer, Delivery, Request};
+pub use archive::{ArchiveFault, ArchiveFaults, Defect};
 pub use block::{Execution, Fill};
 pub use contract::{Contract, Kind, Pace, Status, default_contracts};
 pub use exchange::{Exchange, Options, Timers};
 pub use faults::Faults;
+pub use fetch::{Download, ExchangeFetch};
 pub use kline::Kline;
 pub use recorder::record;
 pub use recording::{Recording, RecordingError};
-pub use rest::{Response, respond};
-pub use server::{Server, serve_connection};
+pub use rest::{Response, RestFault, RestFaults, respond};
+pub use server::{Server, answer, serve_connection};
 pub use socket::SocketError;

@@ -1,8 +1,10 @@
-//! How do WebSocket upgrades and REST requests share one port, or one in-memory stream?
+//! How do WebSocket upgrades, REST requests and the archive's share one port, or one in-memory stream?
 
 use crate::sim::{
+    answer::{Answer, Request},
+    archive,
     exchange::Exchange,
-    rest::{Response, respond},
+    rest::respond_to,
     socket::{SocketError, serve},
 };
 use std::{
@@ -35,7 +37,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens on `listen` for WebSocket upgrades and REST requests alike; port 0 takes any free one.
+    /// Listens on `listen` for WebSocket upgrades, REST requests and the archive's alike; port 0 takes any free one.
     ///
     /// # Errors
     ///
@@ -96,7 +98,7 @@ async fn serve_tcp(exchange: Arc<Exchange>, stream: TcpStream) -> Result<(), Soc
     serve_connection(exchange, stream).await
 }
 
-/// Serves one client over any byte stream, REST and WebSocket alike, until it ends.
+/// Serves one client over any byte stream, REST, archive and WebSocket alike, until it ends.
 ///
 /// # Errors
 ///
@@ -115,10 +117,8 @@ where
         }
         read.drain(..end);
         let keeps = !header(&head, "connection").is_some_and(|value| value.eq_ignore_ascii_case("close"));
-        let response = plain(&exchange, &head);
-        let written = timeout(exchange.timers().write, stream.write_all(&response));
-        written.await.map_err(|_| SocketError::TooSlow)?.map_err(tokio_tungstenite::tungstenite::Error::Io)?;
-        if !keeps {
+        let is_whole = write_answer(&exchange, &head, &mut stream).await?;
+        if !keeps || !is_whole {
             stream.shutdown().await.map_err(tokio_tungstenite::tungstenite::Error::Io)?;
             return Ok(());
         }
@@ -145,28 +145,80 @@ fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
     headers.find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
 }
 
-/// The bytes of an answer to a request that is no upgrade.
-fn plain(exchange: &Exchange, head: &str) -> Vec<u8> {
+/// Answers a request that is no upgrade, of whichever host.
+pub async fn answer(exchange: &Arc<Exchange>, request: &Request<'_>) -> Answer {
+    match archive::below_base(request.target) {
+        Some(below) => archive::respond(exchange, request, below).await,
+        None => respond_to(exchange, request).into(),
+    }
+}
+
+/// Answers the request of `head`; says whether the answer was sent whole.
+async fn write_answer<S>(exchange: &Arc<Exchange>, head: &str, stream: &mut S) -> Result<bool, SocketError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let mut words = head.split_ascii_whitespace();
-    let response = match (words.next(), words.next()) {
-        (Some("GET"), Some(target)) => respond(exchange, target),
-        _ => Response { status: 405, headers: Vec::new(), body: String::new() },
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let is_head = method == "HEAD";
+    let has_key = header(head, "x-mbx-apikey").is_some_and(|key| !key.is_empty());
+    let request = Request { target, is_head, has_key, range: header(head, "range") };
+    let mut answer = match is_head || method == "GET" {
+        true => answer(exchange, &request).await,
+        false => Answer::new(405, Vec::new(), ""),
     };
-    let mut text = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
-    for (name, value) in &response.headers {
+    if answer.is_withheld() {
+        return wait_for_end(stream).await;
+    }
+    let mut text = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
+    for (name, value) in &answer.headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }
-    text.push_str(&format!("content-length: {}\r\n\r\n{}", response.body.len(), response.body));
-    text.into_bytes()
+    text.push_str(&format!("content-length: {}\r\n\r\n", answer.length));
+    write(exchange, stream, text.as_bytes()).await?;
+    if is_head { Ok(true) } else { write_body(exchange, &mut answer, stream).await }
+}
+
+async fn write_body<S>(exchange: &Exchange, answer: &mut Answer, stream: &mut S) -> Result<bool, SocketError>
+where
+    S: AsyncWrite + Unpin,
+{
+    // A body that is to break off says so by an error: the connection ends with it.
+    while let Ok(piece) = answer.next().await {
+        let Some(piece) = piece else { return Ok(true) };
+        write(exchange, stream, &piece).await?;
+    }
+    Ok(false)
+}
+
+async fn write(exchange: &Exchange, stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> Result<(), SocketError> {
+    let written = timeout(exchange.timers().write, stream.write_all(bytes)).await;
+    Ok(written.map_err(|_| SocketError::TooSlow)?.map_err(tokio_tungstenite::tungstenite::Error::Io)?)
+}
+
+/// Says nothing for as long as the client stays.
+async fn wait_for_end(stream: &mut (impl AsyncRead + Unpin)) -> Result<bool, SocketError> {
+    let mut unread = [0; 512];
+    while stream.read(&mut unread).await.map_err(tokio_tungstenite::tungstenite::Error::Io)? > 0 {}
+    Ok(false)
 }
 
 fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        206 => "Partial Content",
         400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
+        408 => "Request Timeout",
+        416 => "Range Not Satisfiable",
+        418 => "I'm a teapot",
         429 => "Too Many Requests",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        502 => "Bad Gateway",
         _ => "Service Unavailable",
     }
 }

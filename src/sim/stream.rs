@@ -10,6 +10,7 @@ use crate::{
         kline::{Speaker, interval},
         market::{Fills, Trades},
         recording::Frame,
+        series,
     },
 };
 use std::sync::Arc;
@@ -221,8 +222,11 @@ impl Source {
 }
 
 fn write_mark_price(exchange: &Exchange, contract: usize, sent: UnixMillis, out: &mut String) {
-    if let Some(price) = exchange.market().bid(contract, sent.get()) {
-        json::mark_price(out, &exchange.contracts()[contract], price, sent);
+    let (market, listed) = (exchange.market(), &exchange.contracts()[contract]);
+    if let Some((key, price)) = market.key(contract).zip(market.bid(contract, sent.get())) {
+        let due = series::next_funding(sent.get() + 1);
+        let funding = series::is_funded(listed).then(|| (series::funding_rate(key, due), due));
+        json::mark_price(out, listed, price, funding, sent);
     }
 }
 

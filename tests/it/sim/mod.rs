@@ -1,8 +1,11 @@
 //! Does the simulated exchange publish one tape, whole, by every door, and misbehave as the venue does?
 
+mod archive;
+mod limits;
 mod market;
 mod recording;
 mod rest;
+mod rest_faults;
 mod socket;
 
 use futures_util::StreamExt;
@@ -10,7 +13,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tapedeck::{
     clock::Clock,
-    model::{Price, Quantity, Symbol, Trade, UnixMillis},
+    model::{IdRange, Price, Quantity, Symbol, Trade, UnixMillis},
     sim::{Contract, Exchange, Options, Pace, Response, respond, serve_connection},
 };
 use tokio::io::DuplexStream;
