@@ -279,3 +279,183 @@ impl Drop for Sent {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::FetchFuture;
+    use std::collections::VecDeque;
+    use tokio::time::{Instant, timeout};
+
+    /// 2026-11-20 10:00:30 UTC.
+    const START: i64 = 1_795_168_830_000;
+
+    /// Answers from a list, after a while; then with 200.
+    struct Script {
+        answers: Mutex<VecDeque<Response>>,
+        asked: Mutex<Vec<(String, Duration)>>,
+        begun: Instant,
+    }
+
+    impl Script {
+        fn new(answers: Vec<Response>) -> Self {
+            Self { answers: Mutex::new(answers.into()), asked: Mutex::default(), begun: Instant::now() }
+        }
+
+        fn asked_s(&self) -> Vec<u64> {
+            self.asked.lock().unwrap().iter().map(|(_, at)| at.as_secs()).collect()
+        }
+    }
+
+    impl Fetch for Script {
+        fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
+            Box::pin(async move {
+                self.asked.lock().unwrap().push((url.to_owned(), self.begun.elapsed()));
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(self.answers.lock().unwrap().pop_front().unwrap_or_else(|| answer(200, &[], "")))
+            })
+        }
+    }
+
+    fn answer(status: u16, headers: &[(&str, &str)], body: &'static str) -> Response {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Response { status, headers, body: body.into() }
+    }
+
+    fn budget() -> Budget {
+        let clock = Clock::starting_at(UnixMillis::new(START));
+        Budget::new(Options::default(), clock, Arc::new(Metrics::default()))
+    }
+
+    fn page(priority: Priority) -> Ask {
+        Ask { pool: Pool::Weight, priority, weight: 20 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_is_charged_counted_and_asked_of_its_host() {
+        let (budget, script) = (budget(), Script::new(vec![answer(200, &[("X-MBX-USED-WEIGHT-1M", "777")], "{}")]));
+        let answer =
+            budget.get(&script, "http://venue", &Call::exchange_info(), Priority::Listing).await.expect("answered");
+        assert_eq!((answer.status, &*answer.body), (200, &b"{}"[..]));
+        assert_eq!(script.asked.lock().unwrap()[0].0, "http://venue/fapi/v1/exchangeInfo");
+        let snapshot = budget.snapshot();
+        assert_eq!((snapshot.used, snapshot.counts.granted_to(Priority::Listing)), (777, 1));
+        let text = budget.shared.metrics.text().expect("figures");
+        assert!(text.contains(r#"rest_requests_total{endpoint="exchangeInfo",code="200"} 1"#), "{text}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusals_stop_every_call_until_their_time() {
+        let check = async |refusal: Response, pauses_s: std::ops::RangeInclusive<u64>| {
+            let (budget, script) = (budget(), Script::new(vec![refusal.clone()]));
+            for _ in 0..2 {
+                budget.get(&script, "", &Call::server_time(), Priority::Repair).await.expect("answered");
+            }
+            let asked = script.asked_s();
+            assert!(pauses_s.contains(&(asked[1] - asked[0])), "{refusal:?}: {asked:?}");
+        };
+        let words = r#"{"code":-1003,"msg":"Way too many requests; IP(1.2.3.4) banned until 1795172430000."}"#;
+        check(answer(429, &[], ""), 30..=33).await;
+        check(answer(429, &[("retry-after", "100")], ""), 100..=103).await;
+        check(answer(429, &[], words), 3_600..=3_603).await;
+        check(answer(418, &[], words), 3_600..=3_603).await;
+        check(answer(418, &[("retry-after", "259200")], ""), 259_200..=259_203).await;
+        check(answer(418, &[("retry-after", "9999999")], ""), 259_200..=259_203).await;
+        check(answer(418, &[], ""), 120..=123).await;
+        check(answer(403, &[], "<html>"), 300..=303).await;
+        check(answer(451, &[], "{}"), 900..=903).await;
+        for status in [400, 404, 408, 500, 503] {
+            check(answer(status, &[("retry-after", "100")], ""), 0..=0).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ban_outlives_the_process() {
+        let first = budget();
+        assert_eq!(first.banned_until(), None);
+        let banned = answer(418, &[("retry-after", "600")], "");
+        first.get(&Script::new(vec![banned]), "", &Call::server_time(), Priority::Bulk).await.expect("answered");
+        let until = first.banned_until().expect("banned");
+        let (heir, script) = (budget(), Script::new(vec![]));
+        heir.restore(until);
+        assert_eq!(heir.banned_until(), Some(until));
+        heir.get(&script, "", &Call::server_time(), Priority::Listing).await.expect("answered");
+        assert!((600..605).contains(&script.asked_s()[0]), "{:?}", script.asked_s());
+        assert_eq!(heir.banned_until(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn cancelling_at_any_point_leaks_nothing() {
+        let budget = budget();
+        let mut permits = Vec::new();
+        for _ in 0..5 {
+            permits.push(budget.reserve(page(Priority::Repair)).await.expect("room"));
+        }
+        for _ in 0..100 {
+            let waiting = timeout(Duration::from_millis(10), budget.reserve(page(Priority::Repair)));
+            assert!(waiting.await.is_err(), "only five are out before the first answer");
+        }
+        let snapshot = budget.snapshot();
+        assert_eq!((snapshot.used, snapshot.waiting, snapshot.counts.withdrawn), (100, [0; 4], 100));
+        drop(permits.pop());
+        assert_eq!(budget.snapshot().used, 80, "never sent");
+        // Granted in the moment in which it is cancelled: the grant is already in the channel.
+        permits.push(budget.reserve(page(Priority::Repair)).await.expect("room"));
+        let mut waiting = Box::pin(budget.reserve(page(Priority::Repair)));
+        assert!(timeout(Duration::ZERO, &mut waiting).await.is_err());
+        drop(permits.pop());
+        assert_eq!(budget.snapshot().used, 100);
+        drop(waiting);
+        assert_eq!(budget.snapshot().used, 80);
+        let sent = permits.pop().expect("four").sent();
+        drop(sent);
+        drop(permits);
+        assert_eq!(budget.snapshot().used, 20, "what was sent may have been counted");
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        assert_eq!(budget.snapshot().used, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waiting_tasks_go_on_when_the_minute_turns() {
+        let budget = budget();
+        let hog = budget.reserve(Ask { weight: 1_920, ..page(Priority::Repair) }).await.expect("room").sent();
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let begun = Instant::now();
+        let tasks = [Priority::Bulk, Priority::Seam, Priority::Repair].map(|priority| {
+            let (budget, order) = (budget.clone(), Arc::clone(&order));
+            tokio::spawn(async move {
+                let sent = budget.reserve(page(priority)).await.expect("room").sent();
+                order.lock().unwrap().push((priority, begun.elapsed().as_secs()));
+                sent.ended(&Ok(answer(200, &[], "")));
+            })
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(budget.snapshot().waiting, [0, 1, 1, 1]);
+        hog.ended(&Ok(answer(200, &[("x-mbx-used-weight-1m", "1920")], "")));
+        for task in tasks {
+            task.await.expect("no panic");
+        }
+        let order = order.lock().unwrap();
+        assert_eq!(order.len(), 3);
+        assert!(order.iter().all(|(_, at)| (31..=32).contains(at)), "{order:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wall_clock_that_is_wrong_is_corrected_by_the_answers() {
+        let (budget, script) =
+            (budget(), Script::new(vec![answer(200, &[("date", "Fri, 20 Nov 2026 13:00:59 GMT")], "")]));
+        budget.get(&script, "", &Call::server_time(), Priority::Listing).await.expect("answered");
+        let error_ms = budget.now().since(UnixMillis::new(START + 3 * UnixMillis::HOUR + 29_500)).abs();
+        assert!(error_ms <= 600, "{error_ms}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_that_falls_turns_away_what_is_too_heavy_for_it() {
+        let budget = budget();
+        let _hog = budget.reserve(Ask { weight: 1_900, ..page(Priority::Repair) }).await.expect("room").sent();
+        let mut waiting = Box::pin(budget.reserve(Ask { weight: 1_000, ..page(Priority::Repair) }));
+        assert!(timeout(Duration::ZERO, &mut waiting).await.is_err());
+        budget.set_limit(1_000);
+        assert_eq!(waiting.await.expect_err("turned away"), AskError::TooHeavy { weight: 1_000 });
+    }
+}

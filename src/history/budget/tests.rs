@@ -75,7 +75,7 @@ impl Venue {
     }
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrives(usize),
     Ends(usize),
@@ -380,48 +380,57 @@ fn a_header_that_says_more_than_we_know_stops_us() {
     assert_eq!(granted(&mut ledger, at(61_000)).len(), 5);
 }
 
+/// One call of each pool, waiting.
+fn ask_of_each_pool(ledger: &mut Ledger<u32>, now: UnixMillis) {
+    for pool in Pool::ALL {
+        ledger.ask(now, Ask { pool, priority: Priority::Repair, weight: 1 }, 0).expect("room");
+    }
+}
+
+fn end_first(ledger: &mut Ledger<u32>, grants: &mut Vec<(u32, Grant)>, answer: Standing) -> Option<StopReason> {
+    let (_, grant) = grants.remove(0);
+    ledger.end(at(10_000), grant, Some(&answer))
+}
+
 #[test]
-fn a_429_stops_its_pool_and_a_418_all_of_them() {
+fn a_429_stops_its_pool_alone() {
     let mut ledger = Ledger::new(Options::default(), at(10_000));
-    let call = |pool| Ask { pool, priority: Priority::Repair, weight: 1 };
-    for pool in Pool::ALL {
-        ledger.ask(at(10_000), call(pool), 0).expect("room");
-    }
-    let mut grants = granted(&mut ledger, at(10_000)).into_iter();
-    let mut end = |ledger: &mut Ledger<u32>, answer: Standing| {
-        let (_, grant) = grants.next().expect("three");
-        ledger.end(at(10_000), grant, Some(&answer))
-    };
-    let stopped = end(&mut ledger, Standing { retry_after_ms: Some(70_000), ..told(429, Some(2_401)) });
-    assert_eq!(stopped, Some(StopReason::RateLimit));
-    for pool in Pool::ALL {
-        ledger.ask(at(10_000), call(pool), 1).expect("room");
-    }
+    ask_of_each_pool(&mut ledger, at(10_000));
+    let mut grants = granted(&mut ledger, at(10_000));
+    let refusal = Standing { retry_after_ms: Some(70_000), ..told(429, Some(2_401)) };
+    assert_eq!(end_first(&mut ledger, &mut grants, refusal), Some(StopReason::RateLimit));
+    ask_of_each_pool(&mut ledger, at(10_000));
     assert_eq!(granted(&mut ledger, at(10_000)).len(), 2, "the others go on");
+    let snapshot = ledger.snapshot(at(20_000));
+    assert_eq!((snapshot.frozen_until, snapshot.frozen_by), (Some(at(81_000)), Some(StopReason::RateLimit)));
+    assert_eq!((snapshot.banned_until, snapshot.counts.stopped_by(StopReason::RateLimit)), (None, 1));
+    assert!(granted(&mut ledger, at(80_999)).is_empty());
+    assert_eq!(granted(&mut ledger, at(81_000)).len(), 1);
+}
+
+#[test]
+fn a_418_stops_all_pools_until_its_time_and_in_the_next_process_too() {
+    let mut ledger = Ledger::new(Options::default(), at(10_000));
+    ask_of_each_pool(&mut ledger, at(10_000));
+    let mut grants = granted(&mut ledger, at(10_000));
     let until = at(10_000 + 3_600_000);
     let ban = Standing { banned_until: Some(until), retry_after_ms: Some(60_000), ..told(418, None) };
-    assert_eq!(end(&mut ledger, ban), Some(StopReason::Ban));
-    assert_eq!(end(&mut ledger, ban), None, "an echo");
-    for pool in Pool::ALL {
-        ledger.ask(at(10_000), call(pool), 2).expect("room");
-    }
+    assert_eq!(end_first(&mut ledger, &mut grants, ban), Some(StopReason::Ban));
+    assert_eq!(end_first(&mut ledger, &mut grants, ban), None, "an echo");
+    ask_of_each_pool(&mut ledger, at(10_000));
     for ms in (10_000..3_611_000).step_by(1_000) {
         assert!(granted(&mut ledger, at(ms)).is_empty(), "{ms}");
     }
     let banned_until = ledger.banned_until(at(20_000)).expect("banned");
     assert!(banned_until >= until && banned_until <= until.plus(2_000));
-    let snapshot = ledger.snapshot(at(20_000));
-    assert_eq!((snapshot.banned_until, snapshot.frozen_until), (Some(banned_until), Some(at(81_000))));
-    assert_eq!((snapshot.frozen_by, snapshot.counts.stops), (Some(StopReason::RateLimit), [1, 1, 0, 0]));
+    assert_eq!(ledger.snapshot(at(20_000)).banned_until, Some(banned_until));
     assert_eq!(ledger.look_again(at(20_000), Pool::Funding), banned_until);
-    assert_eq!(granted(&mut ledger, banned_until).len(), 4);
+    assert_eq!(granted(&mut ledger, banned_until).len(), 3);
     assert_eq!(ledger.banned_until(banned_until), None);
 
     let mut heir = Ledger::new(Options::default(), at(20_000));
     heir.restore(at(20_000), banned_until);
-    for pool in Pool::ALL {
-        heir.ask(at(20_000), call(pool), 0).expect("room");
-    }
+    ask_of_each_pool(&mut heir, at(20_000));
     assert!(granted(&mut heir, banned_until.plus(-1)).is_empty());
     assert_eq!(granted(&mut heir, banned_until).len(), 3);
 }
