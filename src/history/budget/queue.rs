@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 /// Requests of one priority that may wait for one pool: one for each of 800 contracts, and room.
 pub const WAITING_MAX: usize = 1_024;
 
-/// Who has waited so long goes first, whatever the priority, as far as [`Lane`]'s allowance for that reaches.
+/// Who has waited so long goes first, whatever the priority, within a small part of each minute's budget.
 pub(super) const LONG_WAIT_MS: i64 = 3 * UnixMillis::MINUTE;
 
 /// Who is served first.

@@ -165,3 +165,46 @@ impl Walk {
         self.left = IdRange::new(next, left.last);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Price, Quantity};
+
+    fn rows(ids: impl Iterator<Item = u64>) -> Vec<Trade> {
+        let row = |id: u64| Trade {
+            id,
+            price: Price::from_units(1),
+            quantity: Quantity::from_units(1),
+            first_id: id,
+            last_id: id,
+            time: UnixMillis::new(1_795_168_830_000),
+            buyer_is_maker: false,
+        };
+        ids.map(row).collect()
+    }
+
+    #[test]
+    fn a_doubt_ends_where_the_reach_moves_over_it() {
+        let symbol = Symbol::new("BTCUSDT").expect("a symbol");
+        let ids = IdRange::new(1, 640).expect("some");
+        let mut walk = Walk::new(&Want { symbol, ids, not_before: None, not_after: None });
+        let at = UnixMillis::new(1_795_168_830_000);
+        let page = rows((1..=9).chain(20..=640));
+        assert_eq!(walk.take(page, at), Ok(vec![Piece::Trades(rows(1..=9))]));
+        // Asked from 10 on, the venue says that this is too old by now.
+        assert!(walk.beyond_reach().is_empty());
+        let mut told = Vec::new();
+        while told.is_empty() {
+            let from = walk.wanted().expect("the edge is looked for").from;
+            told = if from < 300 { walk.beyond_reach() } else { walk.take(rows(from..=from), at).expect("a page") };
+        }
+        let [Piece::AwaitingArchive(old)] = &told[..] else { panic!("{told:?}") };
+        assert!(old.first == 10 && (299..310).contains(&old.last), "{old:?}");
+        let from = walk.wanted().expect("more").from;
+        assert_eq!(from, old.last + 1);
+        assert_eq!(walk.take(rows(from + 3..=640), at), Ok(vec![]), "said once");
+        let absent = Absent { ids: IdRange::new(from, from + 2).expect("three"), at };
+        assert_eq!(walk.take(rows(from + 3..=640), at), Ok(vec![Piece::Absent(absent)]), "said twice");
+    }
+}
