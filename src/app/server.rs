@@ -10,7 +10,9 @@ use crate::{
     clock::Clock,
     config::{Config, TapeKind},
     exchange::binance::Routes,
-    feed, live, market,
+    feed,
+    history::budget::{self, Budget},
+    live, market,
     metrics::Metrics,
     net::{DialLimits, Endpoint, Fetch, FetchLimits, HttpClient, Limits, TcpDialer, tls::client_config},
 };
@@ -39,6 +41,8 @@ pub struct Running {
     pub metrics: Arc<Metrics>,
     /// The live path.
     pub engine: Engine,
+    /// What may be asked of the venue's REST API: whoever asks takes it from here.
+    pub budget: Budget,
     shared: api::Shared,
     http: actix_web::dev::ServerHandle,
     arbiters: Vec<Arbiter>,
@@ -83,10 +87,11 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let aux = aux_runtime(config.threads.aux.get())?;
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
     let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
-    aux.spawn(listings::read(fetch, rest_url, contracts, Arc::clone(&metrics), seed(clock)));
+    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
+    aux.spawn(listings::read(fetch, budget.clone(), rest_url, contracts, seed(clock)));
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
-    Ok(Running { address, metrics, engine, shared, http: handle, arbiters, storing, aux, shutdown })
+    Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, shutdown })
 }
 
 impl Running {

@@ -185,6 +185,8 @@ metrics! {
     http_request_duration_seconds: Histogram = "http_request_duration_seconds";
     /// Requests to the venue's REST API, by endpoint and status.
     rest_requests: Counters<2> = "rest_requests";
+    /// Times that the venue refused requests as such, so that none was made for a while, by reason.
+    rest_stops: Counters<1> = "rest_stops";
     /// Resident memory of this process.
     process_resident_memory_bytes: Gauge = "process_resident_memory_bytes";
 }

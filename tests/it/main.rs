@@ -5,6 +5,7 @@ mod candle;
 mod cli;
 mod config;
 mod decode;
+mod history;
 mod limits;
 mod listing;
 mod model;

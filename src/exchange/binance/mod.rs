@@ -1,16 +1,20 @@
 //! What does Binance USD-M say on its streams and in its REST bodies, and what does it want to hear?
 
+mod calls;
 pub mod control;
 mod cursor;
 mod decode;
 mod event;
 pub mod rest;
 mod routes;
+mod standing;
 mod strict;
 mod tolerant;
 mod value;
 
+pub use calls::{AGG_TRADES_REACH_MS, AGG_TRADES_ROWS_MAX, Call, Pool};
 pub use decode::{Decoded, decode};
 pub use event::{DecodeError, Event, Kline, Outcome, Refusal, Reply};
 pub use routes::{KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, offers_klines, stream_name};
+pub use standing::Standing;
 pub use value::ValueError;

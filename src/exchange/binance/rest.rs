@@ -111,6 +111,20 @@ pub fn agg_trades(body: &[u8]) -> Result<Vec<Trade>, DecodeError> {
     rows.iter().map(|row| Ok(row.trade()?)).collect()
 }
 
+/// Reads the body of `/fapi/v1/aggTrades` asked for `symbol`. Its rows name no symbol; one that does must name this one.
+///
+/// # Errors
+///
+/// As [`agg_trades`], or when a row is another contract's.
+pub fn agg_trades_of(symbol: &Symbol, body: &[u8]) -> Result<Vec<Trade>, DecodeError> {
+    let rows: Vec<AggTradeRow<'_>> = serde_json::from_slice(body)?;
+    let alien = |row: &AggTradeRow<'_>| row.symbol().is_some_and(|named| named != symbol.as_str().as_bytes());
+    if rows.iter().any(alien) {
+        return Err(ValueError::OutOfRange("s").into());
+    }
+    rows.iter().map(|row| Ok(row.trade()?)).collect()
+}
+
 /// Reads the body of `/fapi/v1/klines`: ascending rows, the last of which is often still open.
 ///
 /// # Errors
@@ -127,7 +141,15 @@ pub fn refusal(body: &[u8]) -> Option<Refusal> {
     serde_json::from_slice(body).ok().filter(|refusal: &Refusal| starts_object && !refusal.msg.is_empty())
 }
 
+/// `aggTrades` asked for what lies beyond its reach; by the words too, since numbers have been reassigned before.
+const BEYOND_REACH: (i64, &str) = (-4_166, "Search window is restricted");
+
 impl Refusal {
+    /// Whether the trades asked for are older than the venue's REST API reaches: only its archive has them.
+    pub fn is_beyond_reach(&self) -> bool {
+        self.code == Some(BEYOND_REACH.0) || self.msg.starts_with(BEYOND_REACH.1)
+    }
+
     /// Until when the IP is banned, if the words say so (`... banned until 1721393459728.`): for answers without Retry-After.
     pub fn banned_until(&self) -> Option<UnixMillis> {
         let (_, after) = self.msg.split_once("banned until ")?;

@@ -147,6 +147,11 @@ pub(super) struct AggTradeRow<'a> {
 }
 
 impl AggTradeRow<'_> {
+    /// The symbol, where the row names one.
+    pub(super) fn symbol(&self) -> Option<&[u8]> {
+        self.s.as_ref().map(Text::bytes)
+    }
+
     /// The trade, its values checked.
     pub(super) fn trade(&self) -> Result<Trade, ValueError> {
         let wire = WireTrade {

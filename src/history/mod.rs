@@ -1,0 +1,4 @@
+//! How does a tape get the trades that its live stream did not bring?
+
+pub mod budget;
+pub mod rest;
