@@ -23,6 +23,8 @@ pub mod query;
 #[cfg(feature = "engine")]
 pub mod feed;
 #[cfg(feature = "engine")]
+pub mod history;
+#[cfg(feature = "engine")]
 pub mod live;
 
 #[cfg(feature = "engine")]

@@ -3,7 +3,7 @@
 use crate::exchange::binance::archive::period::{Cadence, Period};
 use crate::exchange::binance::routes::offers_klines;
 use crate::model::{Symbol, Timeframe, UnixMillis};
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// The product line's folder below the archive's base URL.
 const MARKET: &str = "data/futures/um";
@@ -202,8 +202,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => out.push(char::from(byte)),
-            // Writing to a string does not fail.
-            _ => drop(write!(out, "%{byte:02X}")),
+            _ => out.push_str(&format!("%{byte:02X}")),
         }
     }
     out

@@ -1,0 +1,3 @@
+//! How does what happened before, or was missed, come to be held?
+
+pub mod archive;
