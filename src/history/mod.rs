@@ -1,4 +1,5 @@
 //! How does a tape get the trades that its live stream did not bring?
 
+pub mod archive;
 pub mod budget;
 pub mod rest;

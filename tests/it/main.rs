@@ -1,6 +1,7 @@
 //! The one integration binary: a `mod` a suite.
 
 mod api;
+mod archive;
 mod candle;
 mod cli;
 mod config;

@@ -1,5 +1,6 @@
-//! How is compact JSON read once, left to right, without a tree? A step that meets anything unexpected yields nothing, and the
-//! tolerant parser takes over; so everything accepted here must be JSON that it accepts, too, with the same meaning.
+//! How is compact JSON, or a line of the archive, read once, left to right, without a tree? A step that meets anything
+//! unexpected yields nothing, and the tolerant parser takes over; so everything accepted here must be text that it accepts, too,
+//! with the same meaning.
 //!
 //! The steps are inlined, and the rare ones take the cursor by value, so that it lives in registers. Words of eight bytes only
 //! ever move it by a constant, never by a count taken from them: branches are predicted, such a count must be waited for.
@@ -190,10 +191,18 @@ impl<'a> Cursor<'a> {
         (1..=19).contains(&length).then_some(value).filter(|_| !padded)
     }
 
-    /// A decimal string of at most 18 digits, 8 of them after the point, in units of 1e-8: what `Price::parse` makes of it.
+    /// A string that is a decimal as [`Self::bare_decimal`] reads it.
     #[inline(always)]
     pub(super) fn decimal(&mut self) -> Option<i64> {
         self.literal(b"\"")?;
+        let units = self.bare_decimal()?;
+        self.literal(b"\"")?;
+        Some(units)
+    }
+
+    /// A decimal of at most 18 digits, 8 of them after the point, in units of 1e-8: what `Price::parse` makes of it.
+    #[inline(always)]
+    pub(super) fn bare_decimal(&mut self) -> Option<i64> {
         let start = self.at;
         let mut value = self.digits(0);
         let (whole, mut places) = (self.at - start, 0);
@@ -206,7 +215,6 @@ impl<'a> Cursor<'a> {
                 return None;
             }
         }
-        self.literal(b"\"")?;
         if whole == 0 || whole + places > 18 {
             return None;
         }

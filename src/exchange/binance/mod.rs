@@ -1,5 +1,6 @@
 //! What does Binance USD-M say on its streams and in its REST bodies, and what does it want to hear?
 
+pub mod archive;
 mod calls;
 pub mod control;
 mod cursor;

@@ -145,8 +145,9 @@ impl WireKline<'_> {
     }
 }
 
-/// A sum of at least 0 in units of 10^-`places`, where `places` is 8 or more.
-fn sum(field: &'static str, text: &[u8], places: u32) -> Result<i128, ValueError> {
+/// A sum of at least 0 in units of 10^-`places`, where `places` is 8 or more. What is finer is rounded, half to even: the venue
+/// derived it.
+pub(super) fn sum(field: &'static str, text: &[u8], places: u32) -> Result<i128, ValueError> {
     let units = match Quantity::parse(text) {
         Ok(quantity) => {
             i128::from(quantity.units()).checked_mul(10i128.pow(places - 8)).ok_or(DecimalError::OutOfRange)
@@ -160,21 +161,27 @@ fn sum(field: &'static str, text: &[u8], places: u32) -> Result<i128, ValueError
     }
 }
 
-/// Plain decimal text (`digits[.digits]`) that does not fit 64 bits at 1e-8. A derived figure finer than its unit is rounded, as
-/// the venue itself rounded it.
+/// Decimal text that does not fit 64 bits at 1e-8, or is finer. Only plain text (`digits[.digits]`) goes beyond 64 bits.
 fn wide(text: &[u8], places: u32) -> Result<i128, DecimalError> {
     let point = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
     let (whole, fraction) = (&text[..point], text.get(point + 1..).unwrap_or_default());
     let dangling = fraction.is_empty() && point < text.len();
-    let plain = !dangling && !whole.is_empty() && whole.iter().chain(fraction).all(u8::is_ascii_digit);
-    let missing = u32::try_from(fraction.len()).ok().and_then(|given| places.checked_sub(given));
-    let Some(missing) = missing.filter(|_| plain) else {
+    if dangling || whole.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
         let rounded = Quantity::parse_rounded(text)?;
         return Ok(i128::from(rounded.units()) * 10i128.pow(places - 8));
+    }
+    let (kept, dropped) = fraction.split_at(fraction.len().min(places as usize));
+    let missing = places as usize - kept.len();
+    let digits = whole.iter().chain(kept).chain(std::iter::repeat_n(&b'0', missing));
+    let mut digits = digits.map(|byte| i128::from(byte - b'0'));
+    let value = digits.try_fold(0i128, |value, digit| value.checked_mul(10)?.checked_add(digit));
+    let value = value.ok_or(DecimalError::OutOfRange)?;
+    let up = match dropped.split_first() {
+        None => false,
+        Some((b'5', rest)) => value % 2 == 1 || rest.iter().any(|&digit| digit != b'0'),
+        Some((first, _)) => *first > b'5',
     };
-    let digits = whole.iter().chain(fraction).map(|byte| i128::from(byte - b'0'));
-    let value = digits.into_iter().try_fold(0i128, |value, digit| value.checked_mul(10)?.checked_add(digit));
-    value.and_then(|value| value.checked_mul(10i128.pow(missing))).ok_or(DecimalError::OutOfRange)
+    value.checked_add(i128::from(up)).ok_or(DecimalError::OutOfRange)
 }
 
 #[cfg(test)]
@@ -193,6 +200,11 @@ mod tests {
         check("512345678901.25", 16, Ok(5_123_456_789_012_500_000_000_000_000));
         check("0.0000000001", 16, Ok(1_000_000));
         check("0.000000015", 8, Ok(2));
+        check("0.000000025", 8, Ok(2));
+        check("0.0000000250000001", 8, Ok(3));
+        check("512345678901.1234567850000000", 8, Ok(51_234_567_890_112_345_678));
+        check("512345678901.1234567750000000", 8, Ok(51_234_567_890_112_345_678));
+        check("512345678901.12345678901234567", 16, Ok(5_123_456_789_011_234_567_890_123_457));
         check("1e3", 8, Ok(100_000_000_000));
         check("-1", 8, Err(ValueError::OutOfRange("q")));
         check("99999999999999999999999999999999999999", 8, decimal(DecimalError::OutOfRange));
