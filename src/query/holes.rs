@@ -28,6 +28,7 @@ impl Known {
         let damaged = damaged.iter().copied().filter(|ids| ids.first >= self.from);
         holes.extend(known.chain(damaged).filter_map(|hole| clip(hole, span)));
         holes.sort_unstable();
+        holes.dedup();
         holes
     }
 }

@@ -183,6 +183,7 @@ mod tests {
     fn tape() -> Arc<Tape> {
         let tape = Arc::new(Tape::new(16));
         let mut writer = tape.writer().expect("the first");
+        writer.begin(10);
         (10..=14).chain(18..=19).for_each(|id| writer.push(&trade(id), id != 10 && id != 18));
         writer.open_holes(&[IdRange { first: 15, last: 17 }]);
         assert!(writer.repair(&[Print::Trade(trade(16))]));

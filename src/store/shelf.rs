@@ -123,7 +123,7 @@ struct Held {
     /// Ascending by first key; back-fill may overlap.
     sealed: Vec<SealedPart>,
     durable_through: Option<u64>,
-    /// Counts rows that came at or below the highest key, and rows that were given up.
+    /// Counts how often rows came at or below the highest key, or were given up.
     rewrites: u64,
     highest: Option<u64>,
     /// The lowest key in each journal file that may not be synced: nothing from there on is called durable.
@@ -315,8 +315,9 @@ impl Shelf {
         held.unproven.retain(|(unproven, _)| journals.iter().all(|file| file.identity != *unproven));
         held.sealed.retain(|part| !segments.contains(&part.segment));
         held.changes += 1;
-        let is_move = !by.is_empty() && !(journals.is_empty() && segments.is_empty());
-        held.rewrites += u64::from(!is_move);
+        // Rows that only move stay what they were; rows that are given up or filled in change what was read.
+        let replaced = !journals.is_empty() || !segments.is_empty();
+        held.rewrites += u64::from(by.is_empty() || !replaced);
         for part in by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
             held.highest = held.highest.max(Some(part.section.last_key));
