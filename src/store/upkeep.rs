@@ -5,6 +5,7 @@ use crate::{
     store::{
         manifest::{Manifest, SegmentEntry},
         plan::{Damaged, Merges, Plan, plans},
+        record::Kind,
         recovery::Finding,
         retention::{self, Retention},
         seal::{Done, Job, Sealed, Seals, Taken},
@@ -84,30 +85,26 @@ impl Keeper {
     pub(super) fn step(&mut self, now: Now, manifest: &Manifest, seals: &Seals) -> Option<Sealed> {
         if self.merging.is_empty() && self.plan_due_ms.is_none_or(|due| due <= now.monotonic_ms) {
             self.plan_due_ms = Some(now.monotonic_ms.saturating_add(self.upkeep.merges.every_ms));
-            let given_up = self.give_up(now, manifest);
-            if given_up.is_some() {
-                return given_up;
+            let due = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
+            if !due.segments.is_empty() {
+                return Some(self.give_up(due.segments, manifest));
             }
-            self.ask_for_merge(now, manifest, seals);
+            self.ask_for_merge(due.thinned, now, manifest, seals);
         }
         self.ask_for_check(now, manifest, seals);
         None
     }
 
-    fn give_up(&mut self, now: Now, manifest: &Manifest) -> Option<Sealed> {
-        let numbers = retention::due(&manifest.segments, &self.upkeep.retention, now.wall).segments;
-        if numbers.is_empty() {
-            return None;
-        }
+    fn give_up(&mut self, numbers: Vec<u64>, manifest: &Manifest) -> Sealed {
         self.counts.given_up += numbers.len() as u64;
         tracing::info!(segments = numbers.len(), "segments are given up, as the configuration says");
         let entry = |number| manifest.segments.iter().find(|entry| entry.number == number);
         let taken = |entry: &SegmentEntry| Taken { segment: entry.number, path: entry.path(), contract: None };
-        Some(Sealed::of_segments(Vec::new(), numbers.into_iter().filter_map(entry).map(taken).collect()))
+        Sealed::of_segments(Vec::new(), numbers.into_iter().filter_map(entry).map(taken).collect())
     }
 
-    fn ask_for_merge(&mut self, now: Now, manifest: &Manifest, seals: &Seals) {
-        let mut plans = self.thinnings(now, manifest);
+    fn ask_for_merge(&mut self, thinned: Vec<(u64, Vec<Kind>)>, now: Now, manifest: &Manifest, seals: &Seals) {
+        let mut plans = self.thinnings(thinned, manifest);
         plans.extend(self::plans(&manifest.segments, now.wall, &self.upkeep.merges, &self.damaged));
         if plans.iter().all(|plan| self.later.contains(&plan.inputs)) {
             self.later.clear();
@@ -121,10 +118,9 @@ impl Keeper {
     }
 
     /// Segments that are written anew without the kinds in them that are given up.
-    fn thinnings(&self, now: Now, manifest: &Manifest) -> Vec<Plan> {
-        let due = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
+    fn thinnings(&self, thinned: Vec<(u64, Vec<Kind>)>, manifest: &Manifest) -> Vec<Plan> {
         let is_whole = |number: u64| self.damaged.iter().all(|damaged| damaged.segment != number);
-        let thinned = due.thinned.into_iter().filter(|(number, _)| is_whole(*number));
+        let thinned = thinned.into_iter().filter(|(number, _)| is_whole(*number));
         let plan = |(number, without)| {
             let entry = manifest.segments.iter().find(|entry| entry.number == number)?;
             Some(Plan { level: entry.level, contract: entry.only_contract(), without, inputs: vec![number] })
