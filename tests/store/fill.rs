@@ -157,7 +157,7 @@ fn fill_under_faults(seed: u64) {
     let adopted = attempt(&rig);
     (0..draws.below(6)).for_each(|_| rig.pass(10));
     let (seen, was_listed) = (rig.ids(0), listed.load(Ordering::Relaxed));
-    assert_eq!(seen, if was_listed { whole.clone() } else { held.clone() }, "seed {seed}");
+    assert!(&seen == if was_listed { &whole } else { &held }, "seed {seed}: {} ids", seen.len());
     assert!(adopted.is_ok() || !was_listed, "seed {seed}");
     drop(rig);
     sim.heal();
