@@ -96,6 +96,24 @@ impl Handle {
         actor.send(topics::ReadCandles(contract, timeframe)).await.map_err(|_| Unavailable::Restarting)
     }
 
+    /// Hands in closed minutes, ascending, that were folded anew from everything held while `late_count` late trades had come:
+    /// what differs from what memory has becomes a correction. `false` when other late trades have come by now, so that they
+    /// have to be folded once more.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub async fn refold(
+        &self,
+        contract: ContractId,
+        minutes: Vec<Candle>,
+        late_count: u64,
+    ) -> Result<bool, Unavailable> {
+        let actor = self.actors[self.thread_of(contract)].load_full().ok_or(Unavailable::Restarting)?;
+        let refold = topics::Refold { contract, minutes, late_count };
+        actor.send(refold).await.map_err(|_| Unavailable::Restarting)
+    }
+
     fn send<M>(&self, contract: ContractId, message: M) -> Result<(), Unavailable>
     where
         M: Message + Send + 'static,

@@ -117,8 +117,12 @@ impl TapeState {
     /// The newest trades that were published, at most `count`: off the ring, and before that off the disk.
     fn snapshot(&self, count: usize) -> Vec<Trade> {
         let mut trades = self.reader.before(count);
+        // Before it the store holds late trades that memory does not.
+        let whole_from = self.contract.tape.aside().whole_from();
+        trades.drain(..trades.partition_point(|trade| trade.id < whole_from));
         let missing = count.saturating_sub(trades.len());
-        let end = trades.first().map(|trade| trade.id).or_else(|| self.contract.tape.start());
+        let first = trades.first().map(|trade| trade.id);
+        let end = first.or_else(|| self.reader.last_id().map(|id| id + 1)).or_else(|| self.contract.tape.start());
         if let (Some(holding), Some(end), 1..) = (self.contract.holding.get(), end, missing) {
             trades.splice(0..0, holding.up_to_id(end.saturating_sub(1), missing).trades);
         }

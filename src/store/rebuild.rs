@@ -40,7 +40,12 @@ impl Holding {
             carried = joined.len().checked_sub(1).and_then(|at| joined.get(at));
             let done: Vec<Candle> = (0..joined.len().saturating_sub(1)).filter_map(|at| joined.get(at)).collect();
             rebuilt.minutes += done.len() as u64;
-            rebuilt.written += self.correct(&done, &mut make_room, &mut rebuilt.refused);
+            let written = self.correct_minutes(&done).or_else(|| {
+                make_room();
+                self.correct_minutes(&done)
+            });
+            rebuilt.refused |= written.is_none();
+            rebuilt.written += written.unwrap_or(0);
         }
         rebuilt
     }
@@ -57,9 +62,10 @@ impl Holding {
         runs.into_iter().flat_map(pieces).collect()
     }
 
-    /// Hands in those of `minutes` that differ from what is stored; how many.
-    fn correct(&self, minutes: &[Candle], make_room: &mut impl FnMut(), refused: &mut bool) -> u64 {
-        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return 0 };
+    /// Hands in those of `minutes`, ascending, that differ from what is stored, with a higher revision; how many. Nothing
+    /// when there is no room for them.
+    pub fn correct_minutes(&self, minutes: &[Candle]) -> Option<u64> {
+        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return Some(0) };
         let stored = self.minutes(first.open_time, last.close_time, usize::MAX, false);
         let stored: BTreeMap<UnixMillis, Candle> =
             stored.into_iter().map(|minute| (minute.open_time, minute)).collect();
@@ -75,14 +81,7 @@ impl Holding {
             }
         };
         let wrong: Vec<Candle> = minutes.iter().filter_map(wrong).collect();
-        if !wrong.is_empty() && !self.keep_minutes(&wrong) {
-            make_room();
-            if !self.keep_minutes(&wrong) {
-                *refused = true;
-                return 0;
-            }
-        }
-        wrong.len() as u64
+        (wrong.is_empty() || self.keep_minutes(&wrong)).then_some(wrong.len() as u64)
     }
 }
 
