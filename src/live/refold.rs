@@ -51,7 +51,8 @@ impl Refolder {
 
     /// Folds the minutes that trades with `ids`, or the neighbours of those, are part of.
     async fn refold(&self, contract: &Contract, ids: IdRange) {
-        let neighbour = |id: u64| trades(contract, &TradeRange { from_id: Some(id), limit: 1, ..TradeRange::default() });
+        let neighbour =
+            |id: u64| trades(contract, &TradeRange { from_id: Some(id), limit: 1, ..TradeRange::default() });
         let Some(first) = neighbour(ids.first.saturating_sub(1)).first().copied() else { return };
         let last = neighbour(ids.last.saturating_add(1)).first().map(|trade| trade.time);
         let until = last.map_or(UnixMillis::new(i64::MAX), |time| Timeframe::MINUTE.bucket(time).1);
@@ -163,7 +164,8 @@ impl Minutes {
             last.get_mut().1 = false;
         }
         let start = Timeframe::MINUTE.bucket(trade.time).0;
-        let (bar, complete) = self.bars.entry(start).and_modify(|(bar, _)| bar.push(trade)).or_insert((Bar::of(trade), true));
+        let (bar, complete) =
+            self.bars.entry(start).and_modify(|(bar, _)| bar.push(trade)).or_insert((Bar::of(trade), true));
         *complete &= joins;
         debug_assert!(bar.candle(Timeframe::MINUTE.bucket(trade.time)).last_id == trade.id);
         self.last_id = Some(trade.id);

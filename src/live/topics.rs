@@ -267,10 +267,13 @@ impl TopicsState {
         let closed: Vec<Candle> = minutes.fold.closed().collect();
         let of_contract = self.folds.range((refold.contract, Timeframe::FIRST)..);
         let longer = of_contract.take_while(|((of, _), _)| *of == refold.contract);
-        longer.filter(|((_, timeframe), _)| *timeframe != Timeframe::MINUTE).fold(true, |taken, ((_, timeframe), fold)| {
-            let candles = regrouped(*timeframe, &closed, &refold.minutes);
-            fold.state().refold(&candles, refold.late_count) && taken
-        })
+        longer.filter(|((_, timeframe), _)| *timeframe != Timeframe::MINUTE).fold(
+            true,
+            |taken, ((_, timeframe), fold)| {
+                let candles = regrouped(*timeframe, &closed, &refold.minutes);
+                fold.state().refold(&candles, refold.late_count) && taken
+            },
+        )
     }
 
     /// Does what the venue's clock says is due, and returns how long to sleep.

@@ -5,9 +5,7 @@
 
 use crate::{
     clock::Clock,
-    market::{
-        Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, TapeKind, TapeWriter,
-    },
+    market::{Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, TapeKind, TapeWriter},
     metrics::{Labels, Metrics},
     model::IdRange,
     store::{Holding, record::Origin},
@@ -222,7 +220,9 @@ impl SymbolState {
         if !self.take_late(&late, Origin::Stream) {
             // The sequencer took them for found.
             self.counters.refused.inc();
-            late.iter().filter_map(|print| IdRange::new(print.id(), print.id())).for_each(|id| self.sequencer.reopen(id));
+            late.iter()
+                .filter_map(|print| IdRange::new(print.id(), print.id()))
+                .for_each(|id| self.sequencer.reopen(id));
             self.holes_bell.ring(self.contract.id);
         }
         self.ordered.late = late;
@@ -242,7 +242,8 @@ impl SymbolState {
                 return false;
             }
         }
-        let (known, news): (Vec<Print>, Vec<Print>) = prints.iter().copied().partition(|print| self.unstored.fill(print.id()));
+        let (known, news): (Vec<Print>, Vec<Print>) =
+            prints.iter().copied().partition(|print| self.unstored.fill(print.id()));
         self.writer.restock(&known);
         let taken = self.writer.repair(&news);
         self.counters.metrics.gap_repaired_trades.inc_by(if taken { prints.len() as u64 } else { 0 });

@@ -116,7 +116,8 @@ mod tests {
     fn small_holes_go_first_and_a_page_serves_its_neighbours() {
         let (mut sight, now) = (Sight::default(), Instant::now());
         let missing = holes(&[(1, 1_000_000), (2_000_000, 2_000_001), (2_000_900, 2_000_999), (2_001_000, 2_001_000)]);
-        let next = |sight: &mut Sight, missing: &Holes| sight.next(missing, 0, now).map(|next| (next.ids, next.priority));
+        let next =
+            |sight: &mut Sight, missing: &Holes| sight.next(missing, 0, now).map(|next| (next.ids, next.priority));
         assert_eq!(next(&mut sight, &missing), Some((ids(2_000_000, 2_000_999), Priority::Repair)));
         assert_eq!(next(&mut sight, &holes(&[(1, 1_000_000)])), Some((ids(1, STRETCH_IDS), Priority::Seam)));
         assert_eq!(next(&mut sight, &Holes::default()), None);

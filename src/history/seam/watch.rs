@@ -133,7 +133,8 @@ impl Watch {
 
     fn look_at_due(&mut self) {
         let now = Instant::now();
-        let due: Vec<ContractId> = self.due.iter().filter(|(_, at)| **at <= now).map(|(contract, _)| *contract).collect();
+        let due: Vec<ContractId> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(contract, _)| *contract).collect();
         for id in due {
             self.due.remove(&id);
             if let Some(contract) = self.seam.contracts.get(id).cloned() {
@@ -203,7 +204,8 @@ impl Watch {
     fn start_fills(&mut self) {
         while self.fills.len() < self.seam.options.fills_max.max(1) {
             let first = self.waiting.iter().min_by_key(|(_, wanted)| wanted.rank()).map(|(contract, _)| *contract);
-            let Some((contract, Wanted { next, want })) = first.and_then(|first| self.waiting.remove_entry(&first)) else {
+            let Some((contract, Wanted { next, want })) = first.and_then(|first| self.waiting.remove_entry(&first))
+            else {
                 break;
             };
             let handle = self.seam.symbols.get(contract.index()).cloned();
@@ -240,7 +242,8 @@ impl Watch {
     fn speak_of_missing(&mut self, contract: &Contract, piece: &Piece) {
         let (Some(ids), Some(sight)) = (piece.ids(), self.sights.get(contract.id.index())) else { return };
         let missing: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
-        let clipped = missing.into_iter().filter_map(|hole| IdRange::new(hole.first.max(ids.first), hole.last.min(ids.last)));
+        let clipped =
+            missing.into_iter().filter_map(|hole| IdRange::new(hole.first.max(ids.first), hole.last.min(ids.last)));
         let news: Vec<IdRange> = clipped.flat_map(|hole| sight.unspoken(hole)).collect();
         news.into_iter().for_each(|ids| self.speak(contract.id, piece, ids));
     }

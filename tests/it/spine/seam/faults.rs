@@ -81,7 +81,8 @@ fn a_host_that_fails_for_long_is_left_alone_for_a_while_and_tried_again() {
 
 #[test]
 fn ids_that_the_venue_steps_over_are_told_and_asked_for_again_an_hour_later() {
-    Life::new(&ONE).run(async |scene| {
+    let disk = SimulatedDisk::new(24);
+    Life { step: Duration::from_millis(200), ..Life::new(&ONE).on(&disk) }.run(async |scene| {
         seconds(90).await;
         scene.rig.exchange.faults().rest().next(AGG_TRADES, RestFault::StartsAbove, 2);
         scene.cut(Duration::from_secs(20)).await;

@@ -18,7 +18,7 @@ use tapedeck::{
         seam,
     },
     model::{IdRange, Trade},
-    net::{DialError, DialFuture, FetchLimits},
+    net::{DialError, DialFuture, Fetch, FetchFuture, FetchLimits},
     query::{self, CandlesWanted},
     sim::ExchangeFetch,
     store::{
@@ -133,12 +133,23 @@ async fn write_every(step: Duration, mut opened: Opened, clock: Clock) {
     }
 }
 
-/// The exchange's REST API in virtual time.
+/// The exchange's REST API, a quarter of a second away.
+struct Far(ExchangeFetch);
+
+impl Fetch for Far {
+    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            self.0.get(url).await
+        })
+    }
+}
+
 fn source(rig: &Rig) -> Source {
     let clock = Clock::starting_at(rig.exchange.now());
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&rig.metrics));
-    let fetch = Arc::new(ExchangeFetch::new(Arc::clone(&rig.exchange), FetchLimits::default()));
-    Source { fetch, budget, rest_url: "http://sim".to_owned(), seed: 3 }
+    let exchange = ExchangeFetch::new(Arc::clone(&rig.exchange), FetchLimits::default());
+    Source { fetch: Arc::new(Far(exchange)), budget, rest_url: "http://sim".to_owned(), seed: 3 }
 }
 
 async fn seconds(seconds: u64) {
@@ -209,7 +220,12 @@ impl Scene {
             let expected = tapedeck::model::Candle { complete, revision: candle.revision, ..*expected };
             assert_eq!(**candle, expected, "{symbol}: {length}m");
         }
-        assert!(closed.len() + 2 >= folded.len(), "{symbol}: {} of {} candles of {length}m", closed.len(), folded.len());
+        assert!(
+            closed.len() + 2 >= folded.len(),
+            "{symbol}: {} of {} candles of {length}m",
+            closed.len(),
+            folded.len()
+        );
     }
 }
 
