@@ -1,7 +1,7 @@
 //! How do sessions and readers reach the publishers?
 
 use crate::{
-    live::{Subscriber, Topic, TopicsActor, topics},
+    live::{Replay, Subscriber, Topic, TopicsActor, topics},
     model::{Candle, ContractId, Timeframe},
 };
 use actix::prelude::*;
@@ -75,6 +75,18 @@ impl Handle {
             refused.take();
             reason
         })
+    }
+
+    /// Begins a subscription to trades where `replay` has come to; what was added since comes first, then the live rows,
+    /// without a snapshot. `false` when too many were added: another page has to be read.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub async fn resume(&self, subscription: Subscription, replay: Replay) -> Result<bool, Unavailable> {
+        let actor = self.actors[self.thread_of(subscription.topic.contract)].load_full();
+        let actor = actor.ok_or(Unavailable::Restarting)?;
+        actor.send(topics::Resume { subscription, replay }).await.map_err(|_| Unavailable::Restarting)
     }
 
     /// Ends one subscription of a session.

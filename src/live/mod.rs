@@ -10,6 +10,7 @@ mod lines;
 mod minutes;
 mod publisher;
 mod refold;
+mod replay;
 mod seed;
 mod tape;
 mod timeframe;
@@ -19,4 +20,5 @@ pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKe
 pub use handle::{Handle, Subscription, Unavailable};
 pub use lag::{Backlog, Cut, SlowPolicy};
 pub use refold::Refolder;
+pub use replay::{Replay, ReplayError, ReplayPage};
 pub use topics::{Options, TopicsActor, TopicsState};

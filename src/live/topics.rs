@@ -4,7 +4,7 @@ use crate::{
     candle::{FoldOptions, LiveFold, regroup},
     clock::Clock,
     live::{
-        Channel, Encoder, Event, SessionKey, Subscription, Topic,
+        Channel, Encoder, Event, Replay, SessionKey, Subscription, Topic,
         lines::Publishing,
         publisher::{Announce, Leave, Post, Publish, Tick, Wake},
         tape::{TapeActor, TapeState},
@@ -78,6 +78,14 @@ pub(super) struct Unsubscribe {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Candle>")]
 pub(super) struct ReadCandles(pub(super) ContractId, pub(super) Timeframe);
+
+/// See [`crate::live::Handle::resume`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub(super) struct Resume {
+    pub(super) subscription: Subscription,
+    pub(super) replay: Replay,
+}
 
 /// See [`crate::live::Handle::refold`].
 #[derive(Clone, Debug, Message)]
@@ -212,6 +220,18 @@ impl TopicsState {
         if !taken {
             cut.now();
         }
+    }
+
+    /// Whether the line begins; if not, more has to be replayed.
+    fn resume(&mut self, Resume { subscription, replay }: Resume) -> bool {
+        self.raise_dead();
+        let Some(contract) = self.contract(subscription.topic.contract) else { return false };
+        let tape = self.tape(&contract);
+        let begun = tape.state().resume(subscription.clone(), replay);
+        if begun {
+            tape.note(subscription);
+        }
+        begun
     }
 
     fn unsubscribe(&mut self, leave: Leave, topic: Topic) {
@@ -426,5 +446,13 @@ impl Handler<Refold> for TopicsActor {
 
     fn handle(&mut self, refold: Refold, _: &mut Self::Context) -> bool {
         self.state().refold(&refold)
+    }
+}
+
+impl Handler<Resume> for TopicsActor {
+    type Result = bool;
+
+    fn handle(&mut self, resume: Resume, _: &mut Self::Context) -> bool {
+        self.state().resume(resume)
     }
 }

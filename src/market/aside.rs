@@ -136,7 +136,7 @@ impl Aside {
     }
 
     /// Those from number `next` on.
-    pub(super) fn since(&self, next: u64) -> Repairs {
+    pub fn since(&self, next: u64) -> Repairs {
         let first = self.count - self.log.len() as u64;
         let skip = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut trades: Vec<_> = self.log.iter().skip(skip).copied().collect();
