@@ -68,7 +68,11 @@ impl Replay {
         let late = contract.tape.aside().count();
         let stored = contract.holding.get().and_then(Holding::ends).map(|ids| ids.last);
         let newest = contract.tape.newest_id().max(stored).ok_or(ReplayError::NothingHeld)?;
-        if after > newest { Err(ReplayError::Beyond { after, newest }) } else { Ok(Self { after, through: after, late }) }
+        if after > newest {
+            Err(ReplayError::Beyond { after, newest })
+        } else {
+            Ok(Self { after, through: after, late })
+        }
     }
 
     /// The next page. It reads the disk.
@@ -110,5 +114,7 @@ impl Replay {
 /// Whether any trade before `id` is held.
 fn is_held_before(contract: &Contract, id: u64) -> bool {
     let stored = contract.holding.get().and_then(Holding::ends).is_some_and(|ids| ids.first < id);
-    stored || contract.tape.held().first().is_some_and(|trade| trade.id < id) || contract.tape.aside().before(id).is_some()
+    stored
+        || contract.tape.held().first().is_some_and(|trade| trade.id < id)
+        || contract.tape.aside().before(id).is_some()
 }

@@ -139,7 +139,8 @@ impl SessionActor {
             backlog: self.backlog.clone(),
         };
         let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
-        let (subscription, contract) = (Subscription { topic, snapshot, closed_only, subscriber }, Arc::clone(contract));
+        let (subscription, contract) =
+            (Subscription { topic, snapshot, closed_only, subscriber }, Arc::clone(contract));
         if replay.is_none() {
             self.shared.live.subscribe(subscription.clone())?;
             self.snapshots_due.insert(sub, snapshot);

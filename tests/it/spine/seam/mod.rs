@@ -2,6 +2,7 @@
 
 mod cuts;
 mod faults;
+mod resume;
 
 use super::{
     restart::{options, walk},
