@@ -3,3 +3,4 @@
 pub mod archive;
 pub mod budget;
 pub mod rest;
+pub mod seam;

@@ -55,6 +55,22 @@ impl Holes {
         runs.filter(move |run| run.last >= range.first)
     }
 
+    /// Takes the first run out.
+    pub fn pop_first(&mut self) -> Option<IdRange> {
+        self.runs.pop_first().map(|(first, last)| IdRange { first, last })
+    }
+
+    /// What of `range` is in no run, ascending.
+    pub fn outside(&self, range: IdRange) -> Vec<IdRange> {
+        let (mut parts, mut next) = (Vec::new(), range.first);
+        for run in self.within(range) {
+            parts.extend(run.first.checked_sub(1).and_then(|last| IdRange::new(next, last)));
+            next = next.max(run.last.saturating_add(1));
+        }
+        parts.extend(IdRange::new(next, range.last));
+        parts
+    }
+
     /// All runs, ascending.
     pub fn iter(&self) -> impl Iterator<Item = IdRange> {
         self.runs.iter().map(|(&first, &last)| IdRange { first, last })
@@ -88,6 +104,8 @@ mod tests {
         assert_eq!(holes.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(10, 11), (13, 14)]);
         assert_eq!(holes.within(IdRange { first: 11, last: 12 }).count(), 1);
         assert_eq!(holes.within(IdRange { first: 12, last: 12 }).count(), 0);
+        let outside = |first, last| holes.outside(IdRange { first, last }).len();
+        assert_eq!((outside(9, 15), outside(10, 14), outside(10, 11), outside(1, 5)), (3, 1, 0, 1));
         assert!([10, 11, 13, 14].into_iter().all(|id| holes.fill(id)));
         assert_eq!(holes.count(), 0);
     }

@@ -146,6 +146,17 @@ impl TapeWriter {
         taken
     }
 
+    /// Whether so many late trades fit. `stored` says whether the store holds every trade that was ever put on the tape.
+    #[must_use]
+    pub fn make_room(&mut self, count: usize, stored: bool) -> bool {
+        self.tape.aside().make_room(count, stored)
+    }
+
+    /// Takes prints that had been on the tape before, and were missing from the store alone: followers are not told.
+    pub fn restock(&mut self, prints: &[Print]) {
+        self.tape.aside().restock(prints.iter().map(Print::id));
+    }
+
     /// The tape.
     pub fn tape(&self) -> &Arc<Tape> {
         &self.tape
@@ -203,6 +214,11 @@ impl TapeReader {
         let repairs = aside.since(self.next_late);
         self.next_late = aside.count();
         Some(repairs)
+    }
+
+    /// How many late trades, of all that ever came, it has taken.
+    pub fn late_taken(&self) -> u64 {
+        self.next_late
     }
 
     /// Holes as they are while this reader has taken every late trade; nothing when there is another.
