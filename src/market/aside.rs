@@ -81,6 +81,10 @@ impl Aside {
         self.count
     }
 
+    pub(super) fn close(&mut self, ids: IdRange) {
+        self.holes.close(ids);
+    }
+
     pub(super) fn open(&mut self, hole: IdRange) {
         self.holes.open(hole);
     }

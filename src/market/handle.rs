@@ -2,7 +2,7 @@
 
 use crate::{
     market::{Print, SymbolActor},
-    model::{ContractId, Trade},
+    model::{ContractId, IdRange, Trade},
     store::record::Origin,
 };
 use actix::prelude::*;
@@ -24,6 +24,11 @@ pub struct Fetched {
     /// Where they were fetched; not the stream.
     pub origin: Origin,
 }
+
+/// Ids whose trades the store holds now, though they did not come by way of the actor: back-filled in bulk.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stored(pub Arc<[IdRange]>);
 
 /// Panics on purpose, so that a test can watch the rebuilding.
 #[derive(Clone, Copy, Debug, Message)]
@@ -86,6 +91,12 @@ impl SymbolHandle {
     pub async fn fetched(&self, fetched: Fetched) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(fetched).await.unwrap_or(false)
+    }
+
+    /// Says which ids the store holds now; whether the actor knows.
+    pub async fn stored(&self, stored: Stored) -> bool {
+        let Some(actor) = self.actor.load_full() else { return false };
+        actor.send(stored).await.is_ok()
     }
 
     /// Makes the actor panic; see [`Crash`]. Whether its mailbox had room for that.

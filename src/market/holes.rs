@@ -43,6 +43,17 @@ impl Holes {
         true
     }
 
+    /// Takes every id of `range` out.
+    pub fn close(&mut self, range: IdRange) {
+        let inside: Vec<IdRange> = self.within(range).collect();
+        for run in inside {
+            self.runs.remove(&run.first);
+            let before = range.first.checked_sub(1).and_then(|last| IdRange::new(run.first, last));
+            let after = range.last.checked_add(1).and_then(|first| IdRange::new(first, run.last));
+            self.runs.extend(before.into_iter().chain(after).map(|left| (left.first, left.last)));
+        }
+    }
+
     /// Whether `id` is missing.
     pub fn contains(&self, id: u64) -> bool {
         self.runs.range(..=id).next_back().is_some_and(|(_, &last)| id <= last)
@@ -106,7 +117,12 @@ mod tests {
         assert_eq!(holes.within(IdRange { first: 12, last: 12 }).count(), 0);
         let outside = |first, last| holes.outside(IdRange { first, last }).len();
         assert_eq!((outside(9, 15), outside(10, 14), outside(10, 11), outside(1, 5)), (3, 1, 0, 1));
-        assert!([10, 11, 13, 14].into_iter().all(|id| holes.fill(id)));
+        holes.open(IdRange { first: 20, last: 29 });
+        holes.close(IdRange { first: 25, last: 26 });
+        holes.close(IdRange { first: 29, last: 99 });
+        assert_eq!(holes.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>()[2..], [(20, 24), (27, 28)]);
+        holes.close(IdRange { first: 12, last: 40 });
+        assert!([10, 11].into_iter().all(|id| holes.fill(id)));
         assert_eq!(holes.count(), 0);
     }
 

@@ -17,7 +17,7 @@ pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Rings};
 pub use contract::{Contract, Contracts, Healed, Listing, TapeKind};
 pub use flow::{Flow, VenueClock};
-pub use handle::{Batch, Crash, Fetched, Refused, SymbolHandle};
+pub use handle::{Batch, Crash, Fetched, Refused, Stored, SymbolHandle};
 pub use holes::Holes;
 pub use keeper::Keeper;
 pub use sequencer::{Ordered, Print, Sequencer};

@@ -139,6 +139,11 @@ impl Sequencer {
         self.holes.fill(id);
     }
 
+    /// Notes that missing ids have come by another way.
+    pub fn close(&mut self, ids: IdRange) {
+        self.holes.close(ids);
+    }
+
     /// Takes over what the tape calls missing: what was found and not put there is missing again.
     pub fn set_holes(&mut self, holes: Holes) {
         self.holes = holes;

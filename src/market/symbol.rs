@@ -5,7 +5,7 @@
 
 use crate::{
     clock::Clock,
-    market::{Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, TapeKind, TapeWriter},
+    market::{Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, Stored, TapeKind, TapeWriter},
     metrics::{Labels, Metrics},
     model::IdRange,
     store::{Holding, record::Origin},
@@ -133,6 +133,15 @@ impl SymbolState {
             self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
         }
         true
+    }
+
+    /// What the store got by another way is missing no more. Its followers read it there.
+    fn accept_stored(&mut self, runs: &[IdRange]) {
+        for run in runs {
+            self.sequencer.close(*run);
+            self.unstored.close(*run);
+        }
+        self.writer.close_holes(runs);
     }
 
     fn expire(&mut self) {
@@ -324,6 +333,14 @@ impl Handler<Fetched> for SymbolActor {
         let taken = self.with_state(|state| state.accept_fetched(&fetched));
         self.set_timer(context);
         taken
+    }
+}
+
+impl Handler<Stored> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, stored: Stored, _: &mut Context<Self>) {
+        self.with_state(|state| state.accept_stored(&stored.0));
     }
 }
 

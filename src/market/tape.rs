@@ -135,6 +135,12 @@ impl TapeWriter {
         holes.iter().for_each(|hole| aside.open(*hole));
     }
 
+    /// Notes that missing ids are missing no more: the store holds them.
+    pub fn close_holes(&mut self, runs: &[IdRange]) {
+        let mut aside = self.tape.aside();
+        runs.iter().for_each(|run| aside.close(*run));
+    }
+
     /// Takes prints that came after their hole had been recorded, ascending by id. `false` when there is no room: their
     /// holes stay.
     #[must_use]
