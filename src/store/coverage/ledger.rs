@@ -284,6 +284,12 @@ mod tests {
     }
 
     #[test]
+    fn the_body_is_laid_out_as_the_format_says() {
+        assert_eq!((size_of::<ArchivedArchive>(), align_of::<ArchivedArchive>()), (24, 8));
+        assert_eq!((size_of::<ArchivedAbsentRecord>(), size_of::<ArchivedArchiveRecord>()), (32, 48));
+    }
+
+    #[test]
     fn it_outlives_the_process_and_its_damage_is_seen() {
         let sim = SimulatedDisk::new(1);
         let disk: Arc<dyn Disk> = Arc::new(sim.clone());

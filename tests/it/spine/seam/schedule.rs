@@ -16,9 +16,9 @@ const CONTRACTS: [(&str, TapeKind, u32); 3] = [
 const HOUR_MS: u64 = 3_600_000;
 /// Looked at so often while faults go on.
 const LOOK_EVERY: Duration = Duration::from_mins(10);
-/// After the last fault everything is healed within this: a contract rests a minute after failures in a row, a ban lasts two,
-/// and what the venue stepped over twice is asked for again after an hour.
-const HEALED_S: u64 = 4_200;
+/// After the last fault everything is healed within this: after repeated refusals by its firewall the venue is left alone for
+/// up to an hour, and what it stepped over twice is asked for again an hour later.
+const HEALED_S: u64 = 7_500;
 
 /// What an hour went through.
 #[derive(Debug, Default)]
@@ -84,7 +84,8 @@ fn hour(seed: u64) -> Account {
         let mut account = Account { missing: scene.all_missing(), ..Account::default() };
         // A quiet contract's hole shows with its next trade.
         while scene.all_missing() > 0 || account.healed_s < 60 {
-            assert!(account.healed_s < HEALED_S, "seed {seed}: {} ids are missing still", scene.all_missing());
+            let holes = CONTRACTS.map(|(name, ..)| (name, scene.holes(name)));
+            assert!(account.healed_s < HEALED_S, "seed {seed}: {holes:?} are missing still");
             seconds(1).await;
             account.healed_s += 1;
         }
