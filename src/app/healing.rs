@@ -49,9 +49,7 @@ pub(super) fn tell_log(contracts: Arc<Contracts>) -> Told {
     Arc::new(move |contract, piece| {
         let (Some(contract), Some(ids)) = (contracts.get(contract), piece.ids()) else { return };
         let (symbol, first, last) = (&contract.symbol, ids.first, ids.last);
-        match piece {
-            Piece::Absent(_) => tracing::info!(%symbol, first, last, "the exchange steps over missing ids"),
-            _ => tracing::info!(%symbol, first, last, "missing ids wait for the exchange's archive"),
-        }
+        let state = if matches!(piece, Piece::Absent(_)) { "absent" } else { "awaiting_archive" };
+        tracing::info!(%symbol, first, last, state, "the exchange's REST API does not give missing ids");
     })
 }

@@ -86,6 +86,20 @@ impl Seam {
     }
 }
 
+impl Seam {
+    /// Counts and logs a failure; how long the contract rests.
+    fn note_failure(&self, contract: &Contract, error: &FillError) -> Duration {
+        let (reason, rest) = match error {
+            FillError::Refused { .. } => ("refused", REST.1),
+            FillError::Exhausted { .. } => ("exhausted", REST.0),
+            FillError::Cancelled { .. } => ("not_taken", REST.0),
+        };
+        self.metrics.gap_fill_failures.get_or_create(&Labels::new([("reason", reason)])).inc();
+        tracing::warn!(symbol = %contract.symbol, retry_s = rest.as_secs(), "{}", with_causes(error));
+        rest
+    }
+}
+
 struct Watch {
     seam: Seam,
     /// By contract.
@@ -155,7 +169,9 @@ impl Watch {
         }
         // Without a store memory takes only what lies behind the ring's oldest trade.
         let from_id = if contract.holding.get().is_some() { 0 } else { oldest_id(contract) };
-        let next = sight.next(contract.tape.aside().holes(), from_id, now);
+        // Copied, so that the contract's actor never waits for the choice.
+        let holes = contract.tape.aside().holes().clone();
+        let next = sight.next(&holes, from_id, now);
         match next {
             Some(next) => {
                 let (before, after) = around(contract, next.ids);
@@ -217,25 +233,15 @@ impl Watch {
         self.seam.metrics.gap_fills.set(i64::try_from(self.fills.len()).unwrap_or(i64::MAX));
     }
 
-    fn end(&mut self, id: ContractId, ended: Ended) {
+    fn end(&mut self, id: ContractId, Ended { ids, spoken, result }: Ended) {
         let Some(contract) = self.seam.contracts.get(id).cloned() else { return };
-        for piece in &ended.spoken {
-            self.speak_of_missing(&contract, piece);
-        }
+        spoken.iter().for_each(|piece| self.speak_of_missing(&contract, piece));
         let Some(sight) = self.sights.get_mut(id.index()) else { return };
         sight.is_filling = false;
-        sight.healed.open(ended.ids);
-        let rest = ended.result.as_ref().err().map(|error| match error {
-            FillError::Refused { .. } => ("refused", REST.1),
-            FillError::Exhausted { .. } => ("exhausted", REST.0),
-            FillError::Cancelled { .. } => ("not_taken", REST.0),
-        });
-        sight.rests_until = rest.map(|(_, rest)| Instant::now() + rest);
-        if let (Some((reason, rest)), Err(error)) = (rest, &ended.result) {
-            self.seam.metrics.gap_fill_failures.get_or_create(&Labels::new([("reason", reason)])).inc();
-            tracing::warn!(symbol = %contract.symbol, retry_s = rest.as_secs(), "{}", with_causes(error));
-        }
-        self.due.insert(id, Instant::now() + rest.map_or(Duration::ZERO, |(_, rest)| rest));
+        sight.healed.open(ids);
+        let rest = result.err().map(|error| self.seam.note_failure(&contract, &error));
+        sight.rests_until = rest.map(|rest| Instant::now() + rest);
+        self.due.insert(id, Instant::now() + rest.unwrap_or_default());
     }
 
     /// A page serves several holes at once; what lies between them is held.
