@@ -37,3 +37,4 @@ mod sections;
 pub use desk::{Desk, Health};
 pub use holding::{Holding, Stored};
 pub use open::{OpenError, Opened, open};
+pub use seal::{Fill, FillCounts, FillError, Filler};

@@ -309,15 +309,16 @@ impl Shelf {
     /// Exchanges what stands in journal files and segments for the segments that were made of them.
     pub(super) fn replace(&self, journals: &[Arc<JournalFile>], segments: &[u64], by: Vec<SealedPart>) {
         let mut held = self.write();
+        let before = held.places();
         let stays = |run: &JournalRun| journals.iter().all(|file| file.identity != run.file.identity);
         held.in_order.retain(stays);
         held.late.retain(stays);
         held.unproven.retain(|(unproven, _)| journals.iter().all(|file| file.identity != *unproven));
         held.sealed.retain(|part| !segments.contains(&part.segment));
-        held.changes += 1;
+        let took = held.places() < before;
+        held.changes += u64::from(took || !by.is_empty());
         // Rows that only move stay what they were; rows that are given up or filled in change what was read.
-        let replaced = !journals.is_empty() || !segments.is_empty();
-        held.rewrites += u64::from(by.is_empty() || !replaced);
+        held.rewrites += u64::from(took == by.is_empty());
         for part in by {
             held.durable_through = held.durable_through.max(Some(part.section.last_key));
             held.highest = held.highest.max(Some(part.section.last_key));
@@ -328,6 +329,11 @@ impl Shelf {
 }
 
 impl Held {
+    /// How many places on the disk hold rows.
+    fn places(&self) -> usize {
+        self.in_order.len() + self.late.len() + self.sealed.len()
+    }
+
     fn place(&mut self, run: JournalRun, synced: bool) {
         self.highest = self.highest.max(Some(run.span.keys.last));
         if synced {

@@ -151,7 +151,7 @@ impl Keeper {
     /// Notes what came of a job, and hands on what is to be listed.
     pub(super) fn note(&mut self, done: Done, manifest: &Manifest) -> Option<Sealed> {
         match done {
-            Done::Sealed(sealed) => return Some(sealed),
+            Done::Sealed(sealed) | Done::Filled(sealed) => return Some(sealed),
             Done::Merged(sealed) => {
                 self.merging.clear();
                 self.counts.merges += 1;

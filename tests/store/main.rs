@@ -7,6 +7,7 @@ mod compact;
 mod crash;
 mod damage;
 mod faults;
+mod fill;
 mod format;
 mod history;
 mod kinds;

@@ -8,15 +8,26 @@ use crate::store::{
     recovery::QUARANTINE,
     shelf::SealedPart,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 /// Segments that are there and that no manifest lists yet, and what they replace.
-#[derive(Debug)]
 pub(in crate::store) struct Sealed {
     /// None when what they replace held nothing, or is given up.
     entries: Vec<SegmentEntry>,
     journals: Vec<Arc<JournalFile>>,
     taken: Vec<Taken>,
+    /// Wants to know when readers find them.
+    listed: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for Sealed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let taken = self.taken.iter().map(|taken| taken.segment);
+        f.debug_struct("Sealed")
+            .field("entries", &self.entries)
+            .field("taken", &taken.collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
 }
 
 /// What is taken from a listed segment.
@@ -32,12 +43,17 @@ pub(in crate::store) struct Taken {
 
 impl Sealed {
     pub(super) fn of_journals(entry: Option<SegmentEntry>, files: &[Arc<JournalFile>]) -> Self {
-        Self { entries: entry.into_iter().collect(), journals: files.to_vec(), taken: Vec::new() }
+        Self { entries: entry.into_iter().collect(), journals: files.to_vec(), taken: Vec::new(), listed: None }
     }
 
     /// Segments in place of others; or of none, to give those up.
     pub(in crate::store) fn of_segments(entries: Vec<SegmentEntry>, taken: Vec<Taken>) -> Self {
-        Self { entries, journals: Vec::new(), taken }
+        Self { entries, journals: Vec::new(), taken, listed: None }
+    }
+
+    /// A segment in place of nothing.
+    pub(super) fn of_fill(entry: SegmentEntry, listed: impl FnOnce() + Send + 'static) -> Self {
+        Self { listed: Some(Box::new(listed)), ..Self::of_segments(vec![entry], Vec::new()) }
     }
 
     /// Puts the segments into `manifest` in place of what they replace.
@@ -56,7 +72,7 @@ impl Sealed {
 
     /// Lets readers find the rows in the segments, and takes away what they replace; `manifest`, which is written, lists
     /// them.
-    pub(in crate::store) fn adopt(self, library: &Library, manifest: &Manifest) {
+    pub(in crate::store) fn adopt(mut self, library: &Library, manifest: &Manifest) {
         let mut parts: BTreeMap<(u32, Kind), Vec<SealedPart>> = BTreeMap::new();
         for (contract, kind, part) in self.entries.iter().flat_map(SegmentEntry::parts) {
             library.shelf(contract, kind);
@@ -70,6 +86,7 @@ impl Sealed {
             shelf.replace(&self.journals, &old, by);
         }
         self.take_away(library, manifest);
+        self.listed.take().into_iter().for_each(|listed| listed());
     }
 
     fn take_away(&self, library: &Library, manifest: &Manifest) {

@@ -1,18 +1,15 @@
 //! How do journal files become a segment?
 
-use crate::{
-    model::IdRange,
-    store::{
-        derive::Derivation,
-        journal::JournalFile,
-        library::Library,
-        manifest::{Level, SegmentEntry},
-        merge::{Seen, deduplicated},
-        record::{Kind, Origin, Rows},
-        seal::{Sealed, Sealer, write_conflicts, write_section},
-        segment::{Replaced, SegmentWriteError, SegmentWriter},
-        shelf::{JournalRun, Part, Shelf, Span, dense_runs},
-    },
+use crate::store::{
+    derive::Derivation,
+    journal::JournalFile,
+    library::Library,
+    manifest::{Level, SegmentEntry},
+    merge::deduplicated,
+    record::{Kind, Origin, Rows},
+    seal::{Sealed, Sealer, held::without_held, write_conflicts, write_section},
+    segment::{Replaced, SegmentWriteError, SegmentWriter},
+    shelf::{JournalRun, Shelf},
 };
 use std::{io, sync::Arc};
 
@@ -69,7 +66,7 @@ fn seal_shelf(
     all.sort();
     let (rows, mut conflicts) = deduplicated(all);
     let first_file = runs.first().map_or(0, |run| run.file.identity.number);
-    let (rows, more) = without_held(library, shelf, rows, first_file);
+    let (rows, more) = without_held(library, shelf, rows, Some(first_file));
     if !more.is_empty() {
         conflicts.extend_from_words(more.words().iter().copied());
         conflicts.sort();
@@ -92,63 +89,4 @@ fn seal_shelf(
 /// Whether the medium does not give what was asked of it, rather than the system lacking something just now.
 fn is_bad_sector(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
-}
-
-/// Rows, ascending, whose keys no segment and no earlier journal file holds; and those that differ from what is held there.
-/// What cannot be read there does not count as held.
-fn without_held(library: &Library, shelf: &Shelf, rows: Rows, first_file: u32) -> (Rows, Rows) {
-    let parts = earlier(shelf, &rows, first_file);
-    let mut differs: Vec<Option<bool>> = vec![None; rows.len()];
-    let keys: Vec<u64> = rows.keys().collect();
-    let mut compare = |held: &Rows| {
-        for row in held.iter() {
-            if let Ok(at) = keys.binary_search(&row[0]) {
-                differs[at] = Some(rows.get(at) != Some(row));
-            }
-        }
-    };
-    for (part, shared) in parts {
-        // What is damaged is counted where it is read, and kept here.
-        shelf.visit(library, vec![part], shared, |seen| {
-            match seen {
-                Seen::Rows(held) => compare(held),
-                Seen::Block(block, wanted) => compare(&block.rows(wanted)?),
-            }
-            Ok(())
-        });
-    }
-    if differs.iter().all(Option::is_none) {
-        return (rows, Rows::new(shelf.kind));
-    }
-    let (mut new, mut conflicts) = (Rows::new(shelf.kind), Rows::new(shelf.kind));
-    for (row, differs) in rows.iter().zip(differs) {
-        match differs {
-            None => new.extend_from_words(row.iter().copied()),
-            Some(true) => conflicts.extend_from_words(row.iter().copied()),
-            Some(false) => {}
-        }
-    }
-    (new, conflicts)
-}
-
-/// Where keys of `rows` may be held that were there before: parts, each with the keys in question. Of kinds with revisions
-/// the latest row counts, not the first: there is nothing to look for.
-fn earlier(shelf: &Shelf, rows: &Rows, first_file: u32) -> Vec<(Part, IdRange)> {
-    let schema = shelf.kind.schema();
-    let Some(span) = Span::of(rows).filter(|_| schema.revision.is_none()) else { return Vec::new() };
-    let held = |part: &Part| match part {
-        Part::Sealed(part) if !schema.dense => vec![Span::of_section(&part.section).keys],
-        Part::Sealed(part) => part.runs.iter().map(|run| IdRange { first: run.first, last: run.last }).collect(),
-        Part::Journal(run) if run.file.identity.number < first_file => vec![run.span.keys],
-        Part::Journal(_) | Part::Queued(_) => Vec::new(),
-    };
-    let own = if schema.dense { dense_runs(rows) } else { vec![span.keys] };
-    let shared = |part: Part| {
-        let held: Vec<IdRange> = held(&part);
-        let both = |a: &IdRange, b: &IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
-        let ranges = held.iter().flat_map(|held| own.iter().filter_map(|own| both(own, held)).collect::<Vec<_>>());
-        let range = ranges.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })?;
-        Some((part, range))
-    };
-    shelf.parts(span.keys).into_iter().filter_map(shared).collect()
 }

@@ -8,7 +8,11 @@ mod adopt;
 mod check;
 mod compact;
 mod cursor;
+mod fill;
+mod held;
 mod journal;
+
+pub use fill::{Fill, FillCounts, FillError, Filler};
 
 pub(super) use adopt::{Sealed, Taken};
 
@@ -58,6 +62,8 @@ pub(super) enum Done {
     Sealed(Sealed),
     /// The outcome of a merge.
     Merged(Sealed),
+    /// A segment of rows that came aside from the journal.
+    Filled(Sealed),
     /// Nothing was merged, as an input is damaged.
     Skipped(Damaged),
     /// Nothing was merged of these inputs, as the disk is full or fails.

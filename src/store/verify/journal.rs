@@ -52,14 +52,20 @@ fn open(disk: &dyn Disk, store: u128, name: &str) -> Result<Option<Opened>, Veri
     Ok(Some(Opened::Not(Finding::new(path, problem))))
 }
 
-/// Reads every frame of every file, one at a time.
+/// Reads every frame of every file, one at a time, and the last file first: once a file has frames, nothing is written to
+/// those before it, so that a frame written meanwhile is never missed between two files.
 pub(super) fn examine(files: Vec<Opened>) -> Vec<Examined> {
-    let mut last = None;
-    files.into_iter().map(|file| examine_one(file, &mut last)).collect()
+    let mut after = None;
+    let mut examined: Vec<_> = files.into_iter().rev().map(|file| examine_one(file, &mut after)).collect();
+    examined.reverse();
+    examined
 }
 
-/// `last` is the shard of the file before, and its last frame.
-fn examine_one(opened: Opened, last: &mut Option<(u32, u64)>) -> Examined {
+/// The shard of a file, its path, and its first frame.
+type Begun = (u32, String, u64);
+
+/// `after` is the next file that has frames.
+fn examine_one(opened: Opened, after: &mut Option<Begun>) -> Examined {
     let (file, problem) = match opened {
         Opened::File(file, problem) => (file, problem),
         Opened::Not(finding) => return Examined::of(finding),
@@ -74,10 +80,9 @@ fn examine_one(opened: Opened, last: &mut Option<(u32, u64)>) -> Examined {
     found.findings.extend(scan.unreadable.into_iter().map(|unreadable| Finding::unreadable(&path, unreadable)));
     if let Some((first, end)) = scan.sequences {
         let shard = file.identity.shard;
-        let before = last.replace((shard, end)).filter(|(own, _)| *own == shard).map(|(_, end)| end);
-        let missing = before.map_or(0, |before| first.saturating_sub(before.saturating_add(1)));
-        if missing > 0 {
-            found.findings.push(Finding::new(path, Problem::FramesMissing(missing)));
+        if let Some((_, next, begin)) = after.replace((shard, path, first)).filter(|(own, ..)| *own == shard) {
+            let missing = begin.saturating_sub(end.saturating_add(1));
+            found.findings.extend((missing > 0).then(|| Finding::new(next, Problem::FramesMissing(missing))));
         }
     }
     found
