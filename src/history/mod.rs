@@ -3,4 +3,5 @@
 pub mod archive;
 pub mod budget;
 pub mod download;
+pub mod plan;
 pub mod rest;
