@@ -4,6 +4,7 @@ use crate::{
     model::{Symbol, UnixMillis},
     store::{
         candles::Months,
+        coverage::Ledger,
         files::Disk,
         record::{ContractRow, Kind},
         segment::{Segment, SegmentError, SegmentIdentity},
@@ -31,6 +32,7 @@ pub struct Library {
     open: Mutex<OpenSegments>,
     damaged_reads: AtomicU64,
     months: Months,
+    ledger: Ledger,
 }
 
 #[derive(Debug, Default)]
@@ -42,10 +44,23 @@ struct OpenSegments {
 }
 
 impl Library {
-    /// An empty one.
-    pub fn new(store: u128, disk: Arc<dyn Disk>) -> Self {
-        let (contracts, shelves, open) = (RwLock::default(), RwLock::default(), Mutex::default());
-        Self { store, disk, contracts, shelves, open, damaged_reads: AtomicU64::new(0), months: Months::default() }
+    /// An empty one, beside what `ledger` knows.
+    pub fn new(store: u128, disk: Arc<dyn Disk>, ledger: Ledger) -> Self {
+        Self {
+            store,
+            disk,
+            contracts: RwLock::default(),
+            shelves: RwLock::default(),
+            open: Mutex::default(),
+            damaged_reads: AtomicU64::new(0),
+            months: Months::default(),
+            ledger,
+        }
+    }
+
+    /// What is known of completeness beside the rows.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// The store's own number.
@@ -187,7 +202,8 @@ mod tests {
     fn more_segments_than_are_open_at_once_are_served() {
         let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
         disk.create_dir(Level::Hour.directory()).expect("made");
-        let library = Library::new(7, Arc::clone(&disk));
+        let ledger = Ledger::read(&disk, 7).expect("readable").0;
+        let library = Library::new(7, Arc::clone(&disk), ledger);
         let row = |number: u64| {
             let number = u32::try_from(number).expect("small");
             ContractRow::new(number, &Symbol::new("A").expect("a symbol"), UnixMillis::new(1))

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod shelf;
 
 pub mod candles;
+pub mod coverage;
 pub mod desk;
 pub mod inspect;
 pub mod library;

@@ -6,6 +6,7 @@
 use crate::{
     model::IdRange,
     store::{
+        coverage::{LEDGER_FILE, Ledger, LedgerState},
         files::{self, Disk},
         journal::{self, Cause, JournalFile, JournalFileError, SectionView, Unreadable, number_of},
         library::Library,
@@ -26,6 +27,8 @@ pub const QUARANTINE: &str = "quarantine";
 pub enum Finding {
     /// The manifest was lost or damaged, and made anew from the files.
     ManifestRebuilt,
+    /// The ledger is damaged: what it said of absent ids and archive files is asked for again.
+    LedgerLost,
     /// A journal file's end had not been synced when writing stopped: ordinary, its trades were never called durable.
     TornTail(String, Unreadable),
     /// Synced frames of a journal file were changed; those around them are whole.
@@ -80,6 +83,7 @@ impl fmt::Display for Finding {
         let bytes = |unreadable: &Unreadable| format!("bytes {} to {}", unreadable.bytes.start, unreadable.bytes.end);
         match self {
             Self::ManifestRebuilt => write!(f, "the manifest was lost and made anew from the files"),
+            Self::LedgerLost => write!(f, "{LEDGER_FILE} is damaged and begun anew: what it said is asked for again"),
             Self::TornTail(path, unreadable) => write!(f, "{path}: {} had not been synced", bytes(unreadable)),
             Self::JournalDamaged(path, unreadable) => {
                 write!(f, "{path}: {} were synced and are changed", bytes(unreadable))
@@ -150,8 +154,9 @@ pub struct Loaded {
 ///
 /// When the disk fails, or something was written by a newer program.
 pub fn load(disk: &Arc<dyn Disk>, store: u128) -> Result<Loaded, LoadError> {
+    let (ledger, state) = Ledger::read(disk, store)?;
     let mut loaded = Loaded {
-        library: Arc::new(Library::new(store, Arc::clone(disk))),
+        library: Arc::new(Library::new(store, Arc::clone(disk), ledger)),
         manifest: Manifest::default(),
         findings: Vec::new(),
         journals: Vec::new(),
@@ -161,6 +166,7 @@ pub fn load(disk: &Arc<dyn Disk>, store: u128) -> Result<Loaded, LoadError> {
         next_journal: 0,
         next_sequence: 0,
     };
+    loaded.note_ledger(state)?;
     loaded.read_segments(&**disk, store)?;
     loaded.read_journals(&**disk, store)?;
     Ok(loaded)
@@ -175,6 +181,21 @@ fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
 }
 
 impl Loaded {
+    fn note_ledger(&mut self, state: LedgerState) -> Result<(), LoadError> {
+        match state {
+            LedgerState::Whole => {}
+            LedgerState::Damaged => {
+                self.findings.push(Finding::LedgerLost);
+                self.strange.push(LEDGER_FILE.to_owned());
+            }
+            LedgerState::Newer(version) => {
+                let reason = format!("its format is {version}");
+                return Err(LoadError::Newer { path: LEDGER_FILE.to_owned(), reason });
+            }
+        }
+        Ok(())
+    }
+
     fn read_segments(&mut self, disk: &dyn Disk, store: u128) -> Result<(), LoadError> {
         if let Some(version) = Manifest::newer_version(disk) {
             let reason = format!("its format is {version}");

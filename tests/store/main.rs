@@ -4,6 +4,7 @@
 mod basics;
 mod candles;
 mod compact;
+mod coverage;
 mod crash;
 mod damage;
 mod faults;

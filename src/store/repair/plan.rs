@@ -93,7 +93,7 @@ fn actions_of(finding: &Finding) -> Vec<Action> {
         Problem::ManifestLost => vec![Action::RebuildManifest],
         Problem::CacheDiffers => vec![Action::ListAgain(path())],
         Problem::Missing => vec![Action::Forget(path())],
-        Problem::Foreign => vec![Action::PutAside(path())],
+        Problem::Foreign | Problem::LedgerLost => vec![Action::PutAside(path())],
         Problem::FramesMissing(_) => vec![Action::SealJournal],
         Problem::FramesDamaged(_) => vec![Action::SealJournal, Action::PutAside(path())],
         Problem::HeaderDamaged

@@ -26,6 +26,8 @@ pub enum Problem {
     Unlisted,
     /// There is no manifest that can be read, though there are files that it should list.
     ManifestLost,
+    /// The ledger is damaged; the next start begins it anew, and what it said is asked for again.
+    LedgerLost,
     /// The manifest says something else of a segment than the segment itself.
     CacheDiffers,
     /// A listed segment is not there.
@@ -97,6 +99,7 @@ impl fmt::Display for Problem {
             Self::Unfinished => f.write_str("is being made and holds nothing (ordinary)"),
             Self::Unlisted => f.write_str("is not listed yet (ordinary)"),
             Self::ManifestLost => f.write_str("is missing or damaged; it can be made anew from the files"),
+            Self::LedgerLost => f.write_str("is damaged; what it said of absent ids is asked for again"),
             Self::CacheDiffers => f.write_str("differs from what the manifest says of it"),
             Self::Missing => f.write_str("is listed and not there"),
             Self::Foreign => f.write_str("belongs to another store, or is another file under this name"),

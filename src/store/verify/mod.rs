@@ -16,6 +16,7 @@ pub use ranges::Ranges;
 pub use report::{Conflict, Files, Month, Report};
 
 use crate::store::{
+    coverage::{self, LEDGER_FILE, LedgerState},
     files::Disk,
     identity::{Identity, IdentityError},
     manifest::{self, Level, MANIFEST_FILE, Manifest, SegmentEntry},
@@ -109,7 +110,7 @@ impl Snapshot {
         if generation(read_manifest(disk, store)?.as_ref()) != generation(manifest.as_ref()) {
             return Ok(None);
         }
-        let mut snapshot = Self { manifest, segments: Vec::new(), journals, findings: Vec::new() };
+        let mut snapshot = Self { manifest, segments: Vec::new(), journals, findings: ledger_findings(disk, store)? };
         let there = disk.open(MANIFEST_FILE).is_ok();
         snapshot.note(&found, there);
         Ok(Some(snapshot))
@@ -167,6 +168,16 @@ impl Snapshot {
 
     fn contracts(&self) -> Vec<crate::store::record::ContractRow> {
         self.manifest.as_ref().map(|manifest| manifest.contracts.clone()).unwrap_or_default()
+    }
+}
+
+fn ledger_findings(disk: &dyn Disk, store: u128) -> Result<Vec<Finding>, VerifyError> {
+    match coverage::ledger_state(disk, store)? {
+        LedgerState::Whole => Ok(Vec::new()),
+        LedgerState::Damaged => Ok(vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)]),
+        LedgerState::Newer(version) => {
+            Err(VerifyError::Newer { path: LEDGER_FILE.to_owned(), reason: format!("its format is {version}") })
+        }
     }
 }
 

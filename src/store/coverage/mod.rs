@@ -1,0 +1,143 @@
+//! Which ids of a contract does the store hold, from where, and what is known of those that it lacks?
+//!
+//! What is held is told from the ids on disk alone: footers, which the manifest caches, journal and queue. The ledger adds
+//! only what those cannot say.
+
+mod absent;
+mod ledger;
+
+pub use absent::{Absent, Witnesses};
+pub use ledger::{ArchiveFile, LEDGER_FILE, Ledger, LedgerState, ledger_state};
+
+use crate::{
+    model::{IdRange, UnixMillis},
+    store::{Holding, merge::clip, record::Origin},
+};
+
+/// A run of ids held without a gap, and where they came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The ids.
+    pub ids: IdRange,
+    /// Their source.
+    pub origin: Origin,
+}
+
+/// What is known of ids that are not held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoleState {
+    /// A live source should still have them: they are being fetched, or will be.
+    Missing,
+    /// No live source has them any more: the archive has them, or will.
+    AwaitingArchive,
+    /// The venue never used them: a live source and both archives step over them.
+    ConfirmedAbsent(Absent),
+}
+
+/// Ids between held ones that are not held, all in one state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hole {
+    /// The ids.
+    pub ids: IdRange,
+    /// What is known of them.
+    pub state: HoleState,
+    /// When the trades before and after them were made, where they are held: theirs lie between.
+    pub times: (Option<UnixMillis>, Option<UnixMillis>),
+}
+
+/// What the store holds and lacks of a run of ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// Ascending.
+    pub runs: Vec<Run>,
+    /// Ascending; ids before the first held one and after the last are no hole.
+    pub holes: Vec<Hole>,
+    /// The first id from which on all is held or confirmed absent, up to the newest: what is younger can be trusted.
+    pub whole_from_id: Option<u64>,
+}
+
+/// What the venue's live sources still offer.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// Now, by the venue's clock.
+    pub now: UnixMillis,
+    /// How far back they reach; nothing when they offer no trades of this kind.
+    pub back_ms: Option<i64>,
+}
+
+impl Reach {
+    /// The state of ids whose trades were made at the latest at `before`.
+    fn state(self, before: Option<UnixMillis>) -> HoleState {
+        let back_ms = self.back_ms.filter(|back_ms| before.is_none_or(|before| self.now.since(before) <= *back_ms));
+        if back_ms.is_some() { HoleState::Missing } else { HoleState::AwaitingArchive }
+    }
+}
+
+impl Holding {
+    /// What is held and lacking of `ids`. `in_memory` are runs, ascending, that are held elsewhere.
+    pub fn coverage(&self, ids: IdRange, in_memory: &[IdRange], reach: Reach) -> Coverage {
+        let held = held(self.shelf().runs(), in_memory);
+        let mut holes = Vec::new();
+        for pair in held.windows(2) {
+            let gap = pair[1].ids.first.checked_sub(1).and_then(|last| IdRange::new(pair[0].ids.last + 1, last));
+            if let Some(gap) = gap {
+                holes.extend(self.states(gap, reach));
+            }
+        }
+        let is_open = |hole: &&Hole| !matches!(hole.state, HoleState::ConfirmedAbsent(_));
+        let last_open = holes.iter().rfind(is_open).map(|hole| hole.ids.last + 1);
+        let whole_from_id = last_open.or_else(|| held.first().map(|run| run.ids.first));
+        let runs = held.into_iter().filter_map(|run| Some(Run { ids: clip(run.ids, ids)?, ..run }));
+        let holes = holes.into_iter().filter_map(|hole| Some(Hole { ids: clip(hole.ids, ids)?, ..hole }));
+        Coverage { runs: runs.collect(), holes: holes.collect(), whole_from_id }
+    }
+
+    /// A gap between two held runs, cut where its state changes.
+    fn states(&self, gap: IdRange, reach: Reach) -> Vec<Hole> {
+        let before = self.up_to_id(gap.first - 1, 1).trades.pop().map(|trade| trade.time);
+        let after = self.from_id(gap.last + 1, 1).trades.pop().map(|trade| trade.time);
+        let hole = |ids, state| Hole { ids, state, times: (before, after) };
+        let ledger = self.library().ledger();
+        let proven = ledger.absent(self.shelf().contract, self.shelf().kind, gap);
+        let (mut holes, mut next) = (Vec::new(), gap.first);
+        let open = |first: u64, last: Option<u64>| Some(hole(IdRange::new(first, last?)?, reach.state(after)));
+        for absent in proven.into_iter().filter(|absent| absent.witnesses.is_proof()) {
+            let Some(ids) = clip(absent.ids, gap) else { continue };
+            holes.extend(open(next, ids.first.checked_sub(1)));
+            holes.push(hole(ids, HoleState::ConfirmedAbsent(absent)));
+            next = ids.last + 1;
+        }
+        holes.extend(open(next, Some(gap.last)));
+        holes
+    }
+}
+
+/// Runs on disk and runs in memory as one list, ascending, no id in two; what is only in memory came from the stream.
+fn held(stored: Vec<(IdRange, Origin)>, in_memory: &[IdRange]) -> Vec<Run> {
+    let mut held: Vec<Run> = stored.into_iter().map(|(ids, origin)| Run { ids, origin }).collect();
+    for run in in_memory {
+        let mut next = run.first;
+        let inside: Vec<IdRange> = held.iter().filter_map(|held| clip(held.ids, *run)).collect();
+        for taken in inside.into_iter().chain([IdRange { first: run.last.saturating_add(1), last: u64::MAX }]) {
+            let ids = taken.first.checked_sub(1).and_then(|last| IdRange::new(next, last));
+            held.extend(ids.map(|ids| Run { ids, origin: Origin::Stream }));
+            next = taken.last.saturating_add(1);
+        }
+        held.sort_by_key(|run| run.ids);
+    }
+    joined(held)
+}
+
+/// Neighbours of one origin as one.
+fn joined(runs: Vec<Run>) -> Vec<Run> {
+    let mut joined: Vec<Run> = Vec::with_capacity(runs.len());
+    for run in runs {
+        match joined.last_mut() {
+            Some(last) if last.origin == run.origin && last.ids.last.checked_add(1) == Some(run.ids.first) => {
+                last.ids.last = run.ids.last;
+            }
+            _ => joined.push(run),
+        }
+    }
+    joined
+}
