@@ -3,5 +3,6 @@
 pub mod archive;
 pub mod budget;
 pub mod download;
+pub mod jobs;
 pub mod plan;
 pub mod rest;
