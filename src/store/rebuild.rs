@@ -3,7 +3,7 @@
 use crate::{
     candle::CandleColumns,
     clock::Clock,
-    model::{Candle, IdRange, Source, Symbol, Timeframe, UnixMillis},
+    model::{Candle, IdRange, Source, Symbol, Timeframe, Trade, UnixMillis},
     store::{Holding, OpenError, Opened, files::Disk, identity::Identity, open, record::Kind, storage::Options},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,9 +26,23 @@ impl Holding {
     /// Folds every trade and hands in each minute that is not stored as the trades say, but for the last one, which may not
     /// be over. `make_room` is called when there is no room for more.
     pub fn rebuild_minutes(&self, mut make_room: impl FnMut()) -> Rebuilt {
+        let mut refused = false;
+        let mut rebuilt = self.wrong_minutes(IdRange { first: 0, last: u64::MAX }, |wrong| {
+            if !self.keep_minutes(wrong) {
+                make_room();
+                refused |= !self.keep_minutes(wrong);
+            }
+        });
+        rebuilt.refused = refused;
+        rebuilt
+    }
+
+    /// Folds the minutes that trades with ids in `ids` may lie in, and shows those that are not stored as the trades say,
+    /// with their next revision, ascending. The tape's last minute is left out: it may not be over.
+    pub fn wrong_minutes(&self, ids: IdRange, mut show: impl FnMut(&[Candle])) -> Rebuilt {
         let mut rebuilt = Rebuilt::default();
         let mut carried: Option<Candle> = None;
-        for run in self.runs_in_pieces() {
+        for run in self.runs_in_pieces(ids) {
             let (folded, damaged) = self.fold(run.ids, Timeframe::MINUTE);
             let mut minutes: Vec<Candle> = (0..folded.len()).filter_map(|at| folded.get(at)).collect();
             let last = minutes.len().saturating_sub(1);
@@ -39,14 +53,18 @@ impl Holding {
             minutes.iter().for_each(|minute| joined.push_or_merge(minute));
             carried = joined.len().checked_sub(1).and_then(|at| joined.get(at));
             let done: Vec<Candle> = (0..joined.len().saturating_sub(1)).filter_map(|at| joined.get(at)).collect();
-            rebuilt.minutes += done.len() as u64;
-            rebuilt.written += self.correct(&done, &mut make_room, &mut rebuilt.refused);
+            self.compare(&done, &mut rebuilt, &mut show);
+        }
+        let newest = self.ends().and_then(|ends| self.from_id(ends.last, 1).trades.pop());
+        let is_over = |minute: &Candle| newest.is_some_and(|trade| trade.time >= minute.close_time);
+        if let Some(minute) = carried.filter(is_over) {
+            self.compare(&[minute], &mut rebuilt, &mut show);
         }
         rebuilt
     }
 
-    /// Runs of ids held without a gap, cut into pieces.
-    fn runs_in_pieces(&self) -> Vec<Piece> {
+    /// Runs of ids held without a gap, cut into pieces: of the minutes that trades with ids in `ids` may lie in.
+    fn runs_in_pieces(&self, ids: IdRange) -> Vec<Piece> {
         let mut runs: Vec<IdRange> = Vec::new();
         for (run, _) in self.shelf().runs() {
             match runs.last_mut().filter(|last| last.last + 1 == run.first) {
@@ -54,35 +72,50 @@ impl Holding {
                 None => runs.push(run),
             }
         }
-        runs.into_iter().flat_map(pieces).collect()
+        let wanted = self.widened(ids);
+        let pieces = |run: IdRange| Some(pieces(run, IdRange::new(run.first.max(wanted.first), run.last.min(wanted.last))?));
+        runs.into_iter().filter_map(pieces).flatten().collect()
     }
 
-    /// Hands in those of `minutes` that differ from what is stored; how many.
-    fn correct(&self, minutes: &[Candle], make_room: &mut impl FnMut(), refused: &mut bool) -> u64 {
-        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return 0 };
+    /// `ids` and those of the trades held of the same minutes, and of the minutes next to them: theirs are complete only now
+    /// when the tape broke off between two minutes.
+    fn widened(&self, ids: IdRange) -> IdRange {
+        let minute = |trade: &Trade| Timeframe::MINUTE.bucket(trade.time);
+        let before = self.up_to_id(ids.first.saturating_sub(1), 1).trades.pop();
+        let first = before.and_then(|trade| self.first_id_at(minute(&trade).0)).unwrap_or(ids.first);
+        let after = self.from_id(ids.last.saturating_add(1), 1).trades.pop();
+        let last = after.map(|trade| self.first_id_at(minute(&trade).1).map_or(u64::MAX, |next| next - 1));
+        IdRange { first: first.min(ids.first), last: last.unwrap_or(u64::MAX) }
+    }
+
+    /// Shows those of `minutes` that differ from what is stored.
+    fn compare(&self, minutes: &[Candle], rebuilt: &mut Rebuilt, show: &mut impl FnMut(&[Candle])) {
+        rebuilt.minutes += minutes.len() as u64;
+        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return };
         let stored = self.minutes(first.open_time, last.close_time, usize::MAX, false);
         let stored: BTreeMap<UnixMillis, Candle> =
             stored.into_iter().map(|minute| (minute.open_time, minute)).collect();
-        let wrong = |minute: &Candle| match stored.get(&minute.open_time) {
-            None => Some(*minute),
-            // What the venue's klines say of minutes whose trades are not all held is not ours to correct.
-            Some(known) if known.source != Source::Trades => None,
-            // Folded when more of its trades could be read than now.
-            Some(known) if !minute.complete && known.trades > minute.trades => None,
-            Some(known) => {
-                let same = Candle { revision: known.revision, ..*minute } == *known;
-                (!same).then(|| Candle { revision: known.revision + 1, ..*minute })
-            }
-        };
-        let wrong: Vec<Candle> = minutes.iter().filter_map(wrong).collect();
-        if !wrong.is_empty() && !self.keep_minutes(&wrong) {
-            make_room();
-            if !self.keep_minutes(&wrong) {
-                *refused = true;
-                return 0;
-            }
+        let wrong = minutes.iter().filter_map(|minute| corrected(minute, stored.get(&minute.open_time)));
+        let wrong: Vec<Candle> = wrong.collect();
+        rebuilt.written += wrong.len() as u64;
+        if !wrong.is_empty() {
+            show(&wrong);
         }
-        wrong.len() as u64
+    }
+}
+
+/// The candle that takes the place of a stored one, when it is not as the trades say.
+fn corrected(minute: &Candle, stored: Option<&Candle>) -> Option<Candle> {
+    match stored {
+        None => Some(*minute),
+        // What the venue's klines say of minutes whose trades are not all held is not ours to correct.
+        Some(known) if known.source != Source::Trades => None,
+        // Folded when more of its trades could be read than now.
+        Some(known) if !minute.complete && known.trades > minute.trades => None,
+        Some(known) => {
+            let same = Candle { revision: known.revision, ..*minute } == *known;
+            (!same).then(|| Candle { revision: known.revision + 1, ..*minute })
+        }
     }
 }
 
@@ -93,10 +126,11 @@ struct Piece {
     joins_after: bool,
 }
 
-fn pieces(run: IdRange) -> impl Iterator<Item = Piece> {
-    let starts = (run.first..=run.last).step_by(usize::try_from(IDS_AT_ONCE).unwrap_or(usize::MAX));
+/// What is wanted of a run, in pieces.
+fn pieces(run: IdRange, wanted: IdRange) -> impl Iterator<Item = Piece> {
+    let starts = (wanted.first..=wanted.last).step_by(usize::try_from(IDS_AT_ONCE).unwrap_or(usize::MAX));
     starts.map(move |first| {
-        let last = run.last.min(first + (IDS_AT_ONCE - 1));
+        let last = wanted.last.min(first + (IDS_AT_ONCE - 1));
         // Ids count from 1: nothing is missing before that one.
         let joins_before = first > run.first || first == 1;
         Piece { ids: IdRange { first, last }, joins_before, joins_after: last < run.last }

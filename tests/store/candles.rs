@@ -4,7 +4,8 @@ use crate::rig::{Rig, START, disk, small, start, trade};
 use proptest::prelude::*;
 use tapedeck::{
     candle::{CandleColumns, fold, regroup},
-    model::{Candle, Timeframe, Trade, UnixMillis},
+    model::{Candle, IdRange, Timeframe, Trade, UnixMillis},
+    store::record::{Kind, Origin},
 };
 
 /// Trades at random times of some hours, ascending by id and time.
@@ -52,6 +53,44 @@ proptest! {
         let expected: Vec<Candle> = minutes.iter().enumerate().map(|(at, minute)| last(minute, at)).collect();
         let end = UnixMillis::new(i64::MAX);
         prop_assert_eq!(rig.holdings[0].minutes(UnixMillis::new(0), end, usize::MAX, false), expected);
+    }
+
+    #[test]
+    fn a_filled_hole_rights_its_minutes_and_touches_no_other(
+        trades in trades(),
+        from in any::<prop::sample::Index>(),
+        count in 1_usize..60,
+    ) {
+        prop_assume!(trades.len() > 2);
+        let from = 1 + from.index(trades.len() - 2);
+        let to = (from + count).min(trades.len() - 1);
+        let (_, disk) = disk(5);
+        let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+        let held: Vec<Trade> = [&trades[..from], &trades[to..]].concat();
+        prop_assert!(rig.holdings[0].keep(Origin::Stream, &held));
+        let keep = |rig: &Rig, wrong: &[Candle]| assert!(rig.holdings[0].keep_minutes(wrong));
+        let rebuilt = rig.holdings[0].rebuild_minutes(|| {});
+        prop_assert!(!rebuilt.refused);
+        rig.pass(if count % 2 == 0 { 12_000 } else { 100 });
+        let mut fill = rig.opened.sealer.filler().begin(0, Kind::Trade, Origin::Rest).expect("begun");
+        fill.push(&trades[from..to]).expect("written");
+        fill.adopt(|| {}).expect("adopted");
+        rig.pass(100);
+        let filled = IdRange { first: trades[from].id, last: trades[to - 1].id };
+        let mut touched = Vec::new();
+        rig.holdings[0].wrong_minutes(filled, |wrong| {
+            touched.extend(wrong.iter().map(|minute| minute.open_time));
+            keep(&rig, wrong);
+        });
+        let mut expected = fold(Timeframe::MINUTE, &trades);
+        expected.pop();
+        let stored = rig.holdings[0].minutes(UnixMillis::new(0), UnixMillis::new(i64::MAX), usize::MAX, false);
+        let plain: Vec<Candle> = stored.iter().map(|minute| Candle { revision: 0, ..*minute }).collect();
+        prop_assert_eq!(plain, expected);
+        let minute = |trade: &Trade| Timeframe::MINUTE.bucket(trade.time).0;
+        // Those that the neighbours of the hole lie in were not complete.
+        let (first, last) = (minute(&trades[from - 1]), minute(&trades[to]));
+        prop_assert!(touched.iter().all(|start| first <= *start && *start <= last), "{:?}", touched);
     }
 
     #[test]
