@@ -10,6 +10,7 @@ mod check;
 mod file;
 mod held;
 mod job;
+mod minutes;
 mod pass;
 mod runner;
 mod series;

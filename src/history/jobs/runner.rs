@@ -13,7 +13,9 @@ use crate::{
             file::{TakeError, Taken, Taker},
             held::Held,
             job::{Job, State},
+            minutes,
             pass::Pass,
+            series::Series,
             tail::{self, TailError},
         },
         plan::{Span, Task, in_order},
@@ -188,9 +190,22 @@ impl Runner {
             self.announce(job.id, &tasks);
             self.round(job.id, &mut passes, tasks, &mut failures).await?;
         }
+        self.follow(job, &passes).await?;
         let look_again = passes.iter().filter_map(|pass| pass.look_again(self.now())).min();
         self.conclude(job.id, passes).await?;
         failures.told().map_or(Ok(look_again), Err)
+    }
+
+    /// Lets the minutes follow the trades that came.
+    async fn follow(&self, job: &Job, passes: &[Pass]) -> Result<(), WorkError> {
+        let parts = self.jobs.get(job.id).map(|job| job.parts).unwrap_or_default();
+        let of_trades = |pass: &&Pass| matches!(pass.held.series, Series::Trades | Series::RawTrades);
+        let changed = passes.iter().zip(&parts).filter(|(_, part)| part.rows_new > 0).map(|(pass, _)| pass);
+        for pass in changed.filter(of_trades) {
+            let followed = minutes::follow(&self.taker.filler, &pass.held, job.span()).await;
+            followed.map_err(|error| WorkError::Storing(format!("minutes of {}", pass.held.symbol), error))?;
+        }
+        Ok(())
     }
 
     async fn passes(&self, job: &Job) -> Result<Vec<Pass>, WorkError> {
