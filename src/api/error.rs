@@ -31,6 +31,8 @@ pub(in crate::api) enum ApiError {
     EmptyRange,
     #[error("the symbol `{0}` is not recorded here: see /api/v1/symbols")]
     UnknownSymbol(String),
+    #[error("nothing is stored here: set store.dir in the configuration")]
+    NoStore,
     #[error("nothing is at `{0}`")]
     NotFound(String),
     #[error("`{0}` is not allowed here")]
@@ -75,6 +77,7 @@ impl ApiError {
             Self::Interval(_) => ("bad_interval", StatusCode::BAD_REQUEST),
             Self::EmptyRange => ("empty_range", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
+            Self::NoStore => ("no_store", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
             Self::Method(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::Host(_) => ("misdirected", StatusCode::MISDIRECTED_REQUEST),

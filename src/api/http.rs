@@ -76,6 +76,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/api/v1/symbols", || read().to(native::rest::symbols)))
         .service(resource("/api/v1/trades", || read().to(native::rest::trades)))
         .service(resource("/api/v1/candles", || read().to(native::rest::candles)))
+        .service(resource("/api/v1/coverage", || read().to(native::coverage::coverage)))
         .service(web::resource("/api/v1/ws").route(web::get().to(native::open)))
         .default_service(web::to(not_found));
 }

@@ -21,6 +21,8 @@ pub struct Options {
     pub body_bytes_max: usize,
     /// Origins besides the server's own that may open a WebSocket; `*` is every one.
     pub allowed_origins: Vec<String>,
+    /// How far back the venue's live sources reach for aggregate trades.
+    pub reach_ms: i64,
     /// What WebSocket sessions may do.
     pub session: SessionOptions,
 }

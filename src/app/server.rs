@@ -9,7 +9,7 @@ use crate::{
     candle::FoldOptions,
     clock::Clock,
     config::{Config, TapeKind},
-    exchange::binance::Routes,
+    exchange::binance::{AGG_TRADES_REACH_MS, Routes},
     feed,
     history::budget::{self, Budget},
     live, market,
@@ -195,6 +195,7 @@ fn api_options(config: &Config) -> api::Options {
         body_timeout: server.body_timeout,
         body_bytes_max: server.body_bytes_max,
         allowed_origins: server.allowed_origins.clone(),
+        reach_ms: AGG_TRADES_REACH_MS,
         session: api::SessionOptions {
             flush: session.flush,
             queue_messages_max: session.queue_messages_max.get(),

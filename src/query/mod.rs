@@ -3,10 +3,12 @@
 //! The one read path: over the ring, what came late, the store's queue, journal and segments.
 
 mod candles;
+mod coverage;
 mod holes;
 mod sums;
 mod trades;
 
 pub use candles::{CandlesWanted, candles, held_from};
+pub use coverage::{CoverageCounts, DayCoverage, coverage, coverage_days, ids_between};
 pub use sums::{SumPage, sums};
 pub use trades::{TradePage, TradeRange, trades};

@@ -93,11 +93,10 @@ impl SegmentEntry {
         path(self.level, self.number)
     }
 
-    /// What it holds, for the shelf of each section.
+    /// What it holds, and what differs from that, for the shelf of each section.
     pub fn parts(&self) -> impl Iterator<Item = (u32, Kind, SealedPart)> {
         let path: Arc<str> = self.path().into();
-        let held = self.footer.sections.iter().filter(|section| section.role == 0);
-        held.filter_map(move |section| {
+        self.footer.sections.iter().filter_map(move |section| {
             let runs = self.runs_of(section).into();
             let (path, is_fill) = (Arc::clone(&path), self.level == Level::Fill);
             let part = SealedPart { segment: self.number, path, is_fill, section: *section, runs };

@@ -122,6 +122,8 @@ struct Held {
     late: Vec<JournalRun>,
     /// Ascending by first key; back-fill may overlap.
     sealed: Vec<SealedPart>,
+    /// Versions of rows that differ from the held ones of their keys.
+    conflicts: Vec<SealedPart>,
     durable_through: Option<u64>,
     /// Counts how often rows came at or below the highest key, or were given up.
     rewrites: u64,
@@ -263,6 +265,11 @@ impl Shelf {
         self.read().sealed.clone()
     }
 
+    /// Parts that hold versions of rows that differ from the held ones of their keys, ascending by first key.
+    pub fn conflicts(&self) -> Vec<SealedPart> {
+        self.read().conflicts.clone()
+    }
+
     /// Notes rows that are on their way to the disk.
     pub(super) fn enqueue(&self, rows: Arc<Rows>) {
         let mut held = self.write();
@@ -315,6 +322,10 @@ impl Shelf {
         held.late.retain(stays);
         held.unproven.retain(|(unproven, _)| journals.iter().all(|file| file.identity != *unproven));
         held.sealed.retain(|part| !segments.contains(&part.segment));
+        held.conflicts.retain(|part| !segments.contains(&part.segment));
+        let (conflicts, by): (Vec<_>, Vec<_>) = by.into_iter().partition(|part| part.section.role != 0);
+        held.conflicts.extend(conflicts);
+        held.conflicts.sort_by_key(|part| part.section.first_key);
         let took = held.places() < before;
         held.changes += u64::from(took || !by.is_empty());
         // Rows that only move stay what they were; rows that are given up or filled in change what was read.

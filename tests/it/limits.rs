@@ -36,6 +36,7 @@ fn options() -> Options {
         body_timeout: Duration::from_millis(500),
         body_bytes_max: 1_000,
         allowed_origins: vec!["https://chart.example".to_owned()],
+        reach_ms: 0,
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 64,

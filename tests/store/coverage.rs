@@ -112,6 +112,24 @@ fn a_raw_tape_waits_for_the_archive_at_once() {
 }
 
 #[test]
+fn the_check_tells_holes_from_ids_that_were_never_used() {
+    let (_, disk) = disk(3);
+    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+    assert!(rig.keep(0, (1..=10).chain(21..=30)));
+    rig.pass(100);
+    let absent = IdRange { first: 5, last: 15 };
+    for source in [Origin::Stream, Origin::DailyArchive, Origin::MonthlyArchive] {
+        rig.opened.library.ledger().note_absent((0, Kind::Trade), absent, source, UnixMillis::new(1)).expect("written");
+    }
+    let report = verify(&*disk, |_| {}).expect("a store");
+    let month = &report.months[0];
+    assert_eq!(
+        (&*month.absent, &*month.holes),
+        (&[IdRange { first: 11, last: 15 }][..], &[IdRange { first: 16, last: 20 }][..])
+    );
+}
+
+#[test]
 fn a_damaged_ledger_is_seen_set_aside_and_begun_anew() {
     let (sim, disk) = disk(2);
     let rig = Rig::open(&disk, small(), 1, start()).expect("opens");

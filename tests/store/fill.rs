@@ -86,6 +86,7 @@ fn what_is_held_stays_and_what_differs_is_listed_apart() {
     let report = verify(&*disk, |_| {}).expect("a store");
     let conflicts: Vec<_> = report.conflicts.iter().map(|conflict| conflict.keys.first).collect();
     assert_eq!(conflicts, [7, 55, 66]);
+    assert_eq!(rig.holdings[0].conflicts(IdRange { first: 8, last: 99 }, 10), [55, 66]);
     // Brought again, nothing of it is new.
     let mut fill = begin(&rig);
     fill.push(&trades(1..=80)).expect("written");

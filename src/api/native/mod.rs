@@ -1,6 +1,7 @@
 //! Our own dialect: names and shapes as `docs` describes them.
 
 mod candles;
+pub(in crate::api) mod coverage;
 mod encode;
 mod outbox;
 mod protocol;

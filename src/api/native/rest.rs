@@ -19,6 +19,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Says of an answer about a range whether everything is in it, as `meta.complete` does.
+pub(in crate::api) const COMPLETE: &str = "x-tapedeck-complete";
+
 /// The recorded contracts.
 pub(in crate::api) async fn symbols(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
@@ -77,7 +80,7 @@ pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Share
         "holes": holes,
         "next": page.next_id,
     });
-    Ok(answer(rows(&page.trades, |trade, out| encode::trade(trade, decimals, out)), &meta))
+    Ok(answer(rows(&page.trades, |trade, out| encode::trade(trade, decimals, out)), &meta, page.complete))
 }
 
 /// Candles of a contract.
@@ -120,7 +123,7 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
         Fill::Null if row.trades == 0 => encode::no_candle(row, out),
         _ => encode::candle(row, decimals, out),
     });
-    Ok(answer(if columns { turned(&data) } else { data }, &meta))
+    Ok(answer(if columns { turned(&data) } else { data }, &meta, page.complete))
 }
 
 fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
@@ -149,12 +152,14 @@ fn turned(rows: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&columns).unwrap_or_default()
 }
 
-fn answer(data: Vec<u8>, meta: &Value) -> HttpResponse {
+/// Data about a range, and whether that is all there is.
+pub(super) fn answer(data: Vec<u8>, meta: &Value, complete: bool) -> HttpResponse {
     let mut body = Vec::with_capacity(data.len() + 256);
     body.extend_from_slice(b"{\"data\":");
     body.extend(data);
     body.extend_from_slice(b",\"meta\":");
     body.extend(meta.to_string().into_bytes());
     body.push(b'}');
-    HttpResponse::Ok().content_type("application/json").body(body)
+    let complete = if complete { "true" } else { "false" };
+    HttpResponse::Ok().insert_header((COMPLETE, complete)).content_type("application/json").body(body)
 }

@@ -39,6 +39,7 @@ fn month(month: &Month) -> Value {
         "first_id": month.keys.first,
         "last_id": month.keys.last,
         "holes": ranges(&month.holes),
+        "absent": ranges(&month.absent),
         "damaged": ranges(&month.damaged),
         "bytes": month.bytes,
         "stored_rows": month.stored,

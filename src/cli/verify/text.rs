@@ -35,6 +35,7 @@ pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
     let rows: Vec<_> = report.months.iter().map(month_row).collect();
     text += &section("", &table(&heads, &rows));
     text += &section("missing ids", &ranges(report, |month| &month.holes));
+    text += &section("ids that the venue never used", &ranges(report, |month| &month.absent));
     text += &section("damaged ids", &ranges(report, |month| &month.damaged));
     text += &section("conflicts: ids of which another version is kept apart", &conflicts(report));
     text += &section("findings", &cut(report.findings.iter().map(finding_row).collect(), &["", ""]));

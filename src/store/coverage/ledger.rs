@@ -50,6 +50,9 @@ pub enum LedgerState {
     Newer(u16),
 }
 
+/// Runs of ids that the venue never used, by contract's number and kind.
+pub type ProvenAbsent = Vec<((u32, Kind), IdRange)>;
+
 /// An archive file whose rows are in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ArchiveFile {
@@ -250,16 +253,23 @@ fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, LedgerState) {
     }
 }
 
-/// What became of the file of the ledger of the store with number `store`.
+/// The ids that the venue never used, by contract and kind, as the ledger of the store with number `store` says; and what
+/// became of its file.
 ///
 /// # Errors
 ///
 /// When the file is there and the disk does not give it.
-pub fn ledger_state(disk: &dyn Disk, store: u128) -> io::Result<LedgerState> {
-    match files::read_whole(disk, LEDGER_FILE, BYTES_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(LedgerState::Whole),
-        bytes => Ok(parse(&bytes?, store).1),
-    }
+pub fn proven_absent(disk: &dyn Disk, store: u128) -> io::Result<(ProvenAbsent, LedgerState)> {
+    let bytes = match files::read_whole(disk, LEDGER_FILE, BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), LedgerState::Whole)),
+        bytes => bytes?,
+    };
+    let (entries, state) = parse(&bytes, store);
+    let absent = entries.unwrap_or_default().absent.into_iter().flat_map(|(series, runs)| {
+        let proven = runs.iter().filter(|run| run.witnesses.is_proof()).map(|run| (series, run.ids));
+        proven.collect::<Vec<_>>()
+    });
+    Ok((absent.collect(), state))
 }
 
 #[cfg(test)]
@@ -298,8 +308,9 @@ mod tests {
         for byte in 0..len {
             let fork = sim.fork();
             fork.damage(LEDGER_FILE, &Damage::FlipBit { at: byte, bit: 3 }).expect("there");
-            assert_ne!(ledger_state(&fork, 7).expect("readable"), LedgerState::Whole, "byte {byte}");
+            assert_ne!(proven_absent(&fork, 7).expect("readable").1, LedgerState::Whole, "byte {byte}");
         }
-        assert_eq!(ledger_state(&sim, 8).expect("readable"), LedgerState::Damaged, "another store's");
+        assert_eq!(proven_absent(&sim, 8).expect("readable").1, LedgerState::Damaged, "another store's");
+        assert_eq!(proven_absent(&sim, 7).expect("readable").0, [((3, Kind::Trade), IDS)]);
     }
 }

@@ -7,7 +7,7 @@ mod absent;
 mod ledger;
 
 pub use absent::{Absent, Witnesses};
-pub use ledger::{ArchiveFile, LEDGER_FILE, Ledger, LedgerState, ledger_state};
+pub use ledger::{ArchiveFile, LEDGER_FILE, Ledger, LedgerState, ProvenAbsent, proven_absent};
 
 use crate::{
     model::{IdRange, UnixMillis},
@@ -90,6 +90,25 @@ impl Holding {
         let runs = held.into_iter().filter_map(|run| Some(Run { ids: clip(run.ids, ids)?, ..run }));
         let holes = holes.into_iter().filter_map(|hole| Some(Hole { ids: clip(hole.ids, ids)?, ..hole }));
         Coverage { runs: runs.collect(), holes: holes.collect(), whole_from_id }
+    }
+
+    /// Ids of `ids` of which the store keeps another version apart, ascending: at most `limit`.
+    pub fn conflicts(&self, ids: IdRange, limit: usize) -> Vec<u64> {
+        let mut found = Vec::new();
+        for part in self.shelf().conflicts() {
+            if part.section.first_key > ids.last || part.section.last_key < ids.first || found.len() >= limit {
+                continue;
+            }
+            let Ok(segment) = self.library().segment(part.segment, &part.path) else { continue };
+            let blocks = 0..segment.blocks(&part.section).len();
+            // What cannot be read is told where it is looked for: by `verify` and the scrub.
+            let rows = blocks.filter_map(|at| segment.rows(&part.section, at).ok());
+            found.extend(rows.flat_map(|rows| rows.keys().collect::<Vec<_>>()).filter(|id| ids.contains(*id)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        found
     }
 
     /// A gap between two held runs, cut where its state changes.

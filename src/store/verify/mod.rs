@@ -16,7 +16,7 @@ pub use ranges::Ranges;
 pub use report::{Conflict, Files, Month, Report};
 
 use crate::store::{
-    coverage::{self, LEDGER_FILE, LedgerState},
+    coverage::{self, LEDGER_FILE, LedgerState, ProvenAbsent},
     files::Disk,
     identity::{Identity, IdentityError},
     manifest::{self, Level, MANIFEST_FILE, Manifest, SegmentEntry},
@@ -81,9 +81,10 @@ pub fn verify(disk: &dyn Disk, mut progress: impl FnMut(Progress<'_>)) -> Result
         let contracts = snapshot.contracts();
         let generation = snapshot.manifest.as_ref().map(|manifest| manifest.generation);
         let mut segments = snapshot.in_order(examined);
+        let absent = snapshot.absent;
         segments.push(Examined { findings: snapshot.findings, ..Examined::default() });
         let journals = journal::examine(snapshot.journals);
-        let mut report = Report::of((identity, generation), &contracts, segments, journals);
+        let mut report = Report::of((identity, generation), (&contracts, &absent), segments, journals);
         // What was found about no file in particular stood with the segments.
         report.segments.count -= 1;
         return Ok(report);
@@ -97,6 +98,7 @@ struct Snapshot {
     /// By level and number, with what the manifest says.
     segments: Vec<(Level, u64, Option<SegmentEntry>)>,
     journals: Vec<Opened>,
+    absent: ProvenAbsent,
     findings: Vec<Finding>,
 }
 
@@ -110,7 +112,8 @@ impl Snapshot {
         if generation(read_manifest(disk, store)?.as_ref()) != generation(manifest.as_ref()) {
             return Ok(None);
         }
-        let mut snapshot = Self { manifest, segments: Vec::new(), journals, findings: ledger_findings(disk, store)? };
+        let (absent, findings) = read_ledger(disk, store)?;
+        let mut snapshot = Self { manifest, segments: Vec::new(), journals, absent, findings };
         let there = disk.open(MANIFEST_FILE).is_ok();
         snapshot.note(&found, there);
         Ok(Some(snapshot))
@@ -171,11 +174,12 @@ impl Snapshot {
     }
 }
 
-fn ledger_findings(disk: &dyn Disk, store: u128) -> Result<Vec<Finding>, VerifyError> {
-    match coverage::ledger_state(disk, store)? {
-        LedgerState::Whole => Ok(Vec::new()),
-        LedgerState::Damaged => Ok(vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)]),
-        LedgerState::Newer(version) => {
+/// What the ledger says, and what is wrong with it.
+fn read_ledger(disk: &dyn Disk, store: u128) -> Result<(ProvenAbsent, Vec<Finding>), VerifyError> {
+    match coverage::proven_absent(disk, store)? {
+        (absent, LedgerState::Whole) => Ok((absent, Vec::new())),
+        (_, LedgerState::Damaged) => Ok((Vec::new(), vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)])),
+        (_, LedgerState::Newer(version)) => {
             Err(VerifyError::Newer { path: LEDGER_FILE.to_owned(), reason: format!("its format is {version}") })
         }
     }

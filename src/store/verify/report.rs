@@ -3,6 +3,7 @@
 use crate::{
     model::{IdRange, Symbol, UnixMillis},
     store::{
+        coverage::ProvenAbsent,
         identity::Identity,
         record::{ContractRow, Kind},
         verify::{
@@ -58,6 +59,8 @@ pub struct Month {
     pub keys: IdRange,
     /// Keys that are missing between held ones. One that reaches into the next month is listed where it begins.
     pub holes: Vec<IdRange>,
+    /// Keys between held ones that the venue never used: a live source and both archives step over them.
+    pub absent: Vec<IdRange>,
     /// Keys that were held and cannot be read.
     pub damaged: Vec<IdRange>,
     /// What its rows take on disk, with their checksums; in two files they count twice.
@@ -97,7 +100,7 @@ impl Report {
 
     pub(super) fn of(
         (identity, generation): (Identity, Option<u64>),
-        contracts: &[ContractRow],
+        (contracts, absent): (&[ContractRow], &ProvenAbsent),
         segments: Vec<Examined>,
         journals: Vec<Examined>,
     ) -> Self {
@@ -122,14 +125,15 @@ impl Report {
         };
         for ((contract, kind), series) in all {
             let symbol = names.get(&contract).cloned().flatten();
-            report.months.extend(months_of((contract, symbol.as_ref(), kind), &series));
+            let absent = absent.iter().filter(|(of, _)| *of == (contract, kind)).map(|(_, ids)| *ids).collect();
+            report.months.extend(months_of((contract, symbol.as_ref(), kind), &series, &absent));
             report.conflicts.extend(series.conflicts.iter().map(|keys| Conflict { contract, kind, keys }));
         }
         report
     }
 }
 
-fn months_of((contract, symbol, kind): (u32, Option<&Symbol>, Kind), series: &Series) -> Vec<Month> {
+fn months_of((contract, symbol, kind): (u32, Option<&Symbol>, Kind), series: &Series, absent: &Ranges) -> Vec<Month> {
     let dense = kind.schema().dense;
     let month = |(start, stretch): (&UnixMillis, &Stretch)| Month {
         contract,
@@ -139,6 +143,7 @@ fn months_of((contract, symbol, kind): (u32, Option<&Symbol>, Kind), series: &Se
         rows: if dense { series.held.count_in(stretch.keys) } else { stretch.rows },
         keys: stretch.keys,
         holes: Vec::new(),
+        absent: Vec::new(),
         damaged: Vec::new(),
         bytes: stretch.bytes,
         stored: stretch.rows,
@@ -149,8 +154,13 @@ fn months_of((contract, symbol, kind): (u32, Option<&Symbol>, Kind), series: &Se
     for run in lost.iter() {
         place(&mut months, run.first).into_iter().for_each(|month| month.damaged.push(run));
     }
-    for hole in known.gaps() {
+    let gaps: Ranges = known.gaps().collect();
+    let holes = gaps.without(absent);
+    for hole in holes.iter() {
         place(&mut months, hole.first - 1).into_iter().for_each(|month| month.holes.push(hole));
+    }
+    for run in gaps.without(&holes).iter() {
+        place(&mut months, run.first - 1).into_iter().for_each(|month| month.absent.push(run));
     }
     months
 }

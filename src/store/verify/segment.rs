@@ -53,7 +53,8 @@ pub(super) fn lost(problem: Problem, path: &str, listed: Option<&SegmentEntry>) 
 }
 
 fn lose(found: &mut Examined, listed: &SegmentEntry) {
-    for (contract, kind, part) in listed.parts().filter(|(_, kind, _)| kind.schema().dense) {
+    for (contract, kind, part) in listed.parts().filter(|(_, kind, part)| kind.schema().dense && part.section.role == 0)
+    {
         for run in &*part.runs {
             let keys = IdRange { first: run.first, last: run.last };
             found.series(contract, kind).lose(Span { keys, ..Span::of_section(&part.section) });

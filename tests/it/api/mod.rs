@@ -2,6 +2,7 @@
 //!
 //! The market's first minutes pass in virtual time; then time is real, and clients come over loopback.
 
+mod coverage;
 mod http;
 mod rest;
 mod session;
@@ -40,6 +41,7 @@ fn options() -> Options {
         body_timeout: Duration::from_millis(400),
         body_bytes_max: 4_096,
         allowed_origins: vec!["https://friend.example".to_owned()],
+        reach_ms: 48 * 3_600_000,
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 256,

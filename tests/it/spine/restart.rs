@@ -8,6 +8,7 @@ use tapedeck::{
     query::{self, CandlesWanted, TradeRange},
     store::{
         self, Holding, Opened,
+        coverage::{HoleState, Reach},
         files::{Disk, SimulatedDisk},
         identity::Identity,
         record::Kind,
@@ -94,6 +95,13 @@ fn assert_tape_is_honest(rig: &Rig, contract: &market::Contract, began: i64) {
     let holey: u64 = holes.iter().map(|hole| hole.count()).sum();
     assert_eq!(ids.len() as u64 + holey, last - first + 1, "{}: nothing is in both", contract.symbol);
     assert!(!holes.is_empty(), "the process was away twice");
+    let reach = Reach { now: rig.exchange.now(), back_ms: Some(48 * UnixMillis::HOUR) };
+    let holding = contract.holding.get().expect("a store");
+    let coverage = query::coverage(&contract.tape, holding, IdRange { first: 0, last: u64::MAX }, reach);
+    assert_eq!(coverage.holes.iter().map(|hole| hole.ids).collect::<Vec<_>>(), holes, "{}", contract.symbol);
+    assert!(coverage.holes.iter().all(|hole| hole.state == HoleState::Missing));
+    let held = coverage.runs.iter().map(|run| run.ids.count()).sum::<u64>();
+    assert_eq!(held, trades.len() as u64, "{}", contract.symbol);
 }
 
 /// Complete minutes and longer candles equal a fold of the truth; every other one touches a hole or an end.

@@ -431,6 +431,7 @@ mod tests {
                 body_timeout: Duration::ZERO,
                 body_bytes_max: 0,
                 allowed_origins: Vec::new(),
+                reach_ms: 0,
                 session,
             }),
         }

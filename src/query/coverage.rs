@@ -1,0 +1,126 @@
+//! Which ids of a contract are held and lacking, all in all and day by day?
+
+use crate::{
+    market::Tape,
+    model::{IdRange, UnixMillis},
+    query::holes::clip,
+    store::{
+        Holding,
+        coverage::{Coverage, Hole, HoleState, Reach, Run},
+    },
+};
+
+/// How many ids are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CoverageCounts {
+    /// Held.
+    pub held: u64,
+    /// A live source should still have them.
+    pub missing: u64,
+    /// The archive has them, or will.
+    pub awaiting_archive: u64,
+    /// The venue never used them.
+    pub confirmed_absent: u64,
+}
+
+impl CoverageCounts {
+    /// Those of a coverage.
+    pub fn of(coverage: &Coverage) -> Self {
+        let mut counts = Self { held: coverage.runs.iter().map(|run| run.ids.count()).sum(), ..Self::default() };
+        for hole in &coverage.holes {
+            *match hole.state {
+                HoleState::Missing => &mut counts.missing,
+                HoleState::AwaitingArchive => &mut counts.awaiting_archive,
+                HoleState::ConfirmedAbsent(_) => &mut counts.confirmed_absent,
+            } += hole.ids.count();
+        }
+        counts
+    }
+
+    /// Whether the venue has or had an id that is not held.
+    pub const fn is_whole(&self) -> bool {
+        self.missing == 0 && self.awaiting_archive == 0
+    }
+}
+
+/// A day of a contract's tape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayCoverage {
+    /// Its first millisecond.
+    pub day: UnixMillis,
+    /// From its first held id up to the one before the next day's; nothing when no trade of it is held.
+    pub ids: Option<IdRange>,
+    /// Of these ids. A hole that reaches into the next day is counted where it begins.
+    pub counts: CoverageCounts,
+    /// Whether every trade of the day is held: no hole touches it, and the tape reaches beyond both its ends.
+    pub complete: bool,
+}
+
+/// What is held and lacking of `ids`: on the disk, in its queue, or in memory alone.
+pub fn coverage(tape: &Tape, holding: &Holding, ids: IdRange, reach: Reach) -> Coverage {
+    holding.coverage(ids, &in_memory(tape), reach)
+}
+
+/// The ids of trades in `[start, end)`, and of holes beside them; nothing when none is held.
+pub fn ids_between(
+    tape: &Tape,
+    holding: &Holding,
+    start: Option<UnixMillis>,
+    end: Option<UnixMillis>,
+) -> Option<IdRange> {
+    // Memory may be ahead of the store, never behind it.
+    let in_ring = |time: UnixMillis| tape.held().iter().find(|trade| trade.time >= time).map(|trade| trade.id);
+    let first_at = |time: UnixMillis| holding.first_id_at(time).or_else(|| in_ring(time));
+    let first = start.map_or(Some(0), first_at)?;
+    let last = end.and_then(first_at).map_or(Some(u64::MAX), |end| end.checked_sub(1))?;
+    IdRange::new(first, last)
+}
+
+/// The days of `ids`, as far as any are held, ascending.
+pub fn coverage_days(tape: &Tape, holding: &Holding, ids: IdRange, reach: Reach) -> Vec<DayCoverage> {
+    let whole = coverage(tape, holding, IdRange { first: 0, last: u64::MAX }, reach);
+    let ends = holding.ends();
+    let time_of = |id: u64| holding.from_id(id, 1).trades.pop().map(|trade| trade.time);
+    let Some(((first, last), tape_ends)) = ends
+        .and_then(|ends| clip(ids, ends).zip(Some(ends)))
+        .and_then(|(wanted, ends)| Some(((time_of(wanted.first)?, wanted.last), ends)))
+    else {
+        return Vec::new();
+    };
+    let Some(last) = holding.up_to_id(last, 1).trades.pop().map(|trade| trade.time) else { return Vec::new() };
+    let (first, last) = (first.floor(UnixMillis::DAY, 0), last.floor(UnixMillis::DAY, 0));
+    let days = (0..=last.since(first) / UnixMillis::DAY).map(|day| first.plus(day * UnixMillis::DAY));
+    days.map(|day| of_day(day, holding, &whole, tape_ends)).collect()
+}
+
+fn of_day(day: UnixMillis, holding: &Holding, whole: &Coverage, tape: IdRange) -> DayCoverage {
+    let begin = holding.first_id_at(day).unwrap_or(tape.last.saturating_add(1));
+    let next = holding.first_id_at(day.plus(UnixMillis::DAY));
+    let ids = next.map_or(Some(tape.last), |next| next.checked_sub(1)).and_then(|last| IdRange::new(begin, last));
+    let runs = whole.runs.iter().filter_map(|run| Some((clip(run.ids, ids?)?, run)));
+    let holes = whole.holes.iter().filter_map(|hole| Some((clip(hole.ids, ids?)?, hole)));
+    let own = Coverage {
+        runs: runs.map(|(ids, run)| Run { ids, ..*run }).collect(),
+        holes: holes.map(|(ids, hole)| Hole { ids, ..*hole }).collect(),
+        whole_from_id: None,
+    };
+    let counts = CoverageCounts::of(&own);
+    let is_open = |hole: &&Hole| !matches!(hole.state, HoleState::ConfirmedAbsent(_));
+    // A hole right before the day's first trade may begin the day.
+    let touches =
+        |hole: &Hole| hole.ids.last.saturating_add(1) >= begin && next.is_none_or(|next| hole.ids.first < next);
+    let is_touched = whole.holes.iter().filter(is_open).any(touches);
+    // Ids count from 1: nothing came before that one.
+    let reaches_before = begin == 1 || tape.first < begin;
+    DayCoverage { day, ids, counts, complete: !is_touched && reaches_before && next.is_some() && ids.is_some() }
+}
+
+/// Runs of ids that memory holds, ascending.
+fn in_memory(tape: &Tape) -> Vec<IdRange> {
+    let mut ids: Vec<u64> = tape.held().iter().map(|trade| trade.id).collect();
+    ids.extend(tape.aside().trades(IdRange { first: 0, last: u64::MAX }).map(|trade| trade.id));
+    ids.sort_unstable();
+    ids.dedup();
+    let runs = ids.chunk_by(|id, next| id + 1 == *next);
+    runs.filter_map(|run| IdRange::new(*run.first()?, *run.last()?)).collect()
+}
