@@ -135,6 +135,18 @@ impl Host {
         Err(DownloadError::Endless)
     }
 
+    /// The first period of all that `folder` has a file of.
+    ///
+    /// # Errors
+    ///
+    /// When the listing cannot be had.
+    pub async fn first(&self, folder: &Folder) -> Result<Option<Period>, DownloadError> {
+        let url = format!("{}?{}", self.options.list_url, listing_query(&folder.prefix(), None));
+        let Some(answer) = self.whole(&url).await? else { return Ok(None) };
+        let files = listing(&answer.body)?.files;
+        Ok(files.iter().filter_map(|file| folder.place_of(&file.key)).map(|place| place.period()).min())
+    }
+
     /// The sum of a file's bytes as published; nothing while it is not there.
     ///
     /// # Errors

@@ -29,6 +29,8 @@ pub(super) struct Pass {
     span: Span,
     awaited_ms: i64,
     published: BTreeMap<Period, Published>,
+    /// When the first file of all begins.
+    begin: Option<UnixMillis>,
     /// Files that were tried and are of no use now.
     useless: BTreeSet<Period>,
     /// REST was asked.
@@ -40,15 +42,23 @@ pub(super) struct Pass {
 impl Pass {
     /// Asks the archive what it has.
     pub(super) async fn new(host: &Host, held: Held, span: Span, awaited_ms: i64) -> Result<Self, DownloadError> {
-        let mut published = BTreeMap::new();
+        let mut published: BTreeMap<Period, Published> = BTreeMap::new();
         let dataset = held.series.dataset();
-        for cadence in dataset.cadences() {
-            // It is one of those that the dataset has.
-            let Ok(folder) = Folder::new(held.symbol.clone(), dataset, *cadence) else { continue };
-            published.extend(host.files(&folder, span).await?);
+        // It is one of those that the dataset has.
+        let folder = |cadence: &Cadence| Folder::new(held.symbol.clone(), dataset, *cadence).ok();
+        let folders: Vec<Folder> = dataset.cadences().iter().filter_map(folder).collect();
+        for folder in &folders {
+            published.extend(host.files(folder, span).await?);
+        }
+        let mut begin = published.keys().map(|period| period.start()).min();
+        if begin.is_none_or(|begin| begin > span.0) {
+            for folder in &folders {
+                let first = host.first(folder).await?.map(|period| period.start());
+                begin = begin.into_iter().chain(first).min();
+            }
         }
         let (useless, last, refused) = (BTreeSet::new(), Plan::default(), Vec::new());
-        Ok(Self { held, span, awaited_ms, published, useless, asked: false, last, refused })
+        Ok(Self { held, span, awaited_ms, published, begin, useless, asked: false, last, refused })
     }
 
     /// What is to be done now; the first time also files that were replaced since they were taken.
@@ -61,7 +71,7 @@ impl Pass {
         };
         let (coverage, spans) = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
         let rules = Rules { dataset: self.held.series.dataset(), awaited_ms: self.awaited_ms };
-        self.last = plan(span, &rules, &Known { published: &self.published, held: &spans, now });
+        self.last = plan(span, &rules, &Known { published: &self.published, begin: self.begin, held: &spans, now });
         let mut files: BTreeMap<Period, Published> = BTreeMap::new();
         let others = self.other_sources(&coverage).into_iter().chain(self.replaced());
         let useful = |file: &Published| !self.useless.contains(&file.place.period());

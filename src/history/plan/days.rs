@@ -21,6 +21,8 @@ pub type Span = (UnixMillis, UnixMillis);
 pub struct Known<'a> {
     /// Published files of days and months alike.
     pub published: &'a BTreeMap<Period, Published>,
+    /// When the first file of all begins; nothing when there is none at all.
+    pub begin: Option<UnixMillis>,
     /// Stretches of which nothing is missing.
     pub held: &'a [Span],
     /// By the venue's clock.
@@ -58,12 +60,10 @@ enum Need {
     Unpublished,
 }
 
-/// Plans for what `[from, to)` lacks. Days before the first published file are left out: the contract, or the dataset, did
+/// Plans for what `[from, to)` lacks. Days before the first file of all are left out: the contract, or the dataset, did
 /// not exist.
 pub fn plan((from, to): Span, rules: &Rules, known: &Known<'_>) -> Plan {
-    let Some(begin) = known.published.keys().map(|period| period.start()).min() else {
-        return unpublished((from, to), rules, known);
-    };
+    let Some(begin) = known.begin else { return unpublished((from, to), rules, known) };
     let cadences = rules.dataset.cadences();
     if !cadences.contains(&Cadence::Daily) {
         return months((from.max(begin), to), rules, known);

@@ -40,9 +40,13 @@ fn names(plan: &Plan) -> Vec<String> {
     plan.files.iter().map(|file| file.place.period().to_string()).collect()
 }
 
+fn known<'a>(published: &'a BTreeMap<Period, Published>, held: &'a [Span], now: UnixMillis) -> Known<'a> {
+    Known { published, begin: published.keys().map(|period| period.start()).min(), held, now }
+}
+
 fn made(span: Span, dates: &[&str], held: &[Span], now: UnixMillis) -> Plan {
     let published = published(Dataset::AggTrades, dates);
-    plan(span, &rules(Dataset::AggTrades), &Known { published: &published, held, now })
+    plan(span, &rules(Dataset::AggTrades), &known(&published, held, now))
 }
 
 #[test]
@@ -111,15 +115,13 @@ fn datasets_come_in_the_files_that_they_have() {
     let now = start("2026-11-20");
     let span = (start("2026-08-15"), now);
     let fundings = published(Dataset::FundingRate, &["2026-07", "2026-08", "2026-10"]);
-    let known = Known { published: &fundings, held: &[], now };
-    let plan = plan(span, &rules(Dataset::FundingRate), &known);
+    let plan = plan(span, &rules(Dataset::FundingRate), &known(&fundings, &[], now));
     assert_eq!(names(&plan), ["2026-10", "2026-08"]);
     assert_eq!(plan.absent, [Period::parse("2026-09").expect("a month")]);
     assert_eq!(plan.awaited, [Period::parse("2026-11").expect("a month")]);
     let klines = Dataset::Klines(Timeframe::MINUTE);
     let published = published(klines, &["2026-11-18"]);
-    let known = Known { published: &published, held: &[], now };
-    let plan = super::plan((start("2026-11-18"), now), &rules(klines), &known);
+    let plan = super::plan((start("2026-11-18"), now), &rules(klines), &known(&published, &[], now));
     assert_eq!((names(&plan), plan.rest), (vec!["2026-11-18".to_owned()], vec![]));
     assert_eq!(plan.awaited, [Period::parse("2026-11-19").expect("a day")]);
 }
