@@ -33,8 +33,8 @@ pub(super) struct Pass {
     begin: Option<UnixMillis>,
     /// Files that were tried and are of no use now.
     useless: BTreeSet<Period>,
-    /// REST was asked.
-    asked: bool,
+    /// What REST was asked for.
+    asked: Option<Span>,
     last: Plan,
     refused: Vec<String>,
 }
@@ -58,7 +58,7 @@ impl Pass {
             }
         }
         let (useless, last, refused) = (BTreeSet::new(), Plan::default(), Vec::new());
-        Ok(Self { held, span, awaited_ms, published, begin, useless, asked: false, last, refused })
+        Ok(Self { held, span, awaited_ms, published, begin, useless, asked: None, last, refused })
     }
 
     /// What is to be done now; the first time also files that were replaced since they were taken.
@@ -78,8 +78,11 @@ impl Pass {
         for file in self.last.files.iter().cloned().chain(others).filter(useful) {
             files.entry(file.place.period()).or_insert(file);
         }
-        let rest = if self.asked { Vec::new() } else { self.last.rest.clone() };
-        self.asked = true;
+        // The edges of what is asked for move with time: only what lies beyond both is another stretch.
+        let is_new = |span: &&Span| self.asked.is_none_or(|(from, to)| span.0 < from || to < span.0);
+        let rest: Vec<Span> = self.last.rest.iter().filter(is_new).copied().collect();
+        let all = self.asked.into_iter().chain(rest.iter().copied());
+        self.asked = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         Ok(rest.into_iter().map(Task::Rest).chain(files.into_values().map(Task::File)).collect())
     }
 
