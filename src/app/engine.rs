@@ -82,6 +82,8 @@ pub struct Engine {
     pub live: Handle,
     /// Where prints go, by contract.
     pub symbols: Vec<SymbolHandle>,
+    /// Rung when ids of a contract are missing.
+    pub holes_bell: Arc<Bell>,
     /// The venue's time.
     pub venue_clock: Arc<VenueClock>,
     supervision: JoinHandle<()>,
@@ -102,6 +104,7 @@ struct Assembly {
     metrics: Arc<Metrics>,
     venue_clock: Arc<VenueClock>,
     bells: Vec<Arc<Bell>>,
+    holes_bell: Arc<Bell>,
     live: Handle,
     symbols: Vec<SymbolHandle>,
     states: Vec<Arc<Mutex<SymbolState>>>,
@@ -127,6 +130,7 @@ impl Engine {
             contracts: assembly.contracts,
             live: assembly.live,
             symbols: assembly.symbols,
+            holes_bell: assembly.holes_bell,
             venue_clock: assembly.venue_clock,
             supervision: actix_rt::spawn(watch(wards, Arc::clone(metrics))),
         }
@@ -145,17 +149,19 @@ impl Assembly {
         contracts.iter().for_each(|contract| hold(contract));
         let threads = placement.live.len();
         let bells: Vec<_> = (0..threads).map(|_| Bell::new(contracts.len())).collect();
+        let holes_bell = Bell::new(contracts.len());
         let live = Handle::new(threads);
         let state = |contract: &Arc<Contract>| {
             let bell = Arc::clone(&bells[live.thread_of(contract.id)]);
             let (reorder_ms, metrics) = (options.reorder_ms, Arc::clone(&metrics));
-            let state = SymbolState::new(contract, seams.clock, reorder_ms, vec![bell], metrics);
+            let holes_bell = Arc::clone(&holes_bell);
+            let state = SymbolState::new(contract, seams.clock, reorder_ms, vec![bell], holes_bell, metrics);
             Arc::new(Mutex::new(state.unwrap_or_else(|| unreachable!("a new tape has no writer yet"))))
         };
         let states = contracts.iter().map(state).collect();
         let symbols = contracts.iter().map(|contract| SymbolHandle::new(contract.id)).collect();
         let venue_clock = Arc::new(VenueClock::new(seams.clock));
-        Self { options, seams, placement, contracts, metrics, venue_clock, bells, live, symbols, states }
+        Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, symbols, states }
     }
 
     fn publishers(&self) -> Vec<Ward> {

@@ -1,6 +1,7 @@
 //! In which order does everything start, what is rebuilt when it dies, and in which order does it stop?
 
 mod engine;
+mod healing;
 mod listings;
 mod server;
 mod storing;

@@ -3,7 +3,7 @@
 use crate::{
     api,
     app::{
-        Engine, Options, Placement, Seams, listings,
+        Engine, Options, Placement, Seams, healing, listings,
         storing::{self, Storing},
     },
     candle::FoldOptions,
@@ -11,7 +11,11 @@ use crate::{
     config::{Config, TapeKind},
     exchange::binance::{AGG_TRADES_REACH_MS, Routes},
     feed,
-    history::budget::{self, Budget},
+    history::{
+        budget::{self, Budget},
+        rest::Source,
+        seam,
+    },
     live, market,
     metrics::Metrics,
     net::{DialLimits, Endpoint, Fetch, FetchLimits, HttpClient, Limits, TcpDialer, tls::client_config},
@@ -88,7 +92,12 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
     let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
-    aux.spawn(listings::read(fetch, budget.clone(), rest_url, contracts, seed(clock)));
+    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url.clone(), contracts, seed(clock)));
+    if let Some(fills_max) = config.repair.fills_max {
+        let source = Source { fetch, budget: budget.clone(), rest_url, seed: seed(clock) };
+        let told = healing::tell_log(Arc::clone(&engine.contracts));
+        aux.spawn(engine.heal(source, seam::Options { fills_max: fills_max.get() }, told, &metrics));
+    }
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
     Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, shutdown })

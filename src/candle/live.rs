@@ -232,10 +232,7 @@ impl LiveFold {
                     let to = trade.time.max(last_time);
                     self.holes.push(Hole { ids, from: last_time, to, repairable: link == Link::Missing });
                 }
-                if self.holes.len() > HOLES_MAX {
-                    let oldest = self.holes.remove(0);
-                    self.floor = self.floor.max(oldest.to.plus(1));
-                }
+                self.bound_holes();
             }
         }
     }
@@ -294,6 +291,54 @@ impl LiveFold {
     /// Notes that repairs of holes known so far have been lost on their way here, though the tape has them: they stay.
     pub fn give_up(&mut self) {
         self.holes.iter_mut().for_each(|hole| hole.repairable = false);
+    }
+
+    /// Takes a closed candle that was folded anew from everything that is held, every repair taken here included. What differs
+    /// is a correction; what it calls complete is touched by no hole. Older candles than those kept are ignored, and such that
+    /// lack trades which are known here.
+    pub fn refold(&mut self, candle: &Candle, events: &mut Vec<FoldEvent>) {
+        let (bucket, bar) = ((candle.open_time, candle.close_time), Bar::of_candle(candle));
+        if self.open.is_some_and(|open| open.bucket.0 <= bucket.0) {
+            return;
+        }
+        match self.closed.binary_search_by_key(&bucket.0, |closed| closed.bucket.0) {
+            Ok(at) => {
+                let closed = &mut self.closed[at];
+                if !candle.complete && (closed.complete || closed.candle().trades > candle.trades) {
+                    return;
+                }
+                closed.changed |= closed.bar != bar;
+                (closed.bar, closed.proven) = (bar, closed.proven || candle.complete);
+            }
+            Err(0) if self.closed.len() >= self.options.closed_max => return,
+            Err(at) => {
+                let closed = Closed { bucket, bar, proven: true, complete: false, revision: 0, changed: true };
+                self.closed.insert(at, closed);
+                self.trim();
+            }
+        }
+        if candle.complete {
+            self.clear(bucket);
+        }
+        self.reassess(events);
+    }
+
+    /// Cuts a bucket out of every hole.
+    fn clear(&mut self, (start, end): (UnixMillis, UnixMillis)) {
+        let cut = |hole: Hole| {
+            let before = (hole.from < start).then(|| Hole { to: hole.to.min(start.plus(-1)), ..hole });
+            let behind = (hole.to >= end).then(|| Hole { from: hole.from.max(end), ..hole });
+            before.into_iter().chain(behind)
+        };
+        self.holes = std::mem::take(&mut self.holes).into_iter().flat_map(cut).collect();
+        self.bound_holes();
+    }
+
+    fn bound_holes(&mut self) {
+        while self.holes.len() > HOLES_MAX {
+            let oldest = self.holes.remove(0);
+            self.floor = self.floor.max(oldest.to.plus(1));
+        }
     }
 
     /// Takes the venue's clock, and the time up to which the stream is proven to flow.

@@ -15,7 +15,7 @@ mod sources;
 mod symbols;
 mod url;
 
-pub use options::{Binance, Candle, Config, Log, LogFormat, Server, Session, Sim, Store, SyncWhen, Threads};
+pub use options::{Binance, Candle, Config, Log, LogFormat, Repair, Server, Session, Sim, Store, SyncWhen, Threads};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Reason};
 pub use settings::{Setting, Settings};

@@ -39,6 +39,8 @@ pub struct Config {
     pub store: Store,
     /// `[venue.binance]`
     pub binance: Binance,
+    /// `[repair]`
+    pub repair: Repair,
     /// `[candle]`
     pub candle: Candle,
     /// `[threads]`
@@ -165,6 +167,13 @@ pub struct Binance {
     pub backoff_cap: Duration,
 }
 
+/// `[repair]`
+#[derive(Clone, Copy, Debug)]
+pub struct Repair {
+    /// Contracts whose missing ids are fetched at once; none fetches nothing.
+    pub fills_max: Option<NonZeroUsize>,
+}
+
 /// `[candle]`
 #[derive(Clone, Debug)]
 pub struct Candle {
@@ -248,6 +257,7 @@ impl Config {
             session: session(reader),
             store: store(reader),
             binance: binance(reader),
+            repair: repair(reader),
             candle: candle(reader),
             threads: threads(reader),
             log: log(reader),
@@ -340,6 +350,10 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
         backoff_base,
         backoff_cap: reader.millis("venue.binance.backoff_cap_ms", 10..=3_600_000).max(backoff_base),
     }
+}
+
+fn repair(reader: &mut Reader<'_>) -> Repair {
+    Repair { fills_max: NonZeroUsize::new(reader.number("repair.fills_max", 0..=64)) }
 }
 
 fn candle(reader: &mut Reader<'_>) -> Candle {

@@ -6,3 +6,4 @@ pub mod download;
 pub mod jobs;
 pub mod plan;
 pub mod rest;
+pub mod seam;

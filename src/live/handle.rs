@@ -1,7 +1,7 @@
 //! How do sessions and readers reach the publishers?
 
 use crate::{
-    live::{Subscriber, Topic, TopicsActor, topics},
+    live::{Replay, Subscriber, Topic, TopicsActor, topics},
     model::{Candle, ContractId, Timeframe},
 };
 use actix::prelude::*;
@@ -77,6 +77,18 @@ impl Handle {
         })
     }
 
+    /// Begins a subscription to trades where `replay` has come to; what was added since comes first, then the live rows,
+    /// without a snapshot. `false` when too many were added: another page has to be read.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub async fn resume(&self, subscription: Subscription, replay: Replay) -> Result<bool, Unavailable> {
+        let actor = self.actors[self.thread_of(subscription.topic.contract)].load_full();
+        let actor = actor.ok_or(Unavailable::Restarting)?;
+        actor.send(topics::Resume { subscription, replay }).await.map_err(|_| Unavailable::Restarting)
+    }
+
     /// Ends one subscription of a session.
     ///
     /// # Errors
@@ -94,6 +106,24 @@ impl Handle {
     pub async fn candles(&self, contract: ContractId, timeframe: Timeframe) -> Result<Vec<Candle>, Unavailable> {
         let actor = self.actors[self.thread_of(contract)].load_full().ok_or(Unavailable::Restarting)?;
         actor.send(topics::ReadCandles(contract, timeframe)).await.map_err(|_| Unavailable::Restarting)
+    }
+
+    /// Hands in closed minutes, ascending, that were folded anew from everything held while `late_count` late trades had come:
+    /// what differs from what memory has becomes a correction. `false` when other late trades have come by now, so that they
+    /// have to be folded once more.
+    ///
+    /// # Errors
+    ///
+    /// When the live thread cannot take it now.
+    pub async fn refold(
+        &self,
+        contract: ContractId,
+        minutes: Vec<Candle>,
+        late_count: u64,
+    ) -> Result<bool, Unavailable> {
+        let actor = self.actors[self.thread_of(contract)].load_full().ok_or(Unavailable::Restarting)?;
+        let refold = topics::Refold { contract, minutes, late_count };
+        actor.send(refold).await.map_err(|_| Unavailable::Restarting)
     }
 
     fn send<M>(&self, contract: ContractId, message: M) -> Result<(), Unavailable>

@@ -218,6 +218,11 @@ impl<P: Publish> Post<P> {
         !matches!(self.address.try_send(Join(subscription)), Err(SendError::Full(_)))
     }
 
+    /// Notes a subscription whose line has begun.
+    pub(super) fn note(&mut self, subscription: Subscription) {
+        self.subscriptions.push(subscription);
+    }
+
     pub(super) fn leave(&mut self, leave: Leave) {
         self.subscriptions.retain(|subscription| !leave.is_of(&subscription.subscriber));
         self.tell(leave);

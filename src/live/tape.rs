@@ -3,9 +3,10 @@
 use crate::{
     clock::Clock,
     live::{
-        Event, Rows, Subscription,
+        Event, Replay, Rows, Subscription,
         lines::{Bodies, Line, Offer, Publishing},
         publisher::{Post, Publish},
+        replay::ADDED_MAX,
     },
     market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
@@ -114,11 +115,56 @@ impl TapeState {
 }
 
 impl TapeState {
+    /// Begins a line where a replay has come to, with what was added since. `false` when memory does not have all of that, or
+    /// it is much, or there is no room for it: then nothing has begun.
+    pub(super) fn resume(&mut self, subscription: Subscription, replay: Replay) -> bool {
+        self.publish_all();
+        let Some((trades, repairs)) = self.added_since(&replay) else { return false };
+        let mut line = Line::new(subscription.subscriber, false, self.reader.last_id().max(Some(replay.through())));
+        line.sent_to(replay.through());
+        let rows = |trades: &[Trade]| {
+            Bodies::default().rows(line.subscriber.dialect, &self.publishing, |encoder, body| {
+                (encoder.trades)(trades, body);
+                u32::try_from(trades.len()).unwrap_or(u32::MAX)
+            })
+        };
+        let (Some(added), Some(repaired)) = (rows(&trades), rows(&repairs)) else { return false };
+        if !added.is_empty() && line.offer(Event::Trades(added)) != Offer::Taken {
+            return false;
+        }
+        trades.last().into_iter().for_each(|trade| line.sent_to(trade.id));
+        if let (Some(first), Some(last)) = (repairs.first(), repairs.last())
+            && line.offer(Event::Repair(repaired)) != Offer::Taken
+        {
+            line.owe_ids(IdRange { first: first.id, last: last.id }, self.clock.monotonic_ms());
+        }
+        self.lines.push(line);
+        true
+    }
+
+    /// Trades behind a replay that were published, and late ones before that it has not seen. Nothing when memory does not
+    /// have all of them, or they are many.
+    fn added_since(&self, replay: &Replay) -> Option<(Vec<Trade>, Vec<Trade>)> {
+        let late = self.reader.holes()?.since(replay.late());
+        let mut trades = self.reader.before(ADDED_MAX + 1);
+        let reaches_back = trades.first().is_none_or(|trade| trade.id <= replay.through());
+        let is_whole = self.contract.tape.aside().whole_from() <= replay.through() + 1;
+        if late.lost.is_some() || !reaches_back || !is_whole {
+            return None;
+        }
+        trades.retain(|trade| trade.id > replay.through());
+        Some((trades, late.trades.into_iter().filter(|trade| replay.repairs(trade.id)).collect()))
+    }
+
     /// The newest trades that were published, at most `count`: off the ring, and before that off the disk.
     fn snapshot(&self, count: usize) -> Vec<Trade> {
         let mut trades = self.reader.before(count);
+        // Before it the store holds late trades that memory does not.
+        let whole_from = self.contract.tape.aside().whole_from();
+        trades.drain(..trades.partition_point(|trade| trade.id < whole_from));
         let missing = count.saturating_sub(trades.len());
-        let end = trades.first().map(|trade| trade.id).or_else(|| self.contract.tape.start());
+        let first = trades.first().map(|trade| trade.id);
+        let end = first.or_else(|| self.reader.last_id().map(|id| id + 1)).or_else(|| self.contract.tape.start());
         if let (Some(holding), Some(end), 1..) = (self.contract.holding.get(), end, missing) {
             trades.splice(0..0, holding.up_to_id(end.saturating_sub(1), missing).trades);
         }

@@ -156,6 +156,18 @@ impl FoldState {
         doubtful
     }
 
+    /// Takes closed candles that were folded anew from everything held while `late_count` late trades had come. `false` when
+    /// this fold has taken another number: it may know more, or less.
+    pub(super) fn refold(&mut self, candles: &[Candle], late_count: u64) -> bool {
+        self.catch_up();
+        let agrees = self.reader.late_taken() == late_count;
+        if agrees {
+            candles.iter().for_each(|candle| self.fold.refold(candle, &mut self.events));
+        }
+        self.say();
+        agrees
+    }
+
     fn repair(&mut self, repairs: &Repairs) {
         while self.reader.is_behind() {
             self.fold_some();

@@ -1,10 +1,10 @@
 //! Who finds, starts and stops the publishers of one live thread, and tells them when time passes?
 
 use crate::{
-    candle::{FoldOptions, LiveFold},
+    candle::{FoldOptions, LiveFold, regroup},
     clock::Clock,
     live::{
-        Channel, Encoder, Event, SessionKey, Subscription, Topic,
+        Channel, Encoder, Event, Replay, SessionKey, Subscription, Topic,
         lines::Publishing,
         publisher::{Announce, Leave, Post, Publish, Tick, Wake},
         tape::{TapeActor, TapeState},
@@ -78,6 +78,25 @@ pub(super) struct Unsubscribe {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Candle>")]
 pub(super) struct ReadCandles(pub(super) ContractId, pub(super) Timeframe);
+
+/// See [`crate::live::Handle::resume`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub(super) struct Resume {
+    pub(super) subscription: Subscription,
+    pub(super) replay: Replay,
+}
+
+/// See [`crate::live::Handle::refold`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "bool")]
+pub(super) struct Refold {
+    pub(super) contract: ContractId,
+    /// Closed, ascending.
+    pub(super) minutes: Vec<Candle>,
+    /// How many late trades had come when they were folded.
+    pub(super) late_count: u64,
+}
 
 /// What the topics actor of a thread leaves to its successor.
 #[derive(Debug)]
@@ -203,6 +222,18 @@ impl TopicsState {
         }
     }
 
+    /// Whether the line begins; if not, more has to be replayed.
+    fn resume(&mut self, Resume { subscription, replay }: Resume) -> bool {
+        self.raise_dead();
+        let Some(contract) = self.contract(subscription.topic.contract) else { return false };
+        let tape = self.tape(&contract);
+        let begun = tape.state().resume(subscription.clone(), replay);
+        if begun {
+            tape.note(subscription);
+        }
+        begun
+    }
+
     fn unsubscribe(&mut self, leave: Leave, topic: Topic) {
         match topic.channel {
             Channel::Trades => {
@@ -243,6 +274,26 @@ impl TopicsState {
         }
         let longer = |minutes: &TimeframeActor| LiveFold::from_minutes(timeframe, &minutes.state().fold);
         of(Timeframe::MINUTE).map(longer).map_or_else(Vec::new, |fold| newest_candles(&fold, usize::MAX, false))
+    }
+
+    /// Takes minutes that were folded anew, and what they change in longer timeframes; whether every fold took them.
+    fn refold(&mut self, refold: &Refold) -> bool {
+        self.raise_dead();
+        let Some(minutes) = self.folds.get(&(refold.contract, Timeframe::MINUTE)) else { return false };
+        let mut minutes = minutes.state();
+        if !minutes.refold(&refold.minutes, refold.late_count) {
+            return false;
+        }
+        let closed: Vec<Candle> = minutes.fold.closed().collect();
+        let of_contract = self.folds.range((refold.contract, Timeframe::FIRST)..);
+        let longer = of_contract.take_while(|((of, _), _)| *of == refold.contract);
+        longer.filter(|((_, timeframe), _)| *timeframe != Timeframe::MINUTE).fold(
+            true,
+            |taken, ((_, timeframe), fold)| {
+                let candles = regrouped(*timeframe, &closed, &refold.minutes);
+                fold.state().refold(&candles, refold.late_count) && taken
+            },
+        )
     }
 
     /// Does what the venue's clock says is due, and returns how long to sleep.
@@ -301,6 +352,20 @@ impl TopicsState {
         self.retire();
         self.raise();
     }
+}
+
+/// The closed candles of a longer timeframe that some of `minutes` are part of, folded from all that are `closed`, as far as
+/// those reach.
+fn regrouped(timeframe: Timeframe, closed: &[Candle], minutes: &[Candle]) -> Vec<Candle> {
+    let Some(oldest) = closed.first().map(|minute| minute.open_time) else { return Vec::new() };
+    let mut buckets: Vec<_> = minutes.iter().map(|minute| timeframe.bucket(minute.open_time)).collect();
+    buckets.dedup();
+    let whole = buckets.into_iter().filter(|(start, _)| *start >= oldest);
+    let of_bucket = |(start, end): (UnixMillis, UnixMillis)| {
+        let place = |time: UnixMillis| closed.partition_point(|minute| minute.open_time < time);
+        regroup(timeframe, &closed[place(start)..place(end)]).pop().map(|candle| Candle { closed: true, ..candle })
+    };
+    whole.filter_map(of_bucket).collect()
 }
 
 fn note_rebuild<P: Publish>(metrics: &Metrics) {
@@ -373,5 +438,21 @@ impl Handler<ReadCandles> for TopicsActor {
 
     fn handle(&mut self, read: ReadCandles, _: &mut Self::Context) -> Self::Result {
         MessageResult(self.state().candles(read.0, read.1))
+    }
+}
+
+impl Handler<Refold> for TopicsActor {
+    type Result = bool;
+
+    fn handle(&mut self, refold: Refold, _: &mut Self::Context) -> bool {
+        self.state().refold(&refold)
+    }
+}
+
+impl Handler<Resume> for TopicsActor {
+    type Result = bool;
+
+    fn handle(&mut self, resume: Resume, _: &mut Self::Context) -> bool {
+        self.state().resume(resume)
     }
 }

@@ -26,6 +26,8 @@ pub struct Aside {
     gone: Option<IdRange>,
     /// How many ever came: the number of the next one.
     count: u64,
+    /// One more than the highest id that made room because the store holds it.
+    whole_from: u64,
 }
 
 /// Late trades that a reader had not seen.
@@ -59,12 +61,52 @@ impl Aside {
         of_ids.filter(move |(_, (its, _))| *its < number).map(|(_, (_, trade))| *trade)
     }
 
-    pub(super) fn count(&self) -> u64 {
+    /// The newest late trade before `id`.
+    pub fn before(&self, id: u64) -> Option<Trade> {
+        self.trades.range(..id).next_back().map(|(_, (_, trade))| *trade)
+    }
+
+    /// The oldest late trade behind `id`.
+    pub fn after(&self, id: u64) -> Option<Trade> {
+        self.trades.range(id.checked_add(1)?..).next().map(|(_, (_, trade))| *trade)
+    }
+
+    /// The id from which on ring and late trades in memory are all that is held; of ids before it the store holds more.
+    pub fn whole_from(&self) -> u64 {
+        self.whole_from
+    }
+
+    /// How many late trades ever came.
+    pub fn count(&self) -> u64 {
         self.count
+    }
+
+    pub(super) fn close(&mut self, ids: IdRange) {
+        self.holes.close(ids);
     }
 
     pub(super) fn open(&mut self, hole: IdRange) {
         self.holes.open(hole);
+    }
+
+    /// Whether so many more fit. `stored` says whether the store holds every trade that was ever put on the tape: then all
+    /// that are here make room when they have to.
+    pub(super) fn make_room(&mut self, count: usize, stored: bool) -> bool {
+        if self.trades.len() + count > TRADES_MAX
+            && stored
+            && let Some((last, _)) = self.trades.last_key_value()
+        {
+            self.whole_from = self.whole_from.max(last + 1);
+            self.trades.clear();
+        }
+        self.trades.len() + count <= TRADES_MAX
+    }
+
+    /// Fills holes whose trades had been on the tape before and were lost on the way to the disk: they are news to nobody.
+    pub(super) fn restock(&mut self, ids: impl IntoIterator<Item = u64>) {
+        ids.into_iter().for_each(|id| {
+            self.holes.fill(id);
+        });
     }
 
     /// Fills holes. Refuses when there is no room, and the holes stay; `ring_from` is the oldest id in the ring: late
@@ -98,7 +140,7 @@ impl Aside {
     }
 
     /// Those from number `next` on.
-    pub(super) fn since(&self, next: u64) -> Repairs {
+    pub fn since(&self, next: u64) -> Repairs {
         let first = self.count - self.log.len() as u64;
         let skip = usize::try_from(next.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut trades: Vec<_> = self.log.iter().skip(skip).copied().collect();
@@ -149,5 +191,18 @@ mod tests {
         assert!(aside.is_missing(IdRange { first: 70_000, last: 70_000 }));
         assert!(aside.repair(&[print(70_000)], || 60_000));
         assert_eq!(aside.trades(IdRange { first: 1, last: 100_000 }).next().map(|trade| trade.id), Some(60_000));
+    }
+
+    #[test]
+    fn what_the_store_holds_makes_room_and_is_answered_for_by_it() {
+        let mut aside = Aside::default();
+        aside.open(IdRange { first: 1, last: 200_000 });
+        let all: Vec<_> = (1..=TRADES_MAX as u64).map(print).collect();
+        assert!(aside.make_room(all.len(), true) && aside.repair(&all, || 1));
+        assert_eq!(aside.whole_from(), 0);
+        assert!(!aside.make_room(1, false), "the store may lack some");
+        assert!(aside.make_room(1, true));
+        assert_eq!((aside.whole_from(), aside.trades.len()), (TRADES_MAX as u64 + 1, 0));
+        assert!(!aside.is_missing(IdRange { first: 1, last: TRADES_MAX as u64 }));
     }
 }

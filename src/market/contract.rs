@@ -2,7 +2,7 @@
 
 use crate::{
     market::{Flow, Tape},
-    model::{ContractId, Price, Quantity, Symbol, UnixMillis},
+    model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::Holding,
 };
 use arc_swap::ArcSwapOption;
@@ -40,6 +40,15 @@ pub struct Listing {
     pub tick_size: Price,
     /// The quantity step.
     pub step_size: Quantity,
+}
+
+/// Ids of a contract that were fetched for holes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Healed {
+    /// The contract.
+    pub contract: ContractId,
+    /// Holes may be among them yet.
+    pub ids: IdRange,
 }
 
 /// One contract that is recorded.

@@ -43,6 +43,17 @@ impl Holes {
         true
     }
 
+    /// Takes every id of `range` out.
+    pub fn close(&mut self, range: IdRange) {
+        let inside: Vec<IdRange> = self.within(range).collect();
+        for run in inside {
+            self.runs.remove(&run.first);
+            let before = range.first.checked_sub(1).and_then(|last| IdRange::new(run.first, last));
+            let after = range.last.checked_add(1).and_then(|first| IdRange::new(first, run.last));
+            self.runs.extend(before.into_iter().chain(after).map(|left| (left.first, left.last)));
+        }
+    }
+
     /// Whether `id` is missing.
     pub fn contains(&self, id: u64) -> bool {
         self.runs.range(..=id).next_back().is_some_and(|(_, &last)| id <= last)
@@ -53,6 +64,22 @@ impl Holes {
         let start = self.runs.range(..=range.first).next_back().map_or(range.first, |(&first, _)| first);
         let runs = self.runs.range(start..=range.last).map(|(&first, &last)| IdRange { first, last });
         runs.filter(move |run| run.last >= range.first)
+    }
+
+    /// Takes the first run out.
+    pub fn pop_first(&mut self) -> Option<IdRange> {
+        self.runs.pop_first().map(|(first, last)| IdRange { first, last })
+    }
+
+    /// What of `range` is in no run, ascending.
+    pub fn outside(&self, range: IdRange) -> Vec<IdRange> {
+        let (mut parts, mut next) = (Vec::new(), range.first);
+        for run in self.within(range) {
+            parts.extend(run.first.checked_sub(1).and_then(|last| IdRange::new(next, last)));
+            next = next.max(run.last.saturating_add(1));
+        }
+        parts.extend(IdRange::new(next, range.last));
+        parts
     }
 
     /// All runs, ascending.
@@ -88,7 +115,14 @@ mod tests {
         assert_eq!(holes.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>(), [(10, 11), (13, 14)]);
         assert_eq!(holes.within(IdRange { first: 11, last: 12 }).count(), 1);
         assert_eq!(holes.within(IdRange { first: 12, last: 12 }).count(), 0);
-        assert!([10, 11, 13, 14].into_iter().all(|id| holes.fill(id)));
+        let outside = |first, last| holes.outside(IdRange { first, last }).len();
+        assert_eq!((outside(9, 15), outside(10, 14), outside(10, 11), outside(1, 5)), (3, 1, 0, 1));
+        holes.open(IdRange { first: 20, last: 29 });
+        holes.close(IdRange { first: 25, last: 26 });
+        holes.close(IdRange { first: 29, last: 99 });
+        assert_eq!(holes.iter().map(|run| (run.first, run.last)).collect::<Vec<_>>()[2..], [(20, 24), (27, 28)]);
+        holes.close(IdRange { first: 12, last: 40 });
+        assert!([10, 11].into_iter().all(|id| holes.fill(id)));
         assert_eq!(holes.count(), 0);
     }
 

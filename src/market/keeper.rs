@@ -54,7 +54,19 @@ impl Keeper {
         }
     }
 
-    /// Hands in trades that came after their hole had been recorded, ascending.
+    /// Hands in trades that were fetched for holes, ascending; nothing of them waits here. `false` when there is no room, so
+    /// that they have to be offered again.
+    #[must_use]
+    pub fn keep_fetched(&mut self, origin: Origin, prints: &[Print]) -> bool {
+        if self.is_behind() {
+            self.catch_up();
+        }
+        let kept = !self.is_behind() && self.holding.keep(origin, prints.iter().filter_map(Print::as_trade));
+        self.refused.inc_by(u64::from(!kept));
+        kept
+    }
+
+    /// Hands in trades of the stream that came after their hole had been recorded, ascending.
     pub fn keep_late(&mut self, prints: &[Print]) {
         let trades = || prints.iter().filter_map(Print::as_trade);
         if self.late.is_empty() && self.holding.keep(Origin::Stream, trades()) {

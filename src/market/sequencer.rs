@@ -129,6 +129,26 @@ impl Sequencer {
         &self.holes
     }
 
+    /// Notes ids that are missing although they were released, or were before this sequencer began.
+    pub fn reopen(&mut self, hole: IdRange) {
+        self.holes.open(hole);
+    }
+
+    /// Notes that a missing id has come by another way.
+    pub fn fill(&mut self, id: u64) {
+        self.holes.fill(id);
+    }
+
+    /// Notes that missing ids have come by another way.
+    pub fn close(&mut self, ids: IdRange) {
+        self.holes.close(ids);
+    }
+
+    /// Takes over what the tape calls missing: what was found and not put there is missing again.
+    pub fn set_holes(&mut self, holes: Holes) {
+        self.holes = holes;
+    }
+
     /// Takes the next print off the stream at `now_ms` (monotonic).
     pub fn accept(&mut self, print: Print, now_ms: i64, out: &mut Ordered) {
         let id = print.id();

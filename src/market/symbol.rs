@@ -5,13 +5,12 @@
 
 use crate::{
     clock::Clock,
-    market::{Bell, Contract, Keeper, Ordered, Print, Sequencer, TapeWriter},
+    market::{Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, Stored, TapeKind, TapeWriter},
     metrics::{Labels, Metrics},
-    model::ContractId,
-    store::Holding,
+    model::IdRange,
+    store::{Holding, record::Origin},
 };
 use actix::prelude::*;
-use arc_swap::ArcSwapOption;
 use prometheus_client::metrics::counter::Counter;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -22,16 +21,6 @@ use std::{
 const MAILBOX_BATCHES: usize = 64;
 /// What the store refused is offered again this often while no trade comes.
 const CATCH_UP_EVERY_MS: i64 = 100;
-
-/// Prints of one contract in the order in which they came off the stream.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Batch(pub Vec<Print>);
-
-/// Panics on purpose, so that a test can watch the rebuilding.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Crash;
 
 /// What a symbol actor needs and leaves to its successor.
 #[derive(Debug)]
@@ -44,7 +33,11 @@ pub struct SymbolState {
     writer: TapeWriter,
     /// None without a store.
     keeper: Option<Keeper>,
+    /// Ids that were on the tape, and that the store lost on their way to the disk.
+    unstored: Holes,
     bells: Vec<Arc<Bell>>,
+    /// Rung when ids are missing.
+    holes_bell: Arc<Bell>,
     ordered: Ordered,
     counters: Counters,
 }
@@ -52,6 +45,7 @@ pub struct SymbolState {
 #[derive(Debug)]
 struct Counters {
     trades: Counter,
+    fetched: Counter,
     gaps: Counter,
     refused: Counter,
     metrics: Arc<Metrics>,
@@ -64,11 +58,13 @@ impl SymbolState {
         clock: Clock,
         reorder_ms: i64,
         bells: Vec<Arc<Bell>>,
+        holes_bell: Arc<Bell>,
         metrics: Arc<Metrics>,
     ) -> Option<Self> {
         let symbol = contract.symbol.as_str();
         let counters = Counters {
             trades: metrics.ingest_trades.get_or_create_owned(&Labels::new([("symbol", symbol), ("source", "live")])),
+            fetched: metrics.ingest_trades.get_or_create_owned(&Labels::new([("symbol", symbol), ("source", "rest")])),
             gaps: metrics.gaps_detected.get_or_create_owned(&Labels::new([("symbol", symbol)])),
             refused: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "repairs")])),
             metrics,
@@ -80,8 +76,15 @@ impl SymbolState {
         let sequencer = last.map_or_else(|| Sequencer::new(reorder_ms), |last| Sequencer::after(reorder_ms, last));
         let mut writer = contract.tape.writer()?;
         last.into_iter().for_each(|last| writer.begin(last + 1));
+        // Which ids of a raw tape are burnt is not known any more: its jumps are no holes that could be named.
+        if let Some(holding) = holding.filter(|_| contract.kind == TapeKind::Aggregate) {
+            writer.open_holes(&jumps(holding));
+            holes_bell.ring(contract.id);
+        }
         Some(Self {
             writer,
+            unstored: Holes::default(),
+            holes_bell,
             contract: Arc::clone(contract),
             clock,
             published: sequencer.head(),
@@ -98,6 +101,8 @@ impl SymbolState {
     fn recover(&mut self) {
         self.contract.flow.store(None);
         self.ordered.clear();
+        // What was found, and had not been put on the tape, is missing still.
+        self.sequencer.set_holes(self.contract.tape.aside().holes().clone());
         let published = self.published.max(self.contract.tape.newest_id());
         self.ordered.holes.extend(self.sequencer.resume(published));
         self.keeper.iter_mut().for_each(|keeper| keeper.recover(self.writer.tape()));
@@ -110,6 +115,33 @@ impl SymbolState {
             self.sequencer.accept(print, now_ms, &mut self.ordered);
         }
         self.publish();
+    }
+
+    /// Takes trades that were fetched for holes; whether there was room. Those that are not missing are ignored.
+    fn accept_fetched(&mut self, fetched: &Fetched) -> bool {
+        let wanted: Vec<Print> = {
+            let aside = self.contract.tape.aside();
+            let missing = fetched.trades.iter().filter(|trade| aside.holes().contains(trade.id));
+            missing.map(|trade| Print::Trade(*trade)).collect()
+        };
+        if !wanted.is_empty() {
+            if !self.take_late(&wanted, fetched.origin) {
+                return false;
+            }
+            wanted.iter().for_each(|print| self.sequencer.fill(print.id()));
+            self.counters.fetched.inc_by(wanted.len() as u64);
+            self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
+        }
+        true
+    }
+
+    /// What the store got by another way is missing no more. Its followers read it there.
+    fn accept_stored(&mut self, runs: &[IdRange]) {
+        for run in runs {
+            self.sequencer.close(*run);
+            self.unstored.close(*run);
+        }
+        self.writer.close_holes(runs);
     }
 
     fn expire(&mut self) {
@@ -172,27 +204,70 @@ impl SymbolState {
             self.counters.metrics.gap_missing_ids.inc_by(hole.count());
             tracing::warn!(symbol = %self.contract.symbol, first = hole.first, last = hole.last, "trade ids are missing");
         }
+        self.holes_bell.ring(self.contract.id);
     }
 
     /// What the store never got, and memory holds no more, is missing like any other id.
     fn record_given_up(&mut self) {
         let given_up = self.keeper.as_mut().map(Keeper::given_up).unwrap_or_default();
-        if !given_up.is_empty() {
-            tracing::warn!(symbol = %self.contract.symbol, runs = given_up.len(), "trades were never stored");
-            self.writer.open_holes(&given_up);
+        if given_up.is_empty() {
+            return;
         }
+        tracing::warn!(symbol = %self.contract.symbol, runs = given_up.len(), "trades were never stored");
+        for run in &given_up {
+            let known: Vec<IdRange> = self.contract.tape.aside().holes().outside(*run);
+            known.into_iter().for_each(|ids| self.unstored.open(ids));
+            self.sequencer.reopen(*run);
+        }
+        self.writer.open_holes(&given_up);
+        self.holes_bell.ring(self.contract.id);
     }
 
     fn record_late(&mut self) {
         self.ordered.late.sort_by_key(Print::id);
-        if self.writer.repair(&self.ordered.late) {
-            self.keeper.iter_mut().for_each(|keeper| keeper.keep_late(&self.ordered.late));
-            self.counters.metrics.gap_repaired_trades.inc_by(self.ordered.late.len() as u64);
-        } else {
-            // The sequencer takes them for found; the tape goes on calling them missing, which is honest.
+        let late = std::mem::take(&mut self.ordered.late);
+        if !self.take_late(&late, Origin::Stream) {
+            // The sequencer took them for found.
             self.counters.refused.inc();
+            late.iter()
+                .filter_map(|print| IdRange::new(print.id(), print.id()))
+                .for_each(|id| self.sequencer.reopen(id));
+            self.holes_bell.ring(self.contract.id);
         }
+        self.ordered.late = late;
     }
+
+    /// Takes prints that came after their hole had been recorded, ascending; whether there was room. The store is first: what
+    /// a panic leaves between is held and called missing, so it comes again.
+    fn take_late(&mut self, prints: &[Print], origin: Origin) -> bool {
+        let stored = self.keeper.as_ref().is_some_and(|keeper| !keeper.is_behind());
+        if self.keeper.is_some() && !self.writer.make_room(prints.len(), stored) {
+            return false;
+        }
+        if let Some(keeper) = &mut self.keeper {
+            if origin == Origin::Stream {
+                keeper.keep_late(prints);
+            } else if !keeper.keep_fetched(origin, prints) {
+                return false;
+            }
+        }
+        let (known, news): (Vec<Print>, Vec<Print>) =
+            prints.iter().copied().partition(|print| self.unstored.fill(print.id()));
+        self.writer.restock(&known);
+        let taken = self.writer.repair(&news);
+        self.counters.metrics.gap_repaired_trades.inc_by(if taken { prints.len() as u64 } else { 0 });
+        taken
+    }
+}
+
+/// Ids between those that are held, ascending.
+fn jumps(holding: &Holding) -> Vec<IdRange> {
+    let (mut jumps, mut next) = (Vec::new(), None);
+    for (run, _) in holding.shelf().runs() {
+        jumps.extend(next.zip(run.first.checked_sub(1)).and_then(|(next, last)| IdRange::new(next, last)));
+        next = next.max(Some(run.last.saturating_add(1)));
+    }
+    jumps
 }
 
 /// The one consumer of a contract's prints.
@@ -251,67 +326,28 @@ impl Handler<Batch> for SymbolActor {
     }
 }
 
+impl Handler<Fetched> for SymbolActor {
+    type Result = bool;
+
+    fn handle(&mut self, fetched: Fetched, context: &mut Context<Self>) -> bool {
+        let taken = self.with_state(|state| state.accept_fetched(&fetched));
+        self.set_timer(context);
+        taken
+    }
+}
+
+impl Handler<Stored> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, stored: Stored, _: &mut Context<Self>) {
+        self.with_state(|state| state.accept_stored(&stored.0));
+    }
+}
+
 impl Handler<Crash> for SymbolActor {
     type Result = ();
 
     fn handle(&mut self, _: Crash, _: &mut Self::Context) {
         self.with_state(|state| panic!("{}: told to crash", state.contract.symbol));
-    }
-}
-
-/// Where a contract's prints go: follows its actor through rebuilds.
-#[derive(Clone, Debug)]
-pub struct SymbolHandle {
-    contract: ContractId,
-    actor: Arc<ArcSwapOption<Addr<SymbolActor>>>,
-}
-
-/// A batch that could not be delivered, given back.
-#[derive(Debug)]
-pub struct Refused {
-    /// The batch.
-    pub batch: Batch,
-    /// Whether the actor is gone rather than busy.
-    pub gone: bool,
-}
-
-impl SymbolHandle {
-    /// A handle without an actor yet.
-    pub fn new(contract: ContractId) -> Self {
-        Self { contract, actor: Arc::new(ArcSwapOption::empty()) }
-    }
-
-    /// Whose it is.
-    pub fn contract(&self) -> ContractId {
-        self.contract
-    }
-
-    /// Puts a new actor in place.
-    pub fn replace(&self, actor: Addr<SymbolActor>) {
-        self.actor.store(Some(Arc::new(actor)));
-    }
-
-    /// Whether the actor takes messages.
-    pub fn is_alive(&self) -> bool {
-        self.actor.load().as_ref().is_some_and(|actor| actor.connected())
-    }
-
-    /// Hands a batch over without waiting.
-    ///
-    /// # Errors
-    ///
-    /// Gives the batch back when the mailbox is full or the actor gone.
-    pub fn send(&self, batch: Batch) -> Result<(), Refused> {
-        let actor = self.actor.load();
-        let Some(actor) = actor.as_ref() else { return Err(Refused { batch, gone: true }) };
-        actor.try_send(batch).map_err(|refusal| match refusal {
-            SendError::Full(batch) => Refused { batch, gone: false },
-            SendError::Closed(batch) => Refused { batch, gone: true },
-        })
-    }
-
-    /// Makes the actor panic; see [`Crash`]. Whether its mailbox had room for that.
-    pub fn crash(&self) -> bool {
-        self.actor.load().as_ref().is_some_and(|actor| actor.try_send(Crash).is_ok())
     }
 }

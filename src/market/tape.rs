@@ -135,6 +135,12 @@ impl TapeWriter {
         holes.iter().for_each(|hole| aside.open(*hole));
     }
 
+    /// Notes that missing ids are missing no more: the store holds them.
+    pub fn close_holes(&mut self, runs: &[IdRange]) {
+        let mut aside = self.tape.aside();
+        runs.iter().for_each(|run| aside.close(*run));
+    }
+
     /// Takes prints that came after their hole had been recorded, ascending by id. `false` when there is no room: their
     /// holes stay.
     #[must_use]
@@ -144,6 +150,17 @@ impl TapeWriter {
         // Release pairs with the Acquire in `TapeReader::repairs`; what the number stands for is behind the lock.
         self.tape.late_count.store(aside.count(), Ordering::Release);
         taken
+    }
+
+    /// Whether so many late trades fit. `stored` says whether the store holds every trade that was ever put on the tape.
+    #[must_use]
+    pub fn make_room(&mut self, count: usize, stored: bool) -> bool {
+        self.tape.aside().make_room(count, stored)
+    }
+
+    /// Takes prints that had been on the tape before, and were missing from the store alone: followers are not told.
+    pub fn restock(&mut self, prints: &[Print]) {
+        self.tape.aside().restock(prints.iter().map(Print::id));
     }
 
     /// The tape.
@@ -203,6 +220,11 @@ impl TapeReader {
         let repairs = aside.since(self.next_late);
         self.next_late = aside.count();
         Some(repairs)
+    }
+
+    /// How many late trades, of all that ever came, it has taken.
+    pub fn late_taken(&self) -> u64 {
+        self.next_late
     }
 
     /// Holes as they are while this reader has taken every late trade; nothing when there is another.

@@ -135,6 +135,14 @@ metrics! {
     gap_missing_ids: Counter = "gap_missing_ids";
     /// Trades that arrived after their gap was recorded.
     gap_repaired_trades: Counter = "gap_repaired_trades";
+    /// Missing ids of all contracts, as counted once a minute.
+    gap_open_ids: Gauge = "gap_open_ids";
+    /// Contracts whose holes are being filled over the venue's REST API now.
+    gap_fills: Gauge = "gap_fills";
+    /// Fills of holes that failed and are tried again later, by reason.
+    gap_fill_failures: Counters<1> = "gap_fill_failures";
+    /// Missing ids that the venue's REST API does not give, by state: awaiting_archive or absent.
+    gap_left_ids: Counters<1> = "gap_left_ids";
     /// Times that a full queue refused something, by queue.
     mailbox_full: Counters<1> = "mailbox_full";
     /// Trades that the ring overwrote before the store had room for them, by symbol: they are missing on the disk.

@@ -39,10 +39,10 @@ pub fn trades(tape: &Tape, holding: Option<&Holding>, query: &TradeRange) -> Tra
     // Ring first, then everything aside in one look: a hole is recorded before the trade that shows it.
     let aside = tape.aside();
     merge_late(&mut held, &aside);
-    let known_holes = aside.holes().clone();
+    let (known_holes, whole_from) = (aside.holes().clone(), aside.whole_from());
     // The store is read from the disk: nobody waits for that under the lock.
     drop(aside);
-    let damaged = holding.map(|holding| merge_stored(&mut held, holding, query)).unwrap_or_default();
+    let damaged = holding.map(|holding| merge_stored(&mut held, whole_from, holding, query)).unwrap_or_default();
     let slice = Slice::of(&held, query);
     let trades = held[slice.from..slice.to].to_vec();
     let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
@@ -118,19 +118,18 @@ fn held(tape: &Tape, query: &TradeRange) -> Vec<Trade> {
     if all { tape.held() } else { tape.newest(query.limit.saturating_add(1)) }
 }
 
-/// Adds what the store holds for a query, and the neighbours of that, where `held` may lack it. Says what of it cannot be
-/// read.
-fn merge_stored(held: &mut Vec<Trade>, holding: &Holding, query: &TradeRange) -> Vec<IdRange> {
+/// Adds what the store holds for a query, and the neighbours of that, where `held` may lack it, as it may before id
+/// `whole_from`. Says what of it cannot be read.
+fn merge_stored(held: &mut Vec<Trade>, whole_from: u64, holding: &Holding, query: &TradeRange) -> Vec<IdRange> {
     let limit = query.limit.saturating_add(1);
     let stored = if query.goes_forward() {
         let first = match (query.from_id, query.start) {
             (id, None) => id,
             (id, Some(start)) => holding.first_id_at(start).map(|first| first.max(id.unwrap_or(0))),
         };
-        // From the neighbour before the first on; when the ring begins before that, it has it all.
-        let Some(first) = first.filter(|first| held.first().is_none_or(|trade| trade.id >= *first)) else {
-            return Vec::new();
-        };
+        // From the neighbour before the first on; when what memory has whole begins before that, it has it all.
+        let begins_behind = |first: u64| first <= whole_from || held.first().is_none_or(|trade| trade.id >= first);
+        let Some(first) = first.filter(|first| begins_behind(*first)) else { return Vec::new() };
         let mut stored = holding.up_to_id(first.saturating_sub(1), 1);
         let after = holding.from_id(first, limit);
         stored.trades.extend(after.trades);
@@ -140,7 +139,8 @@ fn merge_stored(held: &mut Vec<Trade>, holding: &Holding, query: &TradeRange) ->
         let end = query.end.and_then(|end| holding.first_id_at(end));
         let below = end.unwrap_or(u64::MAX);
         let in_ring = held.partition_point(|trade| trade.id < below && query.end.is_none_or(|end| trade.time < end));
-        if in_ring > query.limit {
+        let whole = in_ring.saturating_sub(held.partition_point(|trade| trade.id < whole_from));
+        if whole > query.limit {
             return Vec::new();
         }
         let mut stored = holding.up_to_id(below.saturating_sub(1), limit);

@@ -2,13 +2,13 @@
 
 use crate::{
     model::Symbol,
-    sim::{archive::ArchiveFaults, rest::RestFaults},
+    sim::{archive::ArchiveFaults, malformed::Malformed, rest::RestFaults},
 };
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
 };
 use tokio::sync::watch;
@@ -21,6 +21,13 @@ const QUEUED_MAX: usize = 4_096;
 pub struct Faults {
     cuts: watch::Sender<Cut>,
     stalled: AtomicBool,
+    refusing: AtomicBool,
+    deafening: AtomicBool,
+    /// Of so many frames in a thousand every stream keeps as many as this.
+    kept_per_mille: AtomicU32,
+    /// Those whose frames are lost, and how many there are.
+    muted: Mutex<HashSet<Symbol>>,
+    muted_count: AtomicUsize,
     /// How many frame faults wait in all, so that a healthy exchange takes no lock.
     queued: AtomicUsize,
     frames: Mutex<HashMap<Symbol, VecDeque<Verdict>>>,
@@ -28,11 +35,23 @@ pub struct Faults {
     rest: RestFaults,
 }
 
-/// How many times all connections were cut, and whether the last cut tore a frame.
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ending {
+    /// At once, without a close frame.
+    #[default]
+    Cut,
+    /// In the middle of a frame.
+    Torn,
+    /// With a close frame of this code.
+    Closed(u16),
+}
+
+/// How many times all connections were ended, and how the last time.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Cut {
     pub(super) count: u64,
-    pub(super) torn: bool,
+    pub(super) ending: Ending,
 }
 
 /// What becomes of one `aggTrade` frame.
@@ -44,7 +63,11 @@ pub(super) enum Verdict {
     /// It follows its successor.
     After,
     /// Nonsense is sent before it.
-    Garbage,
+    Malformed(Malformed),
+    /// The first frame of its stream on this connection is sent again after it.
+    Old,
+    /// Before it comes one with an id that no market reaches.
+    Jump,
 }
 
 impl Default for Faults {
@@ -52,6 +75,11 @@ impl Default for Faults {
         Self {
             cuts: watch::Sender::new(Cut::default()),
             stalled: AtomicBool::new(false),
+            refusing: AtomicBool::new(false),
+            deafening: AtomicBool::new(false),
+            kept_per_mille: AtomicU32::new(1_000),
+            muted: Mutex::default(),
+            muted_count: AtomicUsize::new(0),
             queued: AtomicUsize::new(0),
             frames: Mutex::default(),
             archive: ArchiveFaults::default(),
@@ -73,7 +101,52 @@ impl Faults {
 
     /// Ends every open connection without a close frame; with `torn`, in the middle of a frame.
     pub fn cut(&self, torn: bool) {
-        self.cuts.send_modify(|cut| *cut = Cut { count: cut.count + 1, torn });
+        self.end(if torn { Ending::Torn } else { Ending::Cut });
+    }
+
+    /// Ends every open connection.
+    pub fn end(&self, ending: Ending) {
+        self.cuts.send_modify(|cut| *cut = Cut { count: cut.count + 1, ending });
+    }
+
+    /// While refusing, new connections end before their handshake.
+    pub fn refuse(&self, refusing: bool) {
+        self.refusing.store(refusing, Ordering::Relaxed);
+    }
+
+    /// Connections that are opened while deafening acknowledge whatever is subscribed, and deliver nothing until they end.
+    pub fn deafen(&self, deafening: bool) {
+        self.deafening.store(deafening, Ordering::Relaxed);
+    }
+
+    /// Of a thousand frames every stream keeps `kept_per_mille`, evenly; 1,000 is health.
+    pub fn thin(&self, kept_per_mille: u32) {
+        self.kept_per_mille.store(kept_per_mille, Ordering::Relaxed);
+    }
+
+    /// While muted, the `aggTrade` frames of `symbol` are lost, on every connection.
+    pub fn mute(&self, symbol: &Symbol, muted: bool) {
+        let mut symbols = self.muted.lock().unwrap_or_else(PoisonError::into_inner);
+        if muted {
+            symbols.insert(symbol.clone());
+        } else {
+            symbols.remove(symbol);
+        }
+        self.muted_count.store(symbols.len(), Ordering::Relaxed);
+    }
+
+    /// Ends every fault that lasts, and takes back what waits.
+    pub fn heal(&self) {
+        self.stall(false);
+        self.refuse(false);
+        self.deafen(false);
+        self.thin(1_000);
+        self.muted.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.muted_count.store(0, Ordering::Relaxed);
+        self.frames.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.queued.store(0, Ordering::Relaxed);
+        self.rest.clear();
+        self.archive.clear("");
     }
 
     /// While stalled, streams are silent (what falls due is lost), yet requests and pings are answered.
@@ -99,7 +172,22 @@ impl Faults {
 
     /// Sends text that is no JSON before each of the next `count` `aggTrade` frames of `symbol`.
     pub fn garbage_next(&self, symbol: &Symbol, count: usize) {
-        self.queue(symbol, Verdict::Garbage, count);
+        self.malform_next(symbol, Malformed::CutShort, count);
+    }
+
+    /// Sends a frame that is not as it should be before each of the next `count` `aggTrade` frames of `symbol`.
+    pub fn malform_next(&self, symbol: &Symbol, malformed: Malformed, count: usize) {
+        self.queue(symbol, Verdict::Malformed(malformed), count);
+    }
+
+    /// Sends the first `aggTrade` frame of `symbol` on each connection again, after the next one.
+    pub fn repeat_old_next(&self, symbol: &Symbol) {
+        self.queue(symbol, Verdict::Old, 1);
+    }
+
+    /// Sends a copy of the next `aggTrade` frame of `symbol` with an absurd id before it.
+    pub fn jump_next(&self, symbol: &Symbol) {
+        self.queue(symbol, Verdict::Jump, 1);
     }
 
     fn queue(&self, symbol: &Symbol, verdict: Verdict, count: usize) {
@@ -114,12 +202,34 @@ impl Faults {
         self.stalled.load(Ordering::Relaxed)
     }
 
+    pub(super) fn is_refusing(&self) -> bool {
+        self.refusing.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_deafening(&self) -> bool {
+        self.deafening.load(Ordering::Relaxed)
+    }
+
+    /// Whether the `count`-th frame of a connection is lost because only some are kept.
+    pub(super) fn is_thinned(&self, count: u64) -> bool {
+        let kept = u64::from(self.kept_per_mille.load(Ordering::Relaxed));
+        kept < 1_000 && (count * kept) / 1_000 == ((count + 1) * kept) / 1_000
+    }
+
+    fn is_muted(&self, symbol: &Symbol) -> bool {
+        self.muted_count.load(Ordering::Relaxed) > 0
+            && self.muted.lock().unwrap_or_else(PoisonError::into_inner).contains(symbol)
+    }
+
     pub(super) fn cuts(&self) -> watch::Receiver<Cut> {
         self.cuts.subscribe()
     }
 
     /// What becomes of the next `aggTrade` frame of `symbol`.
     pub(super) fn verdict(&self, symbol: &Symbol) -> Verdict {
+        if self.is_muted(symbol) {
+            return Verdict::Drop;
+        }
         if self.queued.load(Ordering::Relaxed) == 0 {
             return Verdict::Send;
         }

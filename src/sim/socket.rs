@@ -1,16 +1,20 @@
 //! How does the venue treat one WebSocket connection?
 
-use crate::sim::{
-    control::{Reply, answer},
-    exchange::{Exchange, Timers},
-    faults::{Cut, Verdict},
-    feed::Feed,
-    rest::percent_decoded,
-    stream::Route,
+use crate::{
+    model::Symbol,
+    sim::{
+        control::{Reply, answer},
+        exchange::{Exchange, Timers},
+        faults::{Cut, Ending, Verdict},
+        feed::Feed,
+        malformed::jumped,
+        rest::percent_decoded,
+        stream::Route,
+    },
 };
 use futures_util::{SinkExt, StreamExt};
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -94,6 +98,9 @@ pub(super) async fn serve<S>(exchange: Arc<Exchange>, stream: S) -> Result<(), S
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    if exchange.faults().is_refusing() {
+        return Ok(());
+    }
     let heard = Mutex::new(None);
     let config = WebSocketConfig::default().read_buffer_size(8 << 10).max_message_size(Some(1 << 20));
     // The error's size is tungstenite's choice.
@@ -130,6 +137,12 @@ struct Connection<S> {
     cuts: watch::Receiver<Cut>,
     /// Frames that follow their successors, the last one first; bounded by the faults that wait.
     late: Vec<Utf8Bytes>,
+    /// The first `aggTrade` frame of each symbol.
+    oldest: HashMap<Symbol, Utf8Bytes>,
+    /// Frames that were due.
+    frames: u64,
+    /// Whether it delivers nothing.
+    is_deaf: bool,
 }
 
 /// What happened.
@@ -156,6 +169,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Self {
             feed: Feed::new(exchange.clone(), asked.route, asked.is_combined),
             cuts: exchange.faults().cuts(),
+            is_deaf: exchange.faults().is_deafening(),
             exchange,
             socket,
             timers,
@@ -164,6 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             pings: VecDeque::new(),
             heard_at: VecDeque::new(),
             late: Vec::new(),
+            oldest: HashMap::new(),
+            frames: 0,
         }
     }
 
@@ -212,7 +228,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     async fn cut(&mut self, cut: Cut) -> Result<Next, SocketError> {
-        if cut.torn {
+        if let Ending::Closed(code) = cut.ending {
+            return self.close(CloseCode::from(code), "").await;
+        }
+        if cut.ending == Ending::Torn {
             // The head of a text frame of 300 bytes, and the first few of them.
             let torn = self.socket.get_mut().write_all(b"\x81\x7e\x01\x2c{\"stream\":\"btc");
             torn.await.map_err(tungstenite::Error::Io)?;
@@ -271,10 +290,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for _ in 0..BATCH_MAX {
             let mut text = String::with_capacity(256);
             let Some(symbol) = self.feed.write_due(now, &mut text) else { break };
-            if self.exchange.faults().is_stalled() {
+            let faults = self.exchange.faults();
+            self.frames += 1;
+            if faults.is_stalled() || self.is_deaf || faults.is_thinned(self.frames) {
                 continue;
             }
-            let verdict = symbol.map_or(Verdict::Send, |symbol| self.exchange.faults().verdict(&symbol));
+            let verdict = symbol.as_ref().map_or(Verdict::Send, |symbol| faults.verdict(symbol));
+            if let Some(symbol) = symbol.filter(|symbol| !self.oldest.contains_key(symbol)) {
+                self.oldest.insert(symbol, text.as_str().into());
+            }
             self.send(text.into(), verdict).await?;
         }
         self.flush().await
@@ -287,11 +311,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 self.late.push(text);
                 return Ok(());
             }
-            Verdict::Garbage => self.feed_text(Utf8Bytes::from_static(r#"{"e":"aggTrade","a":"#)).await?,
+            Verdict::Malformed(malformed) => self.within(malformed.frame(&text)).await?,
             Verdict::Twice => self.feed_text(text.clone()).await?,
-            Verdict::Send => {}
+            Verdict::Jump => self.feed_text(jumped(&text).into()).await?,
+            Verdict::Send | Verdict::Old => {}
         }
         self.feed_text(text).await?;
+        if verdict == Verdict::Old {
+            // Of whichever symbol: each is old by now.
+            for old in self.oldest.values().cloned().collect::<Vec<_>>() {
+                self.feed_text(old).await?;
+            }
+        }
         while let Some(late) = self.late.pop() {
             self.feed_text(late).await?;
         }

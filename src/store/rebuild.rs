@@ -89,15 +89,26 @@ impl Holding {
         IdRange { first: first.min(ids.first), last: last.unwrap_or(u64::MAX) }
     }
 
-    /// Shows those of `minutes` that differ from what is stored.
-    fn compare(&self, minutes: &[Candle], rebuilt: &mut Rebuilt, show: &mut impl FnMut(&[Candle])) {
-        rebuilt.minutes += minutes.len() as u64;
-        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return };
+    /// Hands in those of `minutes`, ascending, that differ from what is stored, with a higher revision; how many. Nothing
+    /// when there is no room for them.
+    pub fn correct_minutes(&self, minutes: &[Candle]) -> Option<u64> {
+        let wrong = self.differing(minutes);
+        (wrong.is_empty() || self.keep_minutes(&wrong)).then_some(wrong.len() as u64)
+    }
+
+    /// Those of `minutes`, ascending, that differ from what is stored, with a higher revision.
+    fn differing(&self, minutes: &[Candle]) -> Vec<Candle> {
+        let Some((first, last)) = minutes.first().zip(minutes.last()) else { return Vec::new() };
         let stored = self.minutes(first.open_time, last.close_time, usize::MAX, false);
         let stored: BTreeMap<UnixMillis, Candle> =
             stored.into_iter().map(|minute| (minute.open_time, minute)).collect();
-        let wrong = minutes.iter().filter_map(|minute| corrected(minute, stored.get(&minute.open_time)));
-        let wrong: Vec<Candle> = wrong.collect();
+        minutes.iter().filter_map(|minute| corrected(minute, stored.get(&minute.open_time))).collect()
+    }
+
+    /// Shows those of `minutes` that differ from what is stored.
+    fn compare(&self, minutes: &[Candle], rebuilt: &mut Rebuilt, show: &mut impl FnMut(&[Candle])) {
+        let wrong = self.differing(minutes);
+        rebuilt.minutes += minutes.len() as u64;
         rebuilt.written += wrong.len() as u64;
         if !wrong.is_empty() {
             show(&wrong);

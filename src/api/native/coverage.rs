@@ -35,7 +35,7 @@ pub(in crate::api) async fn coverage(
     let reach = reach(&shared, &contract);
     // Many footers may be looked at: not on a thread that serves sessions.
     let (data, meta, whole) = web::block(move || {
-        let holding = contract.holding.get().map(Holding::clone);
+        let holding = contract.holding.get().cloned();
         holding.map(|holding| {
             if by_day { days(&contract, &holding, &wanted, reach) } else { runs(&contract, &holding, &wanted, reach) }
         })

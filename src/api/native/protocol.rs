@@ -1,7 +1,7 @@
 //! What may a session ask for, and how is it answered?
 
 use crate::{
-    live::{Channel, SlowPolicy, Unavailable},
+    live::{Channel, ReplayError, SlowPolicy, Unavailable},
     model::{Timeframe, TimeframeError},
 };
 use serde_json::{Map, Value, json};
@@ -38,6 +38,8 @@ pub(super) struct Wish {
     pub(super) channel: Channel,
     pub(super) symbol: String,
     pub(super) snapshot: usize,
+    /// The newest trade that the client has: those after it come first.
+    pub(super) resume_after: Option<u64>,
     pub(super) closed_only: bool,
     pub(super) on_slow: SlowPolicy,
 }
@@ -61,7 +63,7 @@ impl Wish {
 
     /// Whether another one for the same symbol would be served in the same way.
     pub(super) fn is_like(&self, other: &Self) -> bool {
-        let options = |wish: &Self| (wish.channel, wish.snapshot, wish.closed_only, wish.on_slow);
+        let options = |wish: &Self| (wish.channel, wish.snapshot, wish.resume_after, wish.closed_only, wish.on_slow);
         options(self) == options(other)
     }
 }
@@ -99,6 +101,10 @@ pub(super) enum RequestError {
     TooManyRows(usize),
     #[error("more than {0} requests in a second")]
     TooFast(u32),
+    #[error("`resume_after` and `snapshot` both say where a subscription begins: send one of them")]
+    TwoBeginnings,
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
 }
@@ -121,6 +127,9 @@ impl RequestError {
             Self::TooManyIntervals(_) => ("too_many_intervals", 429),
             Self::TooManyRows(_) => ("too_many_snapshot_rows", 400),
             Self::TooFast(_) => ("too_many_requests", 429),
+            Self::TwoBeginnings => ("two_beginnings", 400),
+            Self::Replay(ReplayError::NothingHeld) => ("nothing_held", 503),
+            Self::Replay(ReplayError::Beyond { .. }) => ("resume_beyond_newest", 409),
             Self::Unavailable(_) => ("unavailable", 503),
         }
     }
@@ -194,8 +203,13 @@ fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError> {
     let symbol = text(&mut fields, "symbol")?.ok_or(RequestError::Missing { field: "symbol" })?;
     let snapshot = number(&mut fields, "snapshot", "a whole number up to 10000", SNAPSHOT_MAX)?.unwrap_or(0);
     let on_slow = text(&mut fields, "on_slow")?;
+    let mut resume_after = None;
     let (channel, usual, closed_only, known) = match channel.as_str() {
-        "trades" => (Channel::Trades, SlowPolicy::Gap, false, "channel, symbol, snapshot and on_slow"),
+        "trades" => {
+            resume_after = number(&mut fields, "resume_after", "the id of a trade", i64::MAX.unsigned_abs())?;
+            let known = "channel, symbol, snapshot, resume_after and on_slow";
+            (Channel::Trades, SlowPolicy::Gap, false, known)
+        }
         "candles" => {
             let interval = match fields.remove("interval") {
                 Some(Value::Number(minutes)) => Some(minutes.to_string()),
@@ -219,7 +233,10 @@ fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError> {
         Some(_) => return Err(RequestError::WrongType { field: "on_slow", expected: "conflate, gap or close" }),
     };
     let snapshot = usize::try_from(snapshot).unwrap_or(0);
-    Ok(Wish { channel, symbol, snapshot, closed_only, on_slow })
+    if resume_after.is_some() && snapshot > 0 {
+        return Err(RequestError::TwoBeginnings);
+    }
+    Ok(Wish { channel, symbol, snapshot, resume_after, closed_only, on_slow })
 }
 
 fn unsubscribe(mut fields: Map<String, Value>) -> Result<Op, RequestError> {
@@ -281,6 +298,7 @@ mod tests {
             channel: Channel::Candles(Timeframe::parse("1h").expect("an hour")),
             symbol: "btcusdt".to_owned(),
             snapshot: 0,
+            resume_after: None,
             closed_only: false,
             on_slow: SlowPolicy::Conflate,
         };
@@ -302,6 +320,9 @@ mod tests {
         check(r#"{"op":"subscribe","channel":"candles","symbol":"A","interval":"1x"}"#, "bad_interval", "`1x`");
         check(r#"{"op":"subscribe","channel":"trades","symbol":"A","snapshot":-1}"#, "wrong_type", "`snapshot`");
         check(r#"{"op":"subscribe","channel":"trades","symbol":"A","colour":1}"#, "unknown_field", "`colour`");
+        let resume = |rest: &str| format!(r#"{{"op":"subscribe","channel":"trades","symbol":"A",{rest}}}"#);
+        check(&resume(r#""resume_after":"7""#), "wrong_type", "`resume_after`");
+        check(&resume(r#""resume_after":7,"snapshot":1"#), "two_beginnings", "`snapshot`");
         check(r#"{"op":"unsubscribe","sub":"a"}"#, "wrong_type", "`sub`");
         check(r#"{"op":"ping","id":[1]}"#, "wrong_type", "`id`");
         assert_eq!(parse(r#"{"op":"buy","id":7}"#).expect_err("no op").0, Value::from(7));

@@ -11,6 +11,7 @@ mod recording;
 mod repair;
 mod restart;
 mod rows;
+mod seam;
 mod threads;
 mod virtual_time;
 

@@ -13,11 +13,11 @@ use std::{
 };
 use tapedeck::{
     live::{
-        Backlog, Channel, Cut, Delivery, DialectId, Event, Handle, SessionKey, SlowPolicy, Subscriber, Subscription,
-        Topic,
+        Backlog, Channel, Cut, Delivery, DialectId, Event, Handle, Replay, ReplayError, Rows, SessionKey, SlowPolicy,
+        Subscriber, Subscription, Topic,
     },
     market::Contract,
-    model::{Candle, Timeframe, Trade, UnixMillis},
+    model::{Candle, IdRange, Timeframe, Trade, UnixMillis},
 };
 
 /// Messages that wait for a probe: more than any publication of a test, and than come while its thread is held up.
@@ -76,6 +76,10 @@ impl Probe {
 
     /// Subscribes; the number of the subscription is that of the call.
     pub(super) fn subscribe(&self, live: &Handle, channel: Channel, snapshot: usize) {
+        live.subscribe(self.subscription(channel, snapshot)).expect("taken");
+    }
+
+    fn subscription(&self, channel: Channel, snapshot: usize) -> Subscription {
         let sub = u32::try_from(self.channels.borrow().len()).expect("few");
         self.channels.borrow_mut().push(channel);
         let cuts = Arc::clone(&self.cuts);
@@ -91,7 +95,33 @@ impl Probe {
             backlog: self.backlog.clone(),
         };
         let topic = Topic { contract: self.contract.id, channel };
-        live.subscribe(Subscription { topic, snapshot, closed_only: false, subscriber }).expect("taken");
+        Subscription { topic, snapshot, closed_only: false, subscriber }
+    }
+
+    /// Takes what followed id `after`, a page every 20 ms, then the live trades; how many pages.
+    pub(super) async fn resume(&self, live: &Handle, after: u64) -> Result<usize, ReplayError> {
+        let mut replay = Replay::begin(&self.contract, after)?;
+        let subscription = self.subscription(Channel::Trades, 0);
+        let sub = subscription.subscriber.sub;
+        let note = |event| self.log.borrow_mut().push(Delivery { sub, event });
+        let rows = |trades: &[Trade]| {
+            let mut body = Vec::new();
+            (rows::ENCODER.trades)(trades, &mut body);
+            Rows { body: body.into(), count: u32::try_from(trades.len()).expect("few") }
+        };
+        note(Event::Snapshot(Rows::default()));
+        for pages in 1.. {
+            let page = replay.next_page(&self.contract);
+            let (trades, repairs) = (rows(&page.trades), rows(&page.repairs));
+            page.gap.into_iter().chain(page.lost).for_each(|ids| note(Event::Gap(ids)));
+            Some(trades).filter(|rows| !rows.is_empty()).into_iter().for_each(|rows| note(Event::Trades(rows)));
+            Some(repairs).filter(|rows| !rows.is_empty()).into_iter().for_each(|rows| note(Event::Repair(rows)));
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            if page.is_last && live.resume(subscription.clone(), replay).await.expect("alive") {
+                return Ok(pages);
+            }
+        }
+        unreachable!("a page is the last")
     }
 
     /// Everything delivered so far.
@@ -135,6 +165,8 @@ pub(super) struct View {
     has_snapshot: bool,
     /// Trades of the snapshot, then the live ones.
     pub(super) trades: Vec<Trade>,
+    /// Ids named as lost.
+    pub(super) gaps: Vec<IdRange>,
     /// Repaired ones.
     pub(super) repairs: Vec<Trade>,
     pub(super) candles: BTreeMap<Timeframe, CandleView>,
@@ -162,6 +194,7 @@ impl View {
             }
             Event::Trades(body) => self.trades.extend(rows::trades(&body.body)),
             Event::Repair(body) => self.repairs.extend(rows::trades(&body.body)),
+            Event::Gap(ids) => self.gaps.push(*ids),
             other => panic!("{other:?}"),
         }
     }
@@ -169,6 +202,7 @@ impl View {
     /// Live and repaired trades, ascending.
     pub(super) fn held(&self) -> Vec<Trade> {
         assert!(self.trades.is_sorted_by(|a, b| a.id < b.id), "live trades ascend and none comes twice");
+        assert_eq!(self.gaps, [], "nothing was lost on the way");
         let mut held = [self.trades.as_slice(), self.repairs.as_slice()].concat();
         held.sort_by_key(|trade| trade.id);
         assert!(held.is_sorted_by(|a, b| a.id < b.id), "no trade comes twice");

@@ -23,7 +23,7 @@ const CONTRACTS: [(&str, TapeKind, u32); 3] = [
 ];
 
 /// Short files, so that a test seals several.
-fn options() -> StoreOptions {
+pub(super) fn options() -> StoreOptions {
     StoreOptions {
         file_bytes: 512 << 10,
         roll_ms: 45_000,
@@ -68,7 +68,7 @@ fn live(disk: &SimulatedDisk, start: i64, length: Duration, look: impl AsyncFnOn
 }
 
 /// Every page of a contract's trades, from the first id on; and every hole that a page named.
-fn walk(contract: &market::Contract) -> (Vec<Trade>, Vec<IdRange>) {
+pub(super) fn walk(contract: &market::Contract) -> (Vec<Trade>, Vec<IdRange>) {
     let (mut trades, mut holes, mut next) = (Vec::new(), Vec::new(), Some(1));
     while let Some(from_id) = next {
         let wanted = TradeRange { from_id: Some(from_id), limit: 500, ..TradeRange::default() };

@@ -4,6 +4,7 @@
 //! included. Whether it lags is therefore judged by the publishers, and a stalled socket is cut from outside.
 
 mod rate;
+mod replay;
 mod requests;
 mod upgrade;
 

@@ -5,13 +5,13 @@ use crate::{
         protocol::{Op, Request, RequestError, SNAPSHOT_ROWS_MAX, Wish, parse},
         session::{Context, SessionActor},
     },
-    live::{DialectId, Subscriber, Subscription, Topic},
+    live::{DialectId, Replay, Subscriber, Subscription, Topic},
     metrics::Labels,
 };
 use actix::prelude::*;
 use actix_http::ws::CloseCode;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The dialect's place among the encoders.
 const DIALECT: DialectId = DialectId(0);
@@ -116,6 +116,9 @@ impl SessionActor {
             canonical["interval"] = timeframe.to_string().into();
             canonical["closed_only"] = wish.closed_only.into();
         }
+        if let Some(after) = wish.resume_after {
+            canonical["resume_after"] = after.into();
+        }
         json!({"sub": sub, "channel": wish.channel_name(), "canonical": canonical})
     }
 
@@ -125,6 +128,7 @@ impl SessionActor {
         let topic = Topic { contract: contract.id, channel: wish.channel };
         self.check_room(topic, &wish)?;
         let sub = self.next_sub;
+        let replay = wish.resume_after.map(|after| Replay::begin(contract, after)).transpose()?;
         let subscriber = Subscriber {
             session: self.key,
             sub,
@@ -135,12 +139,19 @@ impl SessionActor {
             backlog: self.backlog.clone(),
         };
         let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
-        self.shared.live.subscribe(Subscription { topic, snapshot, closed_only, subscriber })?;
+        let (subscription, contract) =
+            (Subscription { topic, snapshot, closed_only, subscriber }, Arc::clone(contract));
+        if replay.is_none() {
+            self.shared.live.subscribe(subscription.clone())?;
+            self.snapshots_due.insert(sub, snapshot);
+        }
         self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
         self.gauge(&wish, 1);
-        self.snapshots_due.insert(sub, snapshot);
         self.subs.insert(sub, (topic, wish));
         self.next_sub += 1;
+        if let Some(replay) = replay {
+            self.begin_replay(contract, subscription, replay, context);
+        }
         Ok(sub)
     }
 

@@ -1,0 +1,254 @@
+//! Which contracts have holes, and whose turn is it to be filled?
+
+use crate::{
+    history::{
+        budget::Priority,
+        rest::{Absent, FillError, Piece, Source, Want},
+        seam::{
+            fill::{Ended, fill},
+            neighbours::around,
+            sight::{Next, Sight},
+        },
+    },
+    market::{Bell, Contract, Contracts, Healed, Rings, SymbolHandle, TapeKind},
+    metrics::{Labels, Metrics},
+    model::{ContractId, IdRange, UnixMillis},
+    net::with_causes,
+};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+/// A hole is looked at this long after it was found: disorder beyond the wait heals by itself.
+const SETTLE: Duration = Duration::from_secs(1);
+/// Every contract is looked at this often, for what was given up.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+/// A contract rests this long after its fill failed in a way that may pass, and in another.
+const REST: (Duration, Duration) = (Duration::from_mins(1), Duration::from_mins(10));
+
+/// How holes are filled.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Contracts whose holes are filled at once, at least one.
+    pub fills_max: usize,
+}
+
+/// Is told what became of missing ids that have no trade here: they wait for the archive, or the venue steps over them.
+pub type Told = Arc<dyn Fn(ContractId, &Piece) + Send + Sync>;
+
+/// See the module's documentation.
+pub struct Seam {
+    /// What is recorded.
+    pub contracts: Arc<Contracts>,
+    /// Where trades go, by contract.
+    pub symbols: Vec<SymbolHandle>,
+    /// Rung when ids of a contract are missing; nobody else may listen to it.
+    pub bell: Arc<Bell>,
+    /// Where trades come from.
+    pub source: Source,
+    /// How holes are filled.
+    pub options: Options,
+    /// Who is told of ids that have no trade here.
+    pub told: Told,
+    /// Who is told of ids that were fetched; what finds no room is told later.
+    pub healed: mpsc::Sender<Healed>,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Seam {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Seam").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Seam {
+    /// Fills holes for ever.
+    pub async fn run(self) {
+        let mut rings = Rings::of(Arc::clone(&self.bell));
+        let mut sweep = interval(SWEEP_EVERY);
+        sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Watch::new(self);
+        loop {
+            watch.start_fills();
+            let look_at = watch.due.values().min().copied();
+            tokio::select! {
+                biased;
+                Some((contract, ended)) = watch.fills.next() => watch.end(contract, ended),
+                Some(()) = rings.next() => watch.rung(),
+                () = sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => watch.look_at_due(),
+                _ = sweep.tick() => watch.sweep(),
+            }
+        }
+    }
+}
+
+struct Watch {
+    seam: Seam,
+    /// By contract.
+    sights: Vec<Sight>,
+    /// When contracts are looked at.
+    due: BTreeMap<ContractId, Instant>,
+    /// Contracts that wait for their turn.
+    waiting: BTreeMap<ContractId, Wanted>,
+    fills: FuturesUnordered<BoxFuture<'static, (ContractId, Ended)>>,
+}
+
+/// What a contract waits for.
+struct Wanted {
+    next: Next,
+    want: Want,
+}
+
+impl Wanted {
+    /// Small holes before larger ones; among equals those whose trades are the oldest, which the venue forgets first.
+    fn rank(&self) -> (bool, UnixMillis) {
+        (self.next.priority != Priority::Repair, self.want.not_before.unwrap_or(UnixMillis::new(i64::MIN)))
+    }
+}
+
+impl Watch {
+    fn new(seam: Seam) -> Self {
+        let sights = seam.contracts.iter().map(|_| Sight::default()).collect();
+        let (due, waiting, fills) = (BTreeMap::new(), BTreeMap::new(), FuturesUnordered::new());
+        Self { seam, sights, due, waiting, fills }
+    }
+
+    fn rung(&mut self) {
+        let (bell, at) = (Arc::clone(&self.seam.bell), Instant::now() + SETTLE);
+        bell.take(|contract| {
+            self.due.entry(contract).or_insert(at);
+        });
+    }
+
+    fn sweep(&mut self) {
+        let contracts = Arc::clone(&self.seam.contracts);
+        contracts.iter().for_each(|contract| self.look(contract));
+        let open: u64 = contracts.iter().map(|contract| contract.tape.aside().holes().count()).sum();
+        self.seam.metrics.gap_open_ids.set(i64::try_from(open).unwrap_or(i64::MAX));
+    }
+
+    fn look_at_due(&mut self) {
+        let now = Instant::now();
+        let due: Vec<ContractId> =
+            self.due.iter().filter(|(_, at)| **at <= now).map(|(contract, _)| *contract).collect();
+        for id in due {
+            self.due.remove(&id);
+            if let Some(contract) = self.seam.contracts.get(id).cloned() {
+                self.look(&contract);
+            }
+        }
+    }
+
+    /// Finds out what is to be fetched of a contract.
+    fn look(&mut self, contract: &Contract) {
+        if contract.kind == TapeKind::Raw {
+            return self.tell_raw(contract);
+        }
+        let now = Instant::now();
+        let Some(sight) = self.sights.get_mut(contract.id.index()) else { return };
+        if sight.is_filling || sight.rests_until.is_some_and(|until| until > now) {
+            return;
+        }
+        // Without a store memory takes only what lies behind the ring's oldest trade.
+        let from_id = if contract.holding.get().is_some() { 0 } else { oldest_id(contract) };
+        let next = sight.next(contract.tape.aside().holes(), from_id, now);
+        match next {
+            Some(next) => {
+                let (before, after) = around(contract, next.ids);
+                let (not_before, not_after) = (before.map(|trade| trade.time), after.map(|trade| trade.time));
+                let want = Want { symbol: contract.symbol.clone(), ids: next.ids, not_before, not_after };
+                self.waiting.insert(contract.id, Wanted { next, want });
+            }
+            None => {
+                self.waiting.remove(&contract.id);
+                self.tell_healed(contract.id);
+            }
+        }
+    }
+
+    /// REST has raw trades only for who has a key: their holes wait for the archive.
+    fn tell_raw(&mut self, contract: &Contract) {
+        let Some(sight) = self.sights.get_mut(contract.id.index()) else { return };
+        let holes: Vec<IdRange> = contract.tape.aside().holes().iter().collect();
+        let news: Vec<IdRange> = holes.into_iter().flat_map(|hole| sight.unspoken(hole)).collect();
+        for ids in news {
+            self.speak(contract.id, &Piece::AwaitingArchive(ids), ids);
+        }
+    }
+
+    /// Notes and tells what became of missing ids.
+    fn speak(&mut self, id: ContractId, piece: &Piece, ids: IdRange) {
+        let Some(sight) = self.sights.get_mut(id.index()) else { return };
+        sight.note(piece, ids, Instant::now());
+        let (state, piece) = match piece {
+            Piece::Absent(absent) => ("absent", Piece::Absent(Absent { ids, at: absent.at })),
+            _ => ("awaiting_archive", Piece::AwaitingArchive(ids)),
+        };
+        self.seam.metrics.gap_left_ids.get_or_create(&Labels::new([("state", state)])).inc_by(ids.count());
+        (self.seam.told)(id, &piece);
+    }
+
+    fn tell_healed(&mut self, contract: ContractId) {
+        let Some(sight) = self.sights.get_mut(contract.index()) else { return };
+        while let Some(ids) = sight.healed.pop_first() {
+            if self.seam.healed.try_send(Healed { contract, ids }).is_err() {
+                return sight.healed.open(ids);
+            }
+        }
+    }
+
+    fn start_fills(&mut self) {
+        while self.fills.len() < self.seam.options.fills_max.max(1) {
+            let first = self.waiting.iter().min_by_key(|(_, wanted)| wanted.rank()).map(|(contract, _)| *contract);
+            let Some((contract, Wanted { next, want })) = first.and_then(|first| self.waiting.remove_entry(&first))
+            else {
+                break;
+            };
+            let handle = self.seam.symbols.get(contract.index()).cloned();
+            let (Some(handle), Some(sight)) = (handle, self.sights.get_mut(contract.index())) else { continue };
+            sight.is_filling = true;
+            let filling = fill(self.seam.source.clone(), want, next, handle);
+            self.fills.push(filling.map(move |ended| (contract, ended)).boxed());
+        }
+        self.seam.metrics.gap_fills.set(i64::try_from(self.fills.len()).unwrap_or(i64::MAX));
+    }
+
+    fn end(&mut self, id: ContractId, ended: Ended) {
+        let Some(contract) = self.seam.contracts.get(id).cloned() else { return };
+        for piece in &ended.spoken {
+            self.speak_of_missing(&contract, piece);
+        }
+        let Some(sight) = self.sights.get_mut(id.index()) else { return };
+        sight.is_filling = false;
+        sight.healed.open(ended.ids);
+        let rest = ended.result.as_ref().err().map(|error| match error {
+            FillError::Refused { .. } => ("refused", REST.1),
+            FillError::Exhausted { .. } => ("exhausted", REST.0),
+            FillError::Cancelled { .. } => ("not_taken", REST.0),
+        });
+        sight.rests_until = rest.map(|(_, rest)| Instant::now() + rest);
+        if let (Some((reason, rest)), Err(error)) = (rest, &ended.result) {
+            self.seam.metrics.gap_fill_failures.get_or_create(&Labels::new([("reason", reason)])).inc();
+            tracing::warn!(symbol = %contract.symbol, retry_s = rest.as_secs(), "{}", with_causes(error));
+        }
+        self.due.insert(id, Instant::now() + rest.map_or(Duration::ZERO, |(_, rest)| rest));
+    }
+
+    /// A page serves several holes at once; what lies between them is held.
+    fn speak_of_missing(&mut self, contract: &Contract, piece: &Piece) {
+        let (Some(ids), Some(sight)) = (piece.ids(), self.sights.get(contract.id.index())) else { return };
+        let missing: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
+        let clipped =
+            missing.into_iter().filter_map(|hole| IdRange::new(hole.first.max(ids.first), hole.last.min(ids.last)));
+        let news: Vec<IdRange> = clipped.flat_map(|hole| sight.unspoken(hole)).collect();
+        news.into_iter().for_each(|ids| self.speak(contract.id, piece, ids));
+    }
+}
+
+fn oldest_id(contract: &Contract) -> u64 {
+    contract.tape.held().first().map_or(u64::MAX, |trade| trade.id)
+}

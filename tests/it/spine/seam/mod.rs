@@ -1,0 +1,238 @@
+//! Do holes heal over REST while the stream goes on: after a cut, a start, a day, and in the middle of it all?
+
+mod cuts;
+mod faults;
+mod resume;
+
+use super::{
+    restart::{options, walk},
+    *,
+};
+use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
+use tapedeck::{
+    history::{
+        budget::{self, Budget},
+        rest::{Piece, Source},
+        seam,
+    },
+    model::{IdRange, Trade},
+    net::{DialError, DialFuture, Fetch, FetchFuture, FetchLimits},
+    query::{self, CandlesWanted},
+    sim::ExchangeFetch,
+    store::{
+        self, Holding, Opened,
+        files::{Disk, SimulatedDisk},
+        identity::Identity,
+        record::{Kind, Origin},
+    },
+};
+
+const AGG_TRADES: &str = "/fapi/v1/aggTrades";
+
+/// A dialler of a host that can be away.
+struct Gate {
+    dialer: MemoryDialer,
+    away: Arc<AtomicBool>,
+}
+
+impl Dial for Gate {
+    fn dial<'a>(&'a self, endpoint: &'a Endpoint) -> DialFuture<'a> {
+        if self.away.load(Ordering::Relaxed) {
+            let source = std::io::ErrorKind::ConnectionRefused.into();
+            return Box::pin(std::future::ready(Err(DialError::Connect { address: endpoint.address(), source })));
+        }
+        self.dialer.dial(endpoint)
+    }
+}
+
+/// One life of an engine whose holes are healed.
+struct Scene {
+    rig: Rig,
+    away: Arc<AtomicBool>,
+    told: Arc<Mutex<Vec<Piece>>>,
+}
+
+/// What an engine stands on in one life.
+struct Life<'a> {
+    contracts: &'a [(&'static str, TapeKind, u32)],
+    start: i64,
+    /// None keeps nothing.
+    disk: Option<&'a SimulatedDisk>,
+    /// How often the store writes.
+    step: Duration,
+    heals: bool,
+    /// What is done to the exchange before it opens.
+    spoil: fn(&mut sim::Options),
+}
+
+impl<'a> Life<'a> {
+    fn new(contracts: &'a [(&'static str, TapeKind, u32)]) -> Self {
+        Self { contracts, start: START, disk: None, step: Duration::from_millis(10), heals: true, spoil: |_| {} }
+    }
+
+    fn on(self, disk: &'a SimulatedDisk) -> Self {
+        Self { disk: Some(disk), ..self }
+    }
+
+    fn from(self, start: i64) -> Self {
+        Self { start, ..self }
+    }
+
+    /// Runs `scene` in it.
+    fn run<R>(self, scene: impl AsyncFnOnce(Scene) -> R) -> R {
+        in_virtual_time(async move {
+            let mut setup = Setup { start: self.start, ..Setup::generated(77, self.contracts) };
+            setup.exchange.contracts.iter_mut().for_each(|contract| contract.pace = sim::Pace::Steady);
+            (self.spoil)(&mut setup.exchange);
+            let (dialer, listener) = MemoryDialer::pair();
+            let (exchange, away) = (setup.open(), Arc::new(AtomicBool::new(false)));
+            tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
+            let gate = Arc::new(Gate { dialer, away: Arc::clone(&away) });
+            let rig = self.engine(&setup, exchange, gate);
+            let told = Arc::<Mutex<Vec<Piece>>>::default();
+            if self.heals {
+                let noted = Arc::clone(&told);
+                let tell: seam::Told = Arc::new(move |_, piece| noted.lock().expect("whole").push(piece.clone()));
+                tokio::task::spawn_local(rig.engine.heal(
+                    source(&rig),
+                    seam::Options { fills_max: 2 },
+                    tell,
+                    &rig.metrics,
+                ));
+            }
+            scene(Scene { rig, away, told }).await
+        })
+    }
+
+    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>) -> Rig {
+        let Some(disk) = self.disk else { return setup.start_over(exchange, dialer, "ws://memory") };
+        let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+        let clock = Clock::starting_at(at(self.start));
+        let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(self.start) };
+        let mut opened = store::open(&disk, &wanted, options(), clock).expect("opens");
+        let symbols: Vec<_> = self.contracts.iter().map(|(text, ..)| symbol(text)).collect();
+        let rows = opened.storage.register(&symbols, clock.now()).expect("registered");
+        let (library, desk) = (Arc::clone(&opened.library), opened.desk.clone());
+        let hold = |contract: &market::Contract| {
+            let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
+            contract.holding.get_or_init(|| Holding::new(&library, &desk, row.number, Kind::Trade));
+        };
+        let rig = setup.start_holding(exchange, dialer, "ws://memory", hold);
+        tokio::task::spawn_local(write_every(self.step, opened, clock));
+        rig
+    }
+}
+
+async fn write_every(step: Duration, mut opened: Opened, clock: Clock) {
+    loop {
+        opened.storage.step(clock.now());
+        opened.sealer.step();
+        tokio::time::sleep(step).await;
+    }
+}
+
+/// The exchange's REST API, a quarter of a second away.
+struct Far(ExchangeFetch);
+
+impl Fetch for Far {
+    fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            self.0.get(url).await
+        })
+    }
+}
+
+fn source(rig: &Rig) -> Source {
+    let clock = Clock::starting_at(rig.exchange.now());
+    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&rig.metrics));
+    let exchange = ExchangeFetch::new(Arc::clone(&rig.exchange), FetchLimits::default());
+    Source { fetch: Arc::new(Far(exchange)), budget, rest_url: "http://sim".to_owned(), seed: 3 }
+}
+
+async fn seconds(seconds: u64) {
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+}
+
+impl Scene {
+    /// The exchange's streams are away for so long.
+    async fn cut(&self, length: Duration) {
+        self.away.store(true, Ordering::Relaxed);
+        self.rig.exchange.faults().cut(false);
+        tokio::time::sleep(length).await;
+        self.away.store(false, Ordering::Relaxed);
+    }
+
+    fn holes(&self, symbol: &str) -> Vec<IdRange> {
+        self.rig.contract(symbol).tape.aside().holes().iter().collect()
+    }
+
+    fn missing(&self, symbol: &str) -> u64 {
+        self.holes(symbol).iter().map(|hole| hole.count()).sum()
+    }
+
+    /// Waits until nothing is missing; in seconds.
+    async fn healed_within(&self, symbol: &str, seconds_max: u64) -> u64 {
+        for waited in 0..seconds_max {
+            if self.missing(symbol) == 0 {
+                return waited;
+            }
+            seconds(1).await;
+        }
+        panic!("{symbol}: {:?} are missing after {seconds_max} s", self.holes(symbol));
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        self.rig.counter(name)
+    }
+
+    /// Everything held is what the exchange published, without a hole, and so is every candle, in memory and in the store;
+    /// only the tape's first may be incomplete.
+    async fn assert_whole(&self, symbol: &str) {
+        let (rig, contract) = (&self.rig, self.rig.contract(symbol));
+        let (trades, holes) = walk(&contract);
+        assert_eq!(holes, [], "{symbol}");
+        let (first, last) = (trades[0], trades[trades.len() - 1]);
+        let mut truth = rig.exchange.truth(&contract.symbol, first.time, rig.exchange.now());
+        truth.retain(|trade| (first.id..=last.id).contains(&trade.id));
+        assert!(trades == truth, "{symbol}: {} trades held, {} published", trades.len(), truth.len());
+        let memory = rig.engine.live.candles(contract.id, Timeframe::MINUTE).await.expect("alive");
+        for length in [1, 5] {
+            let live = rig.engine.live.candles(contract.id, minutes(length)).await.expect("alive");
+            let wanted = CandlesWanted { timeframe: minutes(length), start: Some(at(0)), end: None, limit: 100_000 };
+            let held = query::candles(contract.holding.get(), live, &memory, &wanted);
+            self.assert_candles(symbol, length, &held, &truth);
+        }
+        if let Some(holding) = contract.holding.get() {
+            let stored = holding.minutes(at(0), at(i64::MAX), usize::MAX, false);
+            self.assert_candles(symbol, 1, &stored, &truth);
+        }
+    }
+
+    fn assert_candles(&self, symbol: &str, length: u32, held: &[tapedeck::model::Candle], truth: &[Trade]) {
+        let folded = oracle::fold(minutes(length), truth);
+        let closed: Vec<_> = held.iter().filter(|candle| candle.closed).collect();
+        let expected = folded.values().take(closed.len());
+        for (at, (candle, expected)) in closed.iter().zip(expected).enumerate() {
+            let complete = if at == 0 { candle.complete } else { true };
+            let expected = tapedeck::model::Candle { complete, revision: candle.revision, ..*expected };
+            assert_eq!(**candle, expected, "{symbol}: {length}m");
+        }
+        assert!(
+            closed.len() + 2 >= folded.len(),
+            "{symbol}: {} of {} candles of {length}m",
+            closed.len(),
+            folded.len()
+        );
+    }
+}
+
+/// Runs of ids of a contract that came over REST.
+fn fetched(scene: &Scene, symbol: &str) -> Vec<IdRange> {
+    let contract = scene.rig.contract(symbol);
+    let runs = contract.holding.get().expect("a store").shelf().runs();
+    runs.into_iter().filter(|(_, origin)| *origin == Origin::Rest).map(|(ids, _)| ids).collect()
+}
