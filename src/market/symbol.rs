@@ -5,7 +5,9 @@
 
 use crate::{
     clock::Clock,
-    market::{Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, Stored, TapeKind, TapeWriter},
+    market::{
+        Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, Stored, TapeKind, TapeWriter,
+    },
     metrics::{Labels, Metrics},
     model::IdRange,
     store::{Holding, record::Origin},

@@ -229,6 +229,44 @@ fn a_session_follows_so_many_intervals_and_a_request_asks_for_so_many_rows() {
     });
 }
 
+/// The rows of frames of one kind.
+fn rows_of(frames: &[Value], kind: &str) -> Vec<Value> {
+    let of_kind = frames.iter().filter(|frame| frame["type"] == kind);
+    of_kind.flat_map(|frame| frame["data"].as_array().expect("rows").clone()).collect()
+}
+
+#[test]
+fn a_client_that_comes_back_resumes_behind_its_last_trade() {
+    with_site(AGE, options(), async |site| {
+        let mut first = Client::open(&site, "").await;
+        first.ask(trades_of("BTCUSDT", 0)).await;
+        let frames = first.frames(|frames| rows_of(frames, "update").len() >= 20).await;
+        let before = rows_of(&frames, "update");
+        let last = before.last().expect("trades")["id"].as_u64().expect("an id");
+        drop(first);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let mut second = Client::open(&site, "").await;
+        let mut wish = trades_of("BTCUSDT", 0);
+        wish["resume_after"] = last.into();
+        let (ack, _) = second.ask(wish.clone()).await;
+        assert_eq!(ack["canonical"]["resume_after"], last, "{ack}");
+        let frames = second.frames(|frames| rows_of(frames, "update").len() >= 60).await;
+        assert_eq!((&frames[0]["type"], &frames[0]["data"]), (&"snapshot".into(), &json!([])));
+        let seqs: Vec<_> = frames.iter().map(|frame| frame["seq"].as_u64().expect("a number")).collect();
+        assert_eq!(seqs, (0..frames.len() as u64).collect::<Vec<_>>());
+        let all = [before, rows_of(&frames, "update")].concat();
+        let ids: Vec<u64> = all.iter().map(|row| row["id"].as_u64().expect("an id")).collect();
+        let truth = site.truth(ids[0], ids[ids.len() - 1]);
+        assert_eq!(ids, truth.iter().map(|trade| trade.id).collect::<Vec<_>>(), "each once, in order");
+        wish["resume_after"] = (last + 1_000_000).into();
+        let (error, _) = second.ask(wish).await;
+        assert_eq!(
+            (&error["problem"]["code"], &error["problem"]["status"]),
+            (&"resume_beyond_newest".into(), &409.into())
+        );
+    });
+}
+
 #[test]
 fn what_breaks_the_rules_is_closed_with_its_code() {
     let few = SessionOptions { requests_per_second_max: 5, ..options().session };

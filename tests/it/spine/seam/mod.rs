@@ -3,6 +3,7 @@
 mod cuts;
 mod faults;
 mod resume;
+mod schedule;
 
 use super::{
     restart::{options, walk},
@@ -64,13 +65,23 @@ struct Life<'a> {
     /// How often the store writes.
     step: Duration,
     heals: bool,
+    /// What the market grows from.
+    seed: u64,
     /// What is done to the exchange before it opens.
     spoil: fn(&mut sim::Options),
 }
 
 impl<'a> Life<'a> {
     fn new(contracts: &'a [(&'static str, TapeKind, u32)]) -> Self {
-        Self { contracts, start: START, disk: None, step: Duration::from_millis(10), heals: true, spoil: |_| {} }
+        Self {
+            contracts,
+            start: START,
+            disk: None,
+            step: Duration::from_millis(10),
+            heals: true,
+            seed: 77,
+            spoil: |_| {},
+        }
     }
 
     fn on(self, disk: &'a SimulatedDisk) -> Self {
@@ -84,7 +95,7 @@ impl<'a> Life<'a> {
     /// Runs `scene` in it.
     fn run<R>(self, scene: impl AsyncFnOnce(Scene) -> R) -> R {
         in_virtual_time(async move {
-            let mut setup = Setup { start: self.start, ..Setup::generated(77, self.contracts) };
+            let mut setup = Setup { start: self.start, ..Setup::generated(self.seed, self.contracts) };
             setup.exchange.contracts.iter_mut().for_each(|contract| contract.pace = sim::Pace::Steady);
             (self.spoil)(&mut setup.exchange);
             let (dialer, listener) = MemoryDialer::pair();
