@@ -14,7 +14,7 @@ mod shell;
 
 pub use http::{ServeError, serve};
 pub use native::ENCODER;
-pub use params::{MomentError, moment};
 pub use options::{Options, SessionOptions};
+pub use params::{MomentError, moment};
 pub use sessions::Sessions;
 pub use shared::{Readiness, Shared};

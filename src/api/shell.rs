@@ -95,7 +95,8 @@ async fn drain_body(request: &mut ServiceRequest, shared: &Shared) -> Result<(),
         }
         Ok(body.freeze())
     };
-    let body = tokio::time::timeout(shared.options.body_timeout, read_all).await.unwrap_or(Err(ApiError::BodyTooSlow))?;
+    let body =
+        tokio::time::timeout(shared.options.body_timeout, read_all).await.unwrap_or(Err(ApiError::BodyTooSlow))?;
     let (_, mut read) = actix_http::h1::Payload::create(true);
     read.unread_data(body);
     request.set_payload(read.into());

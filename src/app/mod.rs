@@ -8,6 +8,6 @@ mod server;
 mod storing;
 mod supervisor;
 
-pub use filling::{Filling, FillingError};
 pub use engine::{Engine, Options, Placement, Seams};
+pub use filling::{Filling, FillingError};
 pub use server::{Running, start, stop_signal};

@@ -80,8 +80,10 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
     let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
-    let source = Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
-    let filling = storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
+    let source =
+        Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
+    let filling =
+        storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
     let shared = api::Shared {
         budget: budget.clone(),
         jobs: filling.as_ref().map(|(jobs, _)| jobs.clone()),

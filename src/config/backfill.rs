@@ -36,7 +36,11 @@ pub(super) fn backfill(reader: &mut Reader<'_>) -> Backfill {
     Backfill {
         downloads: reader.count("backfill.downloads", 32),
         awaited: Duration::from_hours(24 * reader.number::<u64>("backfill.awaited_days", 1..=365)),
-        proxies: host.iter().flat_map(|host| ports.clone().map(move |port| (host, port))).map(|(host, port)| proxy(host, port)).collect(),
+        proxies: host
+            .iter()
+            .flat_map(|host| ports.clone().map(move |port| (host, port)))
+            .map(|(host, port)| proxy(host, port))
+            .collect(),
     }
 }
 

@@ -50,7 +50,8 @@ pub struct Proxy {
 impl Proxy {
     /// Its address with the password in it: never to be shown.
     pub(super) fn url(&self) -> String {
-        let credentials = self.credentials.as_ref().map(|(user, password)| format!("{}:{}@", encoded(user), encoded(password)));
+        let credentials =
+            self.credentials.as_ref().map(|(user, password)| format!("{}:{}@", encoded(user), encoded(password)));
         format!("{}://{}{}:{}", self.protocol.scheme(), credentials.unwrap_or_default(), self.host, self.port)
     }
 }
@@ -89,6 +90,9 @@ mod tests {
         let credentials = Some(("me".to_owned(), "p@ss:word/".to_owned()));
         let proxy = Proxy { protocol: Protocol::Socks5, host: "proxy.example".to_owned(), port: 1080, credentials };
         assert_eq!(proxy.url(), "socks5h://me:p%40ss%3Aword%2F@proxy.example:1080");
-        assert_eq!((proxy.to_string(), format!("{proxy:?}")), ("socks5://proxy.example:1080".to_owned(), proxy.to_string()));
+        assert_eq!(
+            (proxy.to_string(), format!("{proxy:?}")),
+            ("socks5://proxy.example:1080".to_owned(), proxy.to_string())
+        );
     }
 }

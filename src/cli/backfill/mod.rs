@@ -151,11 +151,9 @@ fn summary(part: &Part) -> String {
         }
     }
     text.push('\n');
-    for (names, what) in [
-        (&part.awaited, "is not published yet"),
-        (&part.absent, "was never published"),
-        (&part.refused, "was refused"),
-    ] {
+    for (names, what) in
+        [(&part.awaited, "is not published yet"), (&part.absent, "was never published"), (&part.refused, "was refused")]
+    {
         text.extend(names.iter().map(|name| format!("  {what}: {name}\n")));
     }
     text

@@ -215,7 +215,8 @@ impl Host {
     ) -> Result<(), DownloadError> {
         let had = arriving.len();
         let is_part = download.status == 206;
-        if is_part && !download.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {had}-"))) {
+        if is_part && !download.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {had}-")))
+        {
             return Err(DownloadError::Part);
         }
         if !is_part && had > 0 {

@@ -67,11 +67,7 @@ pub enum WantError {
 /// # Errors
 ///
 /// When it cannot be had.
-pub fn check(
-    want: Want,
-    now: UnixMillis,
-    known: impl Fn(&Symbol) -> Option<Contract>,
-) -> Result<Want, WantError> {
+pub fn check(want: Want, now: UnixMillis, known: impl Fn(&Symbol) -> Option<Contract>) -> Result<Want, WantError> {
     let Want { mut symbols, mut series, from, to } = want;
     let mut seen = std::collections::BTreeSet::new();
     symbols.retain(|symbol| seen.insert(symbol.clone()));
@@ -124,7 +120,8 @@ mod tests {
     #[test]
     fn what_can_be_had_is_told_from_what_cannot() {
         let trades = [Series::Trades];
-        let ok = checked(want(&["A", "B", "A"], &[Series::Funding, Series::Trades, Series::Funding], 50 * DAY, 200 * DAY));
+        let ok =
+            checked(want(&["A", "B", "A"], &[Series::Funding, Series::Trades, Series::Funding], 50 * DAY, 200 * DAY));
         assert_eq!(ok, Ok(want(&["A", "B"], &[Series::Trades, Series::Funding], 50 * DAY, 100 * DAY)));
         let refused = |want| checked(want).expect_err("refused");
         assert_eq!(refused(want(&[], &trades, 60 * DAY, 61 * DAY)), WantError::Symbols);

@@ -215,7 +215,9 @@ impl Reading {
             tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
         }
         // Whoever waits may have gone: what is verified stays all the same.
-        let counts = fill.adopt(move || listed.send(()).unwrap_or_default()).map_err(|error| ReadError::Staging(error.into()))?;
+        let counts = fill
+            .adopt(move || listed.send(()).unwrap_or_default())
+            .map_err(|error| ReadError::Staging(error.into()))?;
         let at = self.clock.wall();
         if T::DENSE {
             self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;

@@ -8,11 +8,11 @@ use crate::{
     },
     model::{IdRange, Symbol},
     store::{
+        Holding,
         coverage::{Coverage, Hole, HoleState, Reach},
         desk::Desk,
         library::Library,
         record::Kind,
-        Holding,
     },
 };
 use std::sync::Arc;
@@ -62,7 +62,8 @@ impl Held {
     fn is_remembered(&self, dataset: Dataset, period: Period, coverage: &Coverage) -> bool {
         let Ok(folder) = Folder::new(self.symbol.clone(), dataset, period.cadence()) else { return false };
         let known = self.library.ledger().archive(&folder.place(period.start()).key()).is_some();
-        known && holes_in(coverage, (period.start(), period.end())).all(|hole| self.stepped_over(hole, period.cadence()))
+        known
+            && holes_in(coverage, (period.start(), period.end())).all(|hole| self.stepped_over(hole, period.cadence()))
     }
 
     /// Whether a file of that cadence stepped over all of a hole. Raw ids that name no trade are no loss.

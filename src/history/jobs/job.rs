@@ -135,7 +135,8 @@ impl Part {
 
 impl Job {
     pub(super) fn new(id: u64, want: Want, now: UnixMillis) -> Self {
-        let of_symbol = |symbol: &String| want.series.iter().map(|series| Part::new(symbol, *series)).collect::<Vec<_>>();
+        let of_symbol =
+            |symbol: &String| want.series.iter().map(|series| Part::new(symbol, *series)).collect::<Vec<_>>();
         let parts = want.symbols.iter().flat_map(of_symbol).collect();
         Self {
             id,

@@ -42,7 +42,9 @@ fn computed(filler: &Filler, held: &Held, (from, to): Span) -> Result<Option<Fil
         }
         let pushed = match &mut fill {
             Some(fill) => Fill::push(fill, minutes),
-            none => filler.begin(held.contract, Kind::Candle, Origin::Derived).and_then(|begun| none.insert(begun).push(minutes)),
+            none => filler
+                .begin(held.contract, Kind::Candle, Origin::Derived)
+                .and_then(|begun| none.insert(begun).push(minutes)),
         };
         failure = pushed.err();
     });

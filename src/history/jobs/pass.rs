@@ -97,7 +97,8 @@ impl Pass {
             let (Some(before), Some(after)) = hole.times else { continue };
             for cadence in [Cadence::Daily, Cadence::Monthly] {
                 let is_witness = self.held.stepped_over(hole, cadence);
-                let of_hole = periods(cadence, (before, after.plus(1))).filter_map(|period| self.published.get(&period));
+                let of_hole =
+                    periods(cadence, (before, after.plus(1))).filter_map(|period| self.published.get(&period));
                 files.extend(of_hole.filter(|file| !is_witness && self.taken_at(file).is_none()).cloned());
             }
         }
@@ -152,8 +153,7 @@ impl Pass {
         part.refused = self.refused.iter().take(NAMED_MAX).cloned().collect();
         let coverage = self.held.coverage(reach(self.held.series, now));
         let raw = self.held.series == Series::RawTrades;
-        part.ids_missing =
-            if raw { 0 } else { holes_in(&coverage, self.span).map(|hole| hole.ids.count()).sum() };
+        part.ids_missing = if raw { 0 } else { holes_in(&coverage, self.span).map(|hole| hole.ids.count()).sum() };
     }
 
     /// When it is worth looking again: once the next awaited file is due, else in an hour.

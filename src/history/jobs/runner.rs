@@ -23,11 +23,7 @@ use crate::{
     },
     model::{Symbol, UnixMillis},
     net::with_causes,
-    store::{
-        desk::Desk,
-        library::Library,
-        seal::Filler,
-    },
+    store::{desk::Desk, library::Library, seal::Filler},
 };
 use futures_util::{StreamExt as _, stream};
 use std::{
@@ -141,7 +137,13 @@ impl Runner {
         };
         let Some(job) = self.jobs.change(id, begin) else { return Ok(None) };
         self.file(id).await?;
-        tracing::info!(id, symbols = job.want.symbols.len(), from = job.want.from, to = job.want.to, "a back-fill begins");
+        tracing::info!(
+            id,
+            symbols = job.want.symbols.len(),
+            from = job.want.from,
+            to = job.want.to,
+            "a back-fill begins"
+        );
         tokio::select! {
             () = self.jobs.called_off(id) => Ok(None),
             done = self.rounds(&job) => done,

@@ -69,7 +69,8 @@ pub(super) async fn fetch(
 /// The ids of the trades in a span that the venue reaches.
 async fn ids_of(source: &Source, symbol: &Symbol, (from, to): Span) -> Result<Option<IdRange>, TailError> {
     let first = one(source, &Call::first_agg_trade_at(symbol, from)).await?;
-    let beyond = if to < source.budget.now() { one(source, &Call::first_agg_trade_at(symbol, to)).await? } else { None };
+    let beyond =
+        if to < source.budget.now() { one(source, &Call::first_agg_trade_at(symbol, to)).await? } else { None };
     let last = match beyond {
         Some(beyond) => beyond.id.checked_sub(1),
         None => one(source, &Call::newest_agg_trade(symbol)).await?.map(|newest| newest.id),

@@ -86,10 +86,10 @@ pub fn plan((from, to): Span, rules: &Rules, known: &Known<'_>) -> Plan {
         }
     }
     // A month that is fetched for one of its days brings the others.
-    let months: BTreeSet<UnixMillis> = taken.keys().filter(|period| is_month(**period)).map(|month| month.start()).collect();
-    let is_spare = |period: &Period| {
-        !is_month(*period) && months.contains(&Period::of(Cadence::Monthly, period.start()).start())
-    };
+    let months: BTreeSet<UnixMillis> =
+        taken.keys().filter(|period| is_month(**period)).map(|month| month.start()).collect();
+    let is_spare =
+        |period: &Period| !is_month(*period) && months.contains(&Period::of(Cadence::Monthly, period.start()).start());
     taken.retain(|period, _| !is_spare(period));
     plan.files = taken.into_values().collect();
     plan.files.sort_by_key(|file| std::cmp::Reverse(file.place.period().end()));

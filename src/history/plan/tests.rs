@@ -75,7 +75,8 @@ fn nothing_that_is_held_is_fetched() {
     let listed = days("2026-10-01", "2026-11-01");
     let mut dates: Vec<&str> = listed.iter().map(String::as_str).collect();
     dates.push("2026-10");
-    let held = [(start("2026-10-01"), start("2026-10-20")), (start("2026-10-22").plus(-1), start("2026-11-01").plus(5))];
+    let held =
+        [(start("2026-10-01"), start("2026-10-20")), (start("2026-10-22").plus(-1), start("2026-11-01").plus(5))];
     assert_eq!(names(&made(span, &dates, &held, now)), ["2026-10-21", "2026-10-20"]);
     assert_eq!(names(&made(span, &dates, &held[1..], now)), ["2026-10"]);
     let all = [(span.0, span.1)];

@@ -28,8 +28,14 @@ fn a_month_its_next_days_and_the_tail_over_rest_are_the_truth() {
             .collect();
         assert_eq!(minutes.len(), closed.len());
         for (minute, expected) in minutes.iter().zip(&closed) {
-            assert_eq!((minute.open_time, minute.volume, minute.trades), (expected.open_time, expected.volume, expected.trades));
-            assert_eq!((minute.open, minute.high, minute.low, minute.close), (expected.open, expected.high, expected.low, expected.close));
+            assert_eq!(
+                (minute.open_time, minute.volume, minute.trades),
+                (expected.open_time, expected.volume, expected.trades)
+            );
+            assert_eq!(
+                (minute.open, minute.high, minute.low, minute.close),
+                (expected.open, expected.high, expected.low, expected.close)
+            );
         }
         // All of it again costs a listing and no file.
         rig.forget_asked();

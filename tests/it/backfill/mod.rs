@@ -121,8 +121,7 @@ impl Rig {
         let budget = Budget::new(budget::Options::default(), clock, Arc::new(Metrics::default()));
         let source = Source { fetch: fetch.clone(), budget, rest_url: "http://sim".to_owned(), seed };
         let jobs = Jobs::open(disk, clock).expect("opens");
-        let options =
-            jobs::Options { downloads: 3, awaited: Duration::from_hours(24 * 14), limits: Limits::default() };
+        let options = jobs::Options { downloads: 3, awaited: Duration::from_hours(24 * 14), limits: Limits::default() };
         let into = (Arc::clone(&library), desk.clone(), filler);
         let runner = Runner::new(jobs.clone(), (host, source), into, options, clock);
         Self { exchange, fetch, clock, library, desk, jobs, runner, contract: rows[0].number }

@@ -55,7 +55,10 @@ async fn socks_proxy(heard: Heard) -> SocketAddr {
 }
 
 async fn connect(mut client: TcpStream, heard: Heard) -> std::io::Result<()> {
-    let count = { client.read_u8().await?; client.read_u8().await? };
+    let count = {
+        client.read_u8().await?;
+        client.read_u8().await?
+    };
     let mut methods = vec![0; usize::from(count)];
     client.read_exact(&mut methods).await?;
     client.write_all(&[5, 0]).await?;
@@ -111,6 +114,9 @@ async fn downloads_take_turns_through_proxies_and_around_one_that_fails() {
     }
     let (first, second) = (first.lock().expect("whole"), second.lock().expect("whole"));
     assert!(first.len() >= 3 && !second.is_empty(), "{} and {}", first.len(), second.len());
-    assert!(first.iter().all(|head| head.to_lowercase().contains("proxy-authorization: basic bwu6c2vjcmv0")), "{first:?}");
+    assert!(
+        first.iter().all(|head| head.to_lowercase().contains("proxy-authorization: basic bwu6c2vjcmv0")),
+        "{first:?}"
+    );
     server.stop().await;
 }
