@@ -100,7 +100,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let handle = http.handle();
     actix_rt::spawn(http);
     let aux = aux_runtime(config.threads.aux.get())?;
-    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url.clone(), contracts, seed(clock)));
+    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url, contracts, seed(clock)));
     if let Some(fills_max) = config.repair.fills_max {
         let told = healing::tell_log(Arc::clone(&engine.contracts));
         aux.spawn(engine.heal(source, seam::Options { fills_max: fills_max.get() }, told, &metrics));

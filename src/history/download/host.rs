@@ -47,7 +47,7 @@ pub struct Published {
 
 /// Why something could not be had.
 #[derive(Debug, thiserror::Error)]
-pub enum DownloadError {
+pub enum GetError {
     /// No answer.
     #[error(transparent)]
     Fetch(#[from] FetchError),
@@ -108,7 +108,7 @@ impl Host {
         &self,
         folder: &Folder,
         (from, to): (UnixMillis, UnixMillis),
-    ) -> Result<BTreeMap<Period, Published>, DownloadError> {
+    ) -> Result<BTreeMap<Period, Published>, GetError> {
         let mut found = BTreeMap::new();
         let first = folder.place(from).key();
         // Keys are listed behind the marker: without its suffix, the first file's own key is.
@@ -132,7 +132,7 @@ impl Host {
                 _ => return Ok(found),
             }
         }
-        Err(DownloadError::Endless)
+        Err(GetError::Endless)
     }
 
     /// The first period of all that `folder` has a file of.
@@ -140,7 +140,7 @@ impl Host {
     /// # Errors
     ///
     /// When the listing cannot be had.
-    pub async fn first(&self, folder: &Folder) -> Result<Option<Period>, DownloadError> {
+    pub async fn first(&self, folder: &Folder) -> Result<Option<Period>, GetError> {
         let url = format!("{}?{}", self.options.list_url, listing_query(&folder.prefix(), None));
         let Some(answer) = self.whole(&url).await? else { return Ok(None) };
         let files = listing(&answer.body)?.files;
@@ -152,7 +152,7 @@ impl Host {
     /// # Errors
     ///
     /// When no attempt gave an answer that is one.
-    pub async fn checksum(&self, place: &Place) -> Result<Option<Sha256>, DownloadError> {
+    pub async fn checksum(&self, place: &Place) -> Result<Option<Sha256>, GetError> {
         let url = format!("{}/{}", self.options.url, place.checksum_path());
         let Some(answer) = self.whole(&url).await? else { return Ok(None) };
         Ok(Some(checksum(&answer.body, &place.zip_name())?))
@@ -164,11 +164,7 @@ impl Host {
     /// # Errors
     ///
     /// When no attempt gave the file, or it cannot be staged.
-    pub async fn zip(
-        &self,
-        place: &Place,
-        arrived: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<Option<Staged>, DownloadError> {
+    pub async fn zip(&self, place: &Place, arrived: &(dyn Fn(u64) + Send + Sync)) -> Result<Option<Staged>, GetError> {
         let url = format!("{}/{}", self.options.url, place.path());
         let mut tries = self.tries(&url);
         let mut arriving = self.arriving()?;
@@ -180,14 +176,14 @@ impl Host {
                 Err(error) => (error.into(), None),
                 Ok(download) => match said(download.status) {
                     Said::Absent => return Ok(None),
-                    Said::Never => return Err(DownloadError::Status(download.status)),
+                    Said::Never => return Err(GetError::Status(download.status)),
                     Said::Later => {
                         let retry_after = download.header("retry-after").map(str::to_owned);
-                        (DownloadError::Status(download.status), retry_after)
+                        (GetError::Status(download.status), retry_after)
                     }
                     Said::Anew => {
                         arriving = self.arriving()?;
-                        (DownloadError::Part, None)
+                        (GetError::Part, None)
                     }
                     Said::Here => match self.take(&mut arriving, download, arrived).await {
                         Ok(()) => return Ok(Some(arriving.staged)),
@@ -212,12 +208,12 @@ impl Host {
         arriving: &mut Arriving,
         mut download: Download,
         arrived: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(), DownloadError> {
+    ) -> Result<(), GetError> {
         let had = arriving.len();
         let is_part = download.status == 206;
         if is_part && !download.header("content-range").is_some_and(|range| range.starts_with(&format!("bytes {had}-")))
         {
-            return Err(DownloadError::Part);
+            return Err(GetError::Part);
         }
         if !is_part && had > 0 {
             *arriving = self.arriving()?;
@@ -232,7 +228,7 @@ impl Host {
                 }
             };
             if piece.len() as u64 > bytes_max.saturating_sub(arriving.len()) {
-                return Err(DownloadError::TooLong { bytes_max });
+                return Err(GetError::TooLong { bytes_max });
             }
             arriving.waiting.extend_from_slice(&piece);
             arrived(arriving.len());
@@ -243,24 +239,24 @@ impl Host {
         arriving.write().await
     }
 
-    fn arriving(&self) -> Result<Arriving, DownloadError> {
+    fn arriving(&self) -> Result<Arriving, GetError> {
         Ok(Arriving { staged: self.staging.create()?, waiting: Vec::new() })
     }
 
     /// A short answer; nothing when there is no such thing.
-    async fn whole(&self, url: &str) -> Result<Option<Response>, DownloadError> {
+    async fn whole(&self, url: &str) -> Result<Option<Response>, GetError> {
         let mut tries = self.tries(url);
         loop {
             let (way, fetch) = self.ways.next(self.clock.monotonic_ms());
             let (failure, retry_after) = match fetch.get(url).await {
-                Err(error) => (DownloadError::from(error), None),
+                Err(error) => (GetError::from(error), None),
                 Ok(answer) => match said(answer.status) {
                     Said::Here => return Ok(Some(answer)),
                     Said::Absent => return Ok(None),
-                    Said::Never | Said::Anew => return Err(DownloadError::Status(answer.status)),
+                    Said::Never | Said::Anew => return Err(GetError::Status(answer.status)),
                     Said::Later => {
                         let retry_after = answer.header("retry-after").map(str::to_owned);
-                        (DownloadError::Status(answer.status), retry_after)
+                        (GetError::Status(answer.status), retry_after)
                     }
                 },
             };
@@ -273,7 +269,7 @@ impl Host {
     }
 
     /// Lets a way rest that failed.
-    fn judge(&self, way: usize, failure: &DownloadError) {
+    fn judge(&self, way: usize, failure: &GetError) {
         if blames_way(failure) {
             self.ways.rest(way, self.clock.monotonic_ms());
         }
@@ -291,7 +287,7 @@ impl Arriving {
         self.staged.len() + self.waiting.len() as u64
     }
 
-    async fn write(&mut self) -> Result<(), DownloadError> {
+    async fn write(&mut self) -> Result<(), GetError> {
         let waiting = std::mem::take(&mut self.waiting);
         Ok(self.staged.append(waiting).await?)
     }

@@ -8,6 +8,6 @@ mod staging;
 mod tries;
 mod ways;
 
-pub use host::{DownloadError, Host, Options, Published};
+pub use host::{GetError, Host, Options, Published};
 pub use staging::{Staged, Staging};
 pub use ways::Ways;

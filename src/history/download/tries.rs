@@ -1,7 +1,7 @@
 //! What does an answer of the archive's host mean, and when is it asked again?
 
 use crate::{
-    history::download::host::DownloadError,
+    history::download::host::GetError,
     net::{Backoff, FetchError, with_causes},
 };
 use std::time::Duration;
@@ -40,20 +40,17 @@ pub(super) const fn said(status: u16) -> Said {
 }
 
 /// Whether it is the way that failed, rather than the host.
-pub(super) const fn blames_way(failure: &DownloadError) -> bool {
-    matches!(
-        failure,
-        DownloadError::Fetch(FetchError::Connect(_) | FetchError::Timeout) | DownloadError::Status(403 | 407 | 429)
-    )
+pub(super) const fn blames_way(failure: &GetError) -> bool {
+    matches!(failure, GetError::Fetch(FetchError::Connect(_) | FetchError::Timeout) | GetError::Status(403 | 407 | 429))
 }
 
 /// Whether no other attempt would mend it.
-pub(super) const fn is_final(failure: &DownloadError) -> bool {
+pub(super) const fn is_final(failure: &GetError) -> bool {
     matches!(
         failure,
-        DownloadError::TooLong { .. }
-            | DownloadError::Staging(_)
-            | DownloadError::Fetch(FetchError::Url(_) | FetchError::TooLarge { .. })
+        GetError::TooLong { .. }
+            | GetError::Staging(_)
+            | GetError::Fetch(FetchError::Url(_) | FetchError::TooLarge { .. })
     )
 }
 
@@ -76,9 +73,9 @@ impl Tries {
     pub(super) async fn wait(
         &mut self,
         url: &str,
-        failure: DownloadError,
+        failure: GetError,
         retry_after: Option<&str>,
-    ) -> Result<(), DownloadError> {
+    ) -> Result<(), GetError> {
         let asked = retry_after.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
         let wait = self.backoff.delay().max(asked.unwrap_or_default().min(RETRY_AFTER_MAX));
         if self.backoff.failures() >= ATTEMPTS_MAX {

@@ -27,12 +27,7 @@ impl Cabinet {
         let mut jobs = Vec::new();
         for name in disk.list(DIRECTORY)? {
             let Some(id) = name.strip_suffix(".json").and_then(|stem| stem.parse::<u64>().ok()) else { continue };
-            let bytes = files::read_whole(&*disk, &path(id), BYTES_MAX)?;
-            match serde_json::from_slice::<Job>(&bytes) {
-                Ok(job) if job.id == id => jobs.push(job),
-                Ok(_) => tracing::error!(id, "a job's file holds another job: it is passed over"),
-                Err(error) => tracing::error!(id, "a job's file cannot be read and is passed over: {error}"),
-            }
+            jobs.extend(parsed(id, &files::read_whole(&*disk, &path(id), BYTES_MAX)?));
         }
         jobs.sort_by_key(|job| job.id);
         Ok((Self { disk }, jobs))
@@ -54,6 +49,15 @@ impl Cabinet {
         }
         Ok(())
     }
+}
+
+/// The job in a file, if that is what it holds.
+fn parsed(id: u64, bytes: &[u8]) -> Option<Job> {
+    let job = serde_json::from_slice::<Job>(bytes).ok().filter(|job| job.id == id);
+    if job.is_none() {
+        tracing::error!(id, "a job's file does not hold the job and is passed over");
+    }
+    job
 }
 
 fn path(id: u64) -> String {

@@ -14,7 +14,7 @@ use crate::{
     },
     history::{
         archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
-        download::{DownloadError, Host, Staged},
+        download::{GetError, Host, Staged},
     },
     model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
     net::with_causes,
@@ -74,7 +74,7 @@ pub(super) struct Rows {
 pub(super) enum TakeError {
     /// It cannot be had now.
     #[error(transparent)]
-    Download(#[from] DownloadError),
+    Download(#[from] GetError),
     /// It cannot be stored.
     #[error(transparent)]
     Fill(#[from] FillError),
@@ -112,7 +112,7 @@ impl Taker {
             let sha256 = match self.host.checksum(place).await {
                 Ok(Some(sha256)) => sha256,
                 Ok(None) => return Ok(Taken::NotThere),
-                Err(DownloadError::Checksum(error)) => return Ok(Taken::Refused(error.to_string())),
+                Err(GetError::Checksum(error)) => return Ok(Taken::Refused(error.to_string())),
                 Err(error) => return Err(error.into()),
             };
             if self.library.ledger().archive(&place.key()).is_some_and(|known| known.sha256 == sha256) {
@@ -254,7 +254,7 @@ pub(super) const fn origin(cadence: Cadence) -> Origin {
 
 /// An official bucket as a candle; ids are not in the archive. One without trades is none: the venue carries a price on.
 fn candle(kline: &Kline) -> Option<Candle> {
-    (kline.count > 0).then(|| Candle {
+    (kline.count > 0).then_some(Candle {
         open_time: kline.open_time,
         close_time: kline.close_time,
         open: kline.open,

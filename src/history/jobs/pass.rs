@@ -6,7 +6,7 @@ use crate::{
         archive::{Cadence, Folder, Period},
     },
     history::{
-        download::{DownloadError, Host, Published},
+        download::{GetError, Host, Published},
         jobs::{
             file::{Rows, Taken},
             held::{Held, holes_in},
@@ -41,7 +41,7 @@ pub(super) struct Pass {
 
 impl Pass {
     /// Asks the archive what it has.
-    pub(super) async fn new(host: &Host, held: Held, span: Span, awaited_ms: i64) -> Result<Self, DownloadError> {
+    pub(super) async fn new(host: &Host, held: Held, span: Span, awaited_ms: i64) -> Result<Self, GetError> {
         let mut published: BTreeMap<Period, Published> = BTreeMap::new();
         let dataset = held.series.dataset();
         // It is one of those that the dataset has.

@@ -69,7 +69,7 @@ enum WorkError {
     #[error("the store does not know {0}")]
     UnknownContract(String),
     #[error("what the archive has of {symbol} is not known")]
-    Listing { symbol: String, source: crate::history::download::DownloadError },
+    Listing { symbol: String, source: crate::history::download::GetError },
     #[error("{count} of its files could not be fetched, the first of them {name}")]
     Files { count: usize, name: String, source: TakeError },
     #[error("{0} could not be stored")]
@@ -154,27 +154,12 @@ impl Runner {
     async fn end(&self, id: u64, outcome: Result<Option<UnixMillis>, WorkError>) {
         let now = self.taker.clock.wall();
         let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
-        let job = self.jobs.change(id, |job| {
-            if job.state != State::Running {
-                return;
-            }
-            let is_patient = now.get() < job.created.saturating_add(awaited_ms);
-            match &outcome {
-                Ok(Some(resumes)) if is_patient => {
-                    (job.state, job.resumes) = (State::Queued, Some(resumes.get()));
-                }
-                Ok(_) => (job.state, job.ended) = (State::Done, Some(now.get())),
-                Err(error) => {
-                    (job.state, job.ended) = (State::Failed, Some(now.get()));
-                    job.error = Some(with_causes(error));
-                }
-            }
-        });
+        let ended = self.jobs.change(id, |job| close(job, &outcome, now, awaited_ms));
         if let Err(error) = self.file(id).await {
             tracing::error!(id, "how a job ended cannot be filed: it will be looked at again: {error}");
         }
-        let Some(job) = job else { return };
-        tracing::info!(id, state = job.state.as_str(), error = job.error, "a back-fill ends");
+        let (state, error) = ended.map(|job| (job.state.as_str(), job.error)).unwrap_or_default();
+        tracing::info!(id, state, error, "a back-fill ends");
     }
 
     async fn rounds(&self, job: &Job) -> Result<Option<UnixMillis>, WorkError> {
@@ -337,6 +322,22 @@ impl Runner {
     async fn file(&self, id: u64) -> io::Result<()> {
         let jobs = self.jobs.clone();
         tokio::task::spawn_blocking(move || jobs.file(id)).await.map_err(io::Error::other)?
+    }
+}
+
+/// Notes how a job ended, unless it was called off. One that awaits files looks again, for a time.
+fn close(job: &mut Job, outcome: &Result<Option<UnixMillis>, WorkError>, now: UnixMillis, awaited_ms: i64) {
+    if job.state != State::Running {
+        return;
+    }
+    let is_patient = now.get() < job.created.saturating_add(awaited_ms);
+    match outcome {
+        Ok(Some(resumes)) if is_patient => (job.state, job.resumes) = (State::Queued, Some(resumes.get())),
+        Ok(_) => (job.state, job.ended) = (State::Done, Some(now.get())),
+        Err(error) => {
+            (job.state, job.ended) = (State::Failed, Some(now.get()));
+            job.error = Some(with_causes(error));
+        }
     }
 }
 
