@@ -155,11 +155,9 @@ impl Runner {
         let now = self.taker.clock.wall();
         let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
         let ended = self.jobs.change(id, |job| close(job, &outcome, now, awaited_ms));
-        if let Err(error) = self.file(id).await {
-            tracing::error!(id, "how a job ended cannot be filed: it will be looked at again: {error}");
-        }
-        let (state, error) = ended.map(|job| (job.state.as_str(), job.error)).unwrap_or_default();
-        tracing::info!(id, state, error, "a back-fill ends");
+        let filed = self.file(id).await;
+        filed.unwrap_or_else(|error| tracing::error!(id, "how a job ended cannot be filed: {error}"));
+        ended.iter().for_each(tell);
     }
 
     async fn rounds(&self, job: &Job) -> Result<Option<UnixMillis>, WorkError> {
@@ -323,6 +321,10 @@ impl Runner {
         let jobs = self.jobs.clone();
         tokio::task::spawn_blocking(move || jobs.file(id)).await.map_err(io::Error::other)?
     }
+}
+
+fn tell(job: &Job) {
+    tracing::info!(id = job.id, state = job.state.as_str(), error = job.error, "a back-fill ends");
 }
 
 /// Notes how a job ended, unless it was called off. One that awaits files looks again, for a time.
