@@ -1,6 +1,7 @@
 //! How does a request learn that it was refused? RFC 9457 problems; the only place that knows HTTP statuses of faults.
 
 use crate::{
+    history::jobs::{SubmitError, WantError},
     live::Unavailable,
     model::{TimeError, TimeframeError},
 };
@@ -61,6 +62,18 @@ pub(in crate::api) enum ApiError {
     Other(StatusCode),
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+    #[error("the body must be JSON: send it as application/json")]
+    MediaType,
+    #[error("the body is not what is wanted here: {0}")]
+    Body(String),
+    #[error("`{param}`: {source}")]
+    Moment { param: &'static str, source: crate::api::MomentError },
+    #[error(transparent)]
+    Want(#[from] WantError),
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    #[error("there is no job {0}")]
+    UnknownJob(String),
     #[error("the server has no thread for this now")]
     Busy(#[from] BlockingError),
 }
@@ -96,6 +109,19 @@ impl ApiError {
             }
             Self::Handshake(_) => ("bad_handshake", StatusCode::BAD_REQUEST),
             Self::Subprotocol(_) => ("unknown_subprotocol", StatusCode::BAD_REQUEST),
+            Self::MediaType => ("unsupported_media_type", StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            Self::Body(_) => ("bad_body", StatusCode::BAD_REQUEST),
+            Self::Moment { .. } => ("bad_time", StatusCode::BAD_REQUEST),
+            Self::Want(WantError::UnknownSymbol(_)) => ("unknown_symbol", StatusCode::NOT_FOUND),
+            Self::Want(WantError::BeforeListing { .. }) => ("before_listing", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Want(WantError::TradesKept { .. }) => ("trades_kept", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Want(WantError::EmptyRange { .. } | WantError::Future { .. }) => {
+                ("empty_range", StatusCode::UNPROCESSABLE_ENTITY)
+            }
+            Self::Want(WantError::Symbols | WantError::NoSeries) => ("bad_body", StatusCode::BAD_REQUEST),
+            Self::Submit(SubmitError::TooMany) => ("too_many_jobs", StatusCode::TOO_MANY_REQUESTS),
+            Self::Submit(SubmitError::Io(_)) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::UnknownJob(_) => ("unknown_job", StatusCode::NOT_FOUND),
             Self::Other(status) => ("refused", *status),
             Self::Unavailable(_) | Self::Busy(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
         }
@@ -108,6 +134,12 @@ impl ApiError {
             Self::Missing { param } | Self::Invalid { param, .. } | Self::Time { param, .. } => Some(param),
             Self::Interval(_) => Some("interval"),
             Self::EmptyRange => Some("start"),
+            Self::Moment { param, .. } => Some(param),
+            Self::Want(WantError::EmptyRange { .. } | WantError::Future { .. } | WantError::BeforeListing { .. }) => {
+                Some("from")
+            }
+            Self::Want(WantError::UnknownSymbol(_) | WantError::Symbols) => Some("symbols"),
+            Self::Want(WantError::NoSeries | WantError::TradesKept { .. }) => Some("series"),
             Self::UnknownSymbol(_) => Some("symbol"),
             _ => None,
         }

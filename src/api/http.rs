@@ -77,6 +77,13 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/api/v1/trades", || read().to(native::rest::trades)))
         .service(resource("/api/v1/candles", || read().to(native::rest::candles)))
         .service(resource("/api/v1/coverage", || read().to(native::coverage::coverage)))
+        .service(resource("/api/v1/admin/weight", || read().to(native::jobs::weight)))
+        .service(resource("/api/v1/jobs", || read().to(native::jobs::list)))
+        .service(resource("/api/v1/backfill", || web::post().to(native::jobs::submit)))
+        .service(
+            resource("/api/v1/jobs/{id}", || read().to(native::jobs::one))
+                .route(web::delete().to(native::jobs::cancel)),
+        )
         .service(web::resource("/api/v1/ws").route(web::get().to(native::open)))
         .default_service(web::to(not_found));
 }

@@ -15,5 +15,6 @@ mod shell;
 pub use http::{ServeError, serve};
 pub use native::ENCODER;
 pub use options::{Options, SessionOptions};
+pub use params::{MomentError, moment};
 pub use sessions::Sessions;
 pub use shared::{Readiness, Shared};

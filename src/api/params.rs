@@ -3,7 +3,7 @@
 use crate::{
     api::{Shared, error::ApiError, native::Decimals},
     market::Contract,
-    model::{Origin, Timeframe, UnixMillis},
+    model::{Origin, TimeError, Timeframe, UnixMillis},
 };
 use actix_web::web;
 use std::{collections::BTreeMap, sync::Arc};
@@ -102,12 +102,34 @@ impl Params {
     /// A time: milliseconds, RFC 3339, or a date.
     fn time(&self, param: &'static str) -> Result<Option<UnixMillis>, ApiError> {
         let Some(text) = self.text(param) else { return Ok(None) };
-        if let Ok(millis) = text.parse() {
-            return UnixMillis::from_typed(millis).map(Some).map_err(|source| ApiError::Time { param, source });
-        }
-        let date = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
-        let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(date);
-        let millis = timestamp.map(|timestamp| UnixMillis::new(timestamp.as_millisecond()));
-        millis.map(Some).ok_or(ApiError::Invalid { param, expected: "milliseconds, RFC 3339 or a date" })
+        moment(text).map(Some).map_err(|error| match error {
+            MomentError::Time(source) => ApiError::Time { param, source },
+            MomentError::Form => ApiError::Invalid { param, expected: "milliseconds, RFC 3339 or a date" },
+        })
     }
+}
+
+/// Why a text names no moment.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MomentError {
+    /// A number that can be no milliseconds.
+    #[error(transparent)]
+    Time(#[from] TimeError),
+    /// Anything else.
+    #[error("a time is written as milliseconds, RFC 3339 or a date")]
+    Form,
+}
+
+/// The moment that people name by milliseconds, RFC 3339, or a date, whose first millisecond by UTC it then is.
+///
+/// # Errors
+///
+/// When the text is none of these.
+pub fn moment(text: &str) -> Result<UnixMillis, MomentError> {
+    if let Ok(millis) = text.parse() {
+        return Ok(UnixMillis::from_typed(millis)?);
+    }
+    let date = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(date);
+    timestamp.map(|timestamp| UnixMillis::new(timestamp.as_millisecond())).ok_or(MomentError::Form)
 }

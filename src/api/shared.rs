@@ -3,6 +3,7 @@
 use crate::{
     api::{Options, Sessions},
     clock::Clock,
+    history::{budget::Budget, jobs::Jobs},
     live::Handle,
     market::Contracts,
     metrics::Metrics,
@@ -24,6 +25,10 @@ pub struct Shared {
     pub clock: Clock,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// What may be asked of the venue.
+    pub budget: Budget,
+    /// Back-fill jobs; nothing without a store.
+    pub jobs: Option<Jobs>,
     /// Whether we are ready.
     pub readiness: Arc<Readiness>,
     /// The open sessions.

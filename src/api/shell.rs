@@ -75,7 +75,7 @@ fn is_loopback_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
-/// Reads a body away within its limits: no route wants one, and actix itself sets no time for it.
+/// Reads a body within its limits, before any route sees it: actix itself sets no time for it.
 async fn drain_body(request: &mut ServiceRequest, shared: &Shared) -> Result<(), ApiError> {
     let has_body = request.headers().contains_key(header::TRANSFER_ENCODING)
         || request.headers().get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
@@ -85,16 +85,22 @@ async fn drain_body(request: &mut ServiceRequest, shared: &Shared) -> Result<(),
     let mut payload = request.take_payload();
     let bytes_max = shared.options.body_bytes_max;
     let read_all = async {
-        let mut bytes = 0;
+        let mut body = web::BytesMut::new();
         while let Some(chunk) = payload.next().await {
-            bytes += chunk.map_err(|_| ApiError::BodyBroken)?.len();
-            if bytes > bytes_max {
+            let chunk = chunk.map_err(|_| ApiError::BodyBroken)?;
+            if chunk.len() > bytes_max - body.len() {
                 return Err(ApiError::BodyTooLarge(bytes_max));
             }
+            body.extend_from_slice(&chunk);
         }
-        Ok(())
+        Ok(body.freeze())
     };
-    tokio::time::timeout(shared.options.body_timeout, read_all).await.unwrap_or(Err(ApiError::BodyTooSlow))
+    let body =
+        tokio::time::timeout(shared.options.body_timeout, read_all).await.unwrap_or(Err(ApiError::BodyTooSlow))?;
+    let (_, mut read) = actix_http::h1::Payload::create(true);
+    read.unread_data(body);
+    request.set_payload(read.into());
+    Ok(())
 }
 
 /// Puts a refusal into words, with the request's own name in them.

@@ -1,6 +1,7 @@
 //! In which order does everything start, what is rebuilt when it dies, and in which order does it stop?
 
 mod engine;
+mod filling;
 mod healing;
 mod listings;
 mod server;
@@ -8,4 +9,5 @@ mod storing;
 mod supervisor;
 
 pub use engine::{Engine, Options, Placement, Seams};
+pub use filling::{Filling, FillingError};
 pub use server::{Running, start, stop_signal};

@@ -3,7 +3,7 @@
 use crate::{
     api,
     app::{
-        Engine, Options, Placement, Seams, healing, listings,
+        Engine, Options, Placement, Seams, filling, healing, listings,
         storing::{self, Storing},
     },
     candle::FoldOptions,
@@ -52,6 +52,8 @@ pub struct Running {
     arbiters: Vec<Arbiter>,
     storing: Option<Storing>,
     aux: tokio::runtime::Runtime,
+    /// Does jobs; nothing without a store.
+    filling: Option<tokio::task::JoinHandle<()>>,
     shutdown: Duration,
 }
 
@@ -75,7 +77,16 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let hold = |contract: &market::Contract| storing.iter().for_each(|storing| storing.hold(contract));
     let options = engine_options(config, seed(clock))?;
     let engine = Engine::start(options, Seams { dialer, clock }, placement, &metrics, hold);
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
+    let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
+    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
+    let source =
+        Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
+    let filling =
+        storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
     let shared = api::Shared {
+        budget: budget.clone(),
+        jobs: filling.as_ref().map(|(jobs, _)| jobs.clone()),
         contracts: Arc::clone(&engine.contracts),
         live: engine.live.clone(),
         clock,
@@ -89,18 +100,15 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let handle = http.handle();
     actix_rt::spawn(http);
     let aux = aux_runtime(config.threads.aux.get())?;
-    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
-    let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
-    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
-    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url.clone(), contracts, seed(clock)));
+    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url, contracts, seed(clock)));
     if let Some(fills_max) = config.repair.fills_max {
-        let source = Source { fetch, budget: budget.clone(), rest_url, seed: seed(clock) };
         let told = healing::tell_log(Arc::clone(&engine.contracts));
         aux.spawn(engine.heal(source, seam::Options { fills_max: fills_max.get() }, told, &metrics));
     }
+    let filling = filling.map(|(_, runner)| aux.spawn(runner.run()));
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
-    Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, shutdown })
+    Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, filling, shutdown })
 }
 
 impl Running {
@@ -113,6 +121,8 @@ impl Running {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.http.stop(false).await;
+        // A job that is cut off goes on at the next start.
+        self.filling.iter().for_each(tokio::task::JoinHandle::abort);
         drop(self.engine);
         for arbiter in self.arbiters {
             arbiter.stop();
@@ -146,7 +156,7 @@ pub async fn stop_signal() -> io::Result<()> {
     Ok(())
 }
 
-fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+pub(super) fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
     let read = |path: &Path| {
         std::fs::read(path).with_context(|| format!("venue.binance.extra_ca_file: cannot read {}", path.display()))
     };
@@ -154,7 +164,7 @@ fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
 }
 
 /// Small and multi-threaded: REST and whatever else must not disturb the live path.
-fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
 }
 
@@ -223,7 +233,7 @@ fn millis(duration: Duration) -> i64 {
 }
 
 /// Different in every process, so that a fleet does not reconnect in step.
-fn seed(clock: Clock) -> u64 {
+pub(super) fn seed(clock: Clock) -> u64 {
     clock.wall().get().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
 }
 

@@ -15,7 +15,7 @@ use crate::{
         record::{ContractRow, Kind},
         recovery::Finding,
         retention::Retention,
-        seal::{Sealer, Step},
+        seal::{Filler, Sealer, Step},
         storage::{Options, Storage, SyncPolicy},
         upkeep::Upkeep,
     },
@@ -49,6 +49,7 @@ const SEAL_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Storing {
     library: Arc<Library>,
     desk: Desk,
+    filler: Filler,
     contracts: Vec<ContractRow>,
     /// Dropped, they tell the threads to end.
     stops: Vec<Sender<()>>,
@@ -81,12 +82,13 @@ fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>)
     let contracts = storage.register(symbols, clock.now()).context("the contracts cannot be noted")?;
     tracing::info!(venue = identity.venue, store = format!("{:032x}", identity.store), "the tape is stored");
     let ((storage_stop, stopped), (sealer_stop, sealer_stopped)) = (bounded(1), bounded(1));
+    let filler = sealer.filler();
     let (metrics, of_desk) = (Arc::clone(metrics), (desk.clone(), Arc::clone(&library)));
     let threads = vec![
         spawn("storage", move || write_on(storage, clock, &stopped, &metrics, &of_desk))?,
         spawn(SEAL, move || seal_on(sealer, &sealer_stopped))?,
     ];
-    Ok(Storing { library, desk, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
+    Ok(Storing { library, desk, filler, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
 }
 
 fn report(finding: &Finding) {
@@ -117,6 +119,16 @@ impl Storing {
     /// Where rows are handed in.
     pub(super) fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// What is stored.
+    pub(super) fn library(&self) -> &Arc<Library> {
+        &self.library
+    }
+
+    /// Where back-filled rows are handed in.
+    pub(super) fn filler(&self) -> &Filler {
+        &self.filler
     }
 
     /// Makes everything durable and ends the threads; whoever hands in trades has ended before.

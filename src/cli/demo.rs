@@ -99,6 +99,8 @@ fn upstream_is_ours(mut config: Config) -> Config {
     let exchange = reachable(config.sim.listen);
     config.binance.rest_url = format!("http://{exchange}");
     config.binance.ws_url = format!("ws://{exchange}");
+    config.binance.archive_url = format!("http://{exchange}/archive");
+    config.binance.archive_list_url = None;
     config
 }
 
@@ -114,5 +116,7 @@ mod tests {
         let config = upstream_is_ours(config);
         assert_eq!(config.binance.rest_url, "http://127.0.0.1:8701");
         assert_eq!(config.binance.ws_url, "ws://127.0.0.1:8701");
+        assert_eq!(config.binance.archive_url, "http://127.0.0.1:8701/archive");
+        assert_eq!(config.binance.archive_list_url, None);
     }
 }

@@ -1,8 +1,10 @@
 //! What can be typed, and what does the exit code say? One file a subcommand.
 //!
-//! 0 is success, 1 a failure while running, 2 a wrong command line or configuration, or a store that is damaged.
+//! 0 is success, 1 a failure while running, 2 a wrong command line or configuration, or a store that is damaged; 130 an
+//! interrupted back-fill.
 
 mod args;
+mod backfill;
 mod config;
 mod demo;
 mod failure;
@@ -37,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Runs the simulated exchange alone, its archive below `/archive`.
     Sim(sim::Args),
+    /// Fetches the past from the exchange's archive, and its last days over REST.
+    Backfill(backfill::Args),
     /// Checks the configuration, or shows it.
     Config(config::Args),
     /// Checks a store, beside a running server or not: exit 0 when it is intact, 2 when it is damaged.
@@ -55,6 +59,7 @@ pub fn run() -> ExitCode {
         Command::Serve(args) => serve::run(args),
         Command::Demo(args) => demo::run(args),
         Command::Sim(args) => sim::run(args),
+        Command::Backfill(args) => backfill::run(args),
         Command::Config(args) => config::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Repair(args) => repair::run(args),

@@ -5,6 +5,7 @@
 //! word, [`Config`] is the checked result, in which nothing is optional that has to be decided.
 
 mod alias;
+mod backfill;
 mod glob;
 mod options;
 mod origin;
@@ -15,6 +16,7 @@ mod sources;
 mod symbols;
 mod url;
 
+pub use backfill::Backfill;
 pub use options::{Binance, Candle, Config, Log, LogFormat, Repair, Server, Session, Sim, Store, SyncWhen, Threads};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Reason};

@@ -2,6 +2,7 @@
 
 use crate::{
     config::{
+        backfill::{Backfill, backfill},
         problem::{Problems, Reason},
         reader::Reader,
         settings::Settings,
@@ -41,6 +42,8 @@ pub struct Config {
     pub binance: Binance,
     /// `[repair]`
     pub repair: Repair,
+    /// `[backfill]`
+    pub backfill: Backfill,
     /// `[candle]`
     pub candle: Candle,
     /// `[threads]`
@@ -149,6 +152,10 @@ pub struct Binance {
     pub rest_url: String,
     /// Root of the streams, without a slash at its end.
     pub ws_url: String,
+    /// Root of the archive's files, without a slash at its end.
+    pub archive_url: String,
+    /// Root of the archive's listings, without a slash at its end; where the archive itself is unless it is said.
+    pub archive_list_url: Option<String>,
     /// Path by kind of stream, where it is not the usual one.
     pub routes: BTreeMap<String, String>,
     /// Certificates to trust beside the public authorities' (PEM).
@@ -258,6 +265,7 @@ impl Config {
             store: store(reader),
             binance: binance(reader),
             repair: repair(reader),
+            backfill: backfill(reader),
             candle: candle(reader),
             threads: threads(reader),
             log: log(reader),
@@ -341,6 +349,10 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
     Binance {
         rest_url: reader.text("venue.binance.rest_url", |text| url::root(text, &url::HTTP)),
         ws_url: reader.text("venue.binance.ws_url", |text| url::root(text, &url::WS)),
+        archive_url: reader.text("venue.binance.archive_url", |text| url::root(text, &url::HTTP)),
+        archive_list_url: reader.text("venue.binance.archive_list_url", |text| {
+            (!text.is_empty()).then(|| url::root(text, &url::HTTP)).transpose()
+        }),
         routes: reader.value("venue.binance.routes", routes),
         extra_ca_file: reader.text("venue.binance.extra_ca_file", path),
         streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1024),

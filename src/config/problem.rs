@@ -96,6 +96,9 @@ pub enum Reason {
     /// A list that may not be empty.
     #[error("must name at least one")]
     Empty,
+    /// No name of a machine.
+    #[error("must be a name or an address, without protocol, user or port")]
+    NoHost,
     /// No origin of a web page.
     #[error("`{0}` is no origin, such as https://charts.example.com, nor `*`")]
     NoOrigin(String),

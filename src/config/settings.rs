@@ -16,7 +16,7 @@ use toml::{
 /// The defaults, and with them the list of keys.
 const DEFAULTS: &str = include_str!("../../config/tapedeck.toml");
 /// Keys whose values are never shown, neither by `config show` nor in errors.
-const SECRET_KEYS: &[&str] = &[];
+const SECRET_KEYS: &[&str] = &["backfill.proxy_password"];
 /// What stands in for a secret.
 const MASK: &str = "\"***\"";
 /// Before the key in the environment.

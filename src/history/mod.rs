@@ -2,5 +2,8 @@
 
 pub mod archive;
 pub mod budget;
+pub mod download;
+pub mod jobs;
+pub mod plan;
 pub mod rest;
 pub mod seam;

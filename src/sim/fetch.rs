@@ -1,7 +1,7 @@
 //! How does the engine fetch from the exchange inside one process, in virtual time?
 
 use crate::{
-    net::{Fetch, FetchError, FetchFuture, FetchLimits, Response},
+    net::{self, DownloadFuture, Fetch, FetchError, FetchFuture, FetchLimits, Response},
     sim::{
         answer::{Answer, Request},
         exchange::Exchange,
@@ -9,7 +9,8 @@ use crate::{
     },
 };
 use bytes::{Bytes, BytesMut};
-use std::sync::Arc;
+use futures_util::{StreamExt as _, stream};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 
 /// Answers any URL as the exchange's port would, whatever its host: REST, and the archive below `/archive`. The limits
@@ -47,13 +48,19 @@ impl ExchangeFetch {
     ///
     /// When `url` is none, or no answer comes in time.
     pub async fn open(&self, url: &str) -> Result<Download, FetchError> {
-        let deadline = Instant::now() + self.limits.total_timeout;
+        self.open_from(url, 0, self.limits.total_timeout).await
+    }
+
+    async fn open_from(&self, url: &str, from: u64, timeout: Duration) -> Result<Download, FetchError> {
+        let deadline = Instant::now() + timeout;
         let url = reqwest::Url::parse(url).map_err(|_| FetchError::Url(url.to_owned()))?;
         let target = match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        let answer = answer(&self.exchange, &Request { target: &target, ..Request::default() }).await;
+        let range = (from > 0).then(|| format!("bytes={from}-"));
+        let request = Request { target: &target, range: range.as_deref(), ..Request::default() };
+        let answer = answer(&self.exchange, &request).await;
         if answer.is_withheld() {
             let first = Instant::now() + self.limits.read_timeout;
             tokio::time::sleep_until(first.min(deadline)).await;
@@ -96,5 +103,16 @@ impl Download {
 impl Fetch for ExchangeFetch {
     fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
         Box::pin(self.whole(url))
+    }
+
+    fn download<'a>(&'a self, url: &'a str, from: u64) -> DownloadFuture<'a> {
+        Box::pin(async move {
+            let download = self.open_from(url, from, self.limits.download_timeout).await?;
+            let (status, headers) = (download.status, download.headers.clone());
+            let body = stream::try_unfold(download, |mut download| async {
+                Ok(download.next().await?.map(|piece| (piece, download)))
+            });
+            Ok(net::Download { status, headers, body: body.boxed() })
+        })
     }
 }

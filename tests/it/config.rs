@@ -316,11 +316,11 @@ fn config_show_tells_every_value_and_its_origin() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let shown = stdout(&output);
     let start: String = shown.lines().take(5).map(|line| line.to_owned() + "\n").collect();
-    let expected = r#"symbols = ["BTCUSDT", "币安人生USDT"]                    # env:SYMBOLS
-tape = "aggTrade"                                    # default
-override = []                                        # default
-server.listen = "0.0.0.0:9000"                       # flag:--listen
-server.connections_max = 10000                       # default
+    let expected = r#"symbols = ["BTCUSDT", "币安人生USDT"]                          # env:SYMBOLS
+tape = "aggTrade"                                          # default
+override = []                                              # default
+server.listen = "0.0.0.0:9000"                             # flag:--listen
+server.connections_max = 10000                             # default
 "#;
     assert_eq!(start, expected);
     let line = |start: &str| {

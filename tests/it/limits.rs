@@ -7,6 +7,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tapedeck::{
     api::{self, Options, SessionOptions, Shared},
     clock::Clock,
+    history::budget::{self, Budget},
     live,
     market::{Contracts, TapeKind},
     model::{Price, Quantity, Symbol, Trade, UnixMillis},
@@ -77,6 +78,8 @@ fn shared(options: Options) -> Shared {
         live: live::Handle::new(1),
         clock,
         metrics: Arc::default(),
+        budget: Budget::new(budget::Options::default(), clock, Arc::default()),
+        jobs: None,
         readiness: Arc::default(),
         sessions: Arc::default(),
         options: Arc::new(options),

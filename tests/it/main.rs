@@ -2,6 +2,7 @@
 
 mod api;
 mod archive;
+mod backfill;
 mod candle;
 mod cli;
 mod config;

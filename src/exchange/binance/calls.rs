@@ -84,6 +84,19 @@ impl Call {
         Self::weighted("aggTrades", target, 20)
     }
 
+    /// The one trade that is the first at or after `time`: for its id alone, from which on pages are asked for.
+    pub fn first_agg_trade_at(symbol: &Symbol, time: UnixMillis) -> Self {
+        let symbol = percent_encoded(symbol.as_str());
+        let target = format!("/fapi/v1/aggTrades?symbol={symbol}&startTime={time}&limit=1", time = time.get());
+        Self::weighted("aggTrades", target, 20)
+    }
+
+    /// The newest trade.
+    pub fn newest_agg_trade(symbol: &Symbol) -> Self {
+        let symbol = percent_encoded(symbol.as_str());
+        Self::weighted("aggTrades", format!("/fapi/v1/aggTrades?symbol={symbol}&limit=1"), 20)
+    }
+
     const fn weighted(endpoint: &'static str, target: String, weight: u32) -> Self {
         Self { target, endpoint, pool: Pool::Weight, weight }
     }

@@ -102,6 +102,12 @@ fn shared(rig: &Rig, options: Options) -> Shared {
         live: rig.engine.live.clone(),
         clock: tapedeck::clock::Clock::starting_at(rig.exchange.now()),
         metrics: Arc::clone(&rig.metrics),
+        budget: tapedeck::history::budget::Budget::new(
+            tapedeck::history::budget::Options::default(),
+            tapedeck::clock::Clock::starting_at(rig.exchange.now()),
+            Arc::clone(&rig.metrics),
+        ),
+        jobs: None,
         readiness: Arc::new(Readiness::default()),
         sessions: Arc::new(Sessions::default()),
         options: Arc::new(options),

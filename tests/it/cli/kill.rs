@@ -16,10 +16,15 @@ const MARGIN_MS: i64 = 1_500;
 
 /// A simulated exchange on a thread of its own; it ends with the test's process.
 pub(super) fn exchange() -> (Arc<Exchange>, SocketAddr) {
-    let contract = |(symbol, pace)| {
+    exchange_of(&CONTRACTS)
+}
+
+/// The same with other contracts, by name and pace.
+pub(super) fn exchange_of(contracts: &[(&str, u32)]) -> (Arc<Exchange>, SocketAddr) {
+    let contract = |&(symbol, pace): &(&str, u32)| {
         sim::Contract::perpetual(symbol, Price::from_units(5_000_000_000_000), (2, 3), pace).expect("a symbol")
     };
-    let contracts = CONTRACTS.into_iter().map(contract).collect();
+    let contracts = contracts.iter().map(contract).collect();
     let options = sim::Options { seed: 9, contracts, ..sim::Options::default() };
     let exchange = Exchange::open(&options, Clock::system()).expect("it opens");
     let (sender, receiver) = std::sync::mpsc::channel();

@@ -2,6 +2,7 @@
 //!
 //! Each test runs the real binary as a child process with an empty environment, in an empty folder, on loopback.
 
+mod backfill;
 mod demo;
 mod directory;
 mod kill;
@@ -177,6 +178,21 @@ fn get(address: SocketAddr, target: &str) -> Option<(u16, String)> {
     let (head, body) = text.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     Some((status.expect("a status"), body.to_owned()))
+}
+
+/// The same of any request, with more header lines, each ended, and a body.
+fn ask(address: SocketAddr, method: &str, target: &str, lines: &str, body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).expect("it serves");
+    stream.set_read_timeout(Some(PATIENCE)).expect("set");
+    let head = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n{lines}");
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    stream.write_all(request.as_bytes()).expect("sent");
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).expect("an answer");
+    let text = String::from_utf8(bytes).expect("text");
+    let (head, body) = text.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    (status, serde_json::from_str(body).unwrap_or_default())
 }
 
 /// The sum of a counter over the series whose labels contain `label`, as scrapers see it.

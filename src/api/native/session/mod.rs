@@ -421,6 +421,8 @@ mod tests {
             live: crate::live::Handle::new(1),
             clock,
             metrics: Arc::default(),
+            budget: crate::history::budget::Budget::new(Default::default(), clock, Arc::default()),
+            jobs: None,
             readiness: Arc::default(),
             sessions: Arc::default(),
             options: Arc::new(crate::api::Options {

@@ -1,0 +1,287 @@
+//! How does one file of the archive become rows of the store?
+//!
+//! CHECKSUM first, then the zip to staging, then every check of the reader, then one step into the store; only then is the
+//! file remembered. Whatever ends this before leaves nothing behind.
+
+use crate::{
+    clock::Clock,
+    exchange::binance::{
+        Kline,
+        archive::{
+            AggTrades, Cadence, Dataset, Funding, FundingRates, Klines, OpenInterest, OpenInterests, Place, RawTrades,
+            Sha256, Table,
+        },
+    },
+    history::{
+        archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
+        download::{GetError, Host, Staged},
+    },
+    model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
+    net::with_causes,
+    store::{
+        coverage::ArchiveFile,
+        library::Library,
+        record::{FundingRow, Kind, OpenInterestRow, Origin, Record},
+        seal::{Fill, FillCounts, FillError, Filler},
+    },
+};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+use tokio::sync::{Semaphore, oneshot};
+
+/// How often a file is downloaded anew whose bytes are not those of its CHECKSUM.
+const DOWNLOADS_MAX: usize = 3;
+
+/// Into which store, and by what means.
+#[derive(Clone, Debug)]
+pub(super) struct Taker {
+    pub(super) host: Arc<Host>,
+    pub(super) filler: Filler,
+    pub(super) library: Arc<Library>,
+    /// Files that are read at once: what bounds memory.
+    pub(super) reading: Arc<Semaphore>,
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+}
+
+/// What became of a file.
+#[derive(Debug)]
+pub(super) enum Taken {
+    /// Its rows are in the store.
+    Adopted(Rows),
+    /// It is the one that was taken before.
+    Known,
+    /// It is not there, or its CHECKSUM is not.
+    NotThere,
+    /// The venue published something else than it should; why.
+    Refused(String),
+}
+
+/// What a file brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) read: u64,
+    pub(super) counts: FillCounts,
+}
+
+/// Why it is not known what became of a file.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TakeError {
+    /// It cannot be had now.
+    #[error(transparent)]
+    Download(#[from] GetError),
+    /// It cannot be stored.
+    #[error(transparent)]
+    Fill(#[from] FillError),
+    /// It cannot be read from where it was staged, or no thread can be had.
+    #[error("it cannot be read")]
+    Io(#[from] io::Error),
+    /// It does not come through whole.
+    #[error("it was downloaded {DOWNLOADS_MAX} times and never had the bytes of its CHECKSUM")]
+    Torn,
+    /// Nobody wants it any more.
+    #[error("it was given up")]
+    Stopped,
+}
+
+/// Set when whoever waits for a file waits no more.
+#[derive(Debug, Default)]
+struct Quit(Arc<AtomicBool>);
+
+impl Drop for Quit {
+    fn drop(&mut self) {
+        // A flag that guards nothing: `Relaxed` serves.
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Taker {
+    /// Takes a file for a contract, and tells `arrived` of its bytes. A file that is the one remembered is not fetched.
+    pub(super) async fn take(
+        &self,
+        contract: u32,
+        place: &Place,
+        arrived: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Taken, TakeError> {
+        for _ in 0..DOWNLOADS_MAX {
+            let sha256 = match self.host.checksum(place).await {
+                Ok(Some(sha256)) => sha256,
+                Ok(None) => return Ok(Taken::NotThere),
+                Err(GetError::Checksum(error)) => return Ok(Taken::Refused(error.to_string())),
+                Err(error) => return Err(error.into()),
+            };
+            if self.library.ledger().archive(&place.key()).is_some_and(|known| known.sha256 == sha256) {
+                return Ok(Taken::Known);
+            }
+            let Some(staged) = self.host.zip(place, arrived).await? else { return Ok(Taken::NotThere) };
+            match self.adopt(contract, place, sha256, staged).await {
+                Ok(rows) => return Ok(Taken::Adopted(rows)),
+                Err(ReadError::Refused { cause: Cause::Checksum { .. }, name }) => {
+                    tracing::info!(name, "the bytes are not those of the CHECKSUM: both are fetched again");
+                }
+                Err(ReadError::Refused { cause: Cause::Io(error), .. }) => return Err(error.into()),
+                Err(ReadError::Refused { cause, .. }) => return Ok(Taken::Refused(with_causes(&cause))),
+                Err(ReadError::Staging(error)) => return Err(error),
+            }
+        }
+        Err(TakeError::Torn)
+    }
+
+    /// Reads a staged file and waits until its rows are listed.
+    async fn adopt(
+        &self,
+        contract: u32,
+        place: &Place,
+        sha256: Sha256,
+        staged: Staged,
+    ) -> Result<Rows, ReadError<TakeError>> {
+        let failed = |error: TakeError| ReadError::Staging(error);
+        let _turn = self.reading.acquire().await.map_err(|_| failed(TakeError::Stopped))?;
+        let quit = Quit::default();
+        let (listed, is_listed) = oneshot::channel();
+        let reading = Reading {
+            filler: self.filler.clone(),
+            contract,
+            place: place.clone(),
+            sha256,
+            limits: self.limits,
+            clock: self.clock,
+            quit: Arc::clone(&quit.0),
+        };
+        let library = Arc::clone(&self.library);
+        let taking = tokio::task::spawn_blocking(move || reading.run(staged, &library, listed));
+        let rows = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
+        is_listed.await.map_err(|_| failed(FillError::Closed.into()))?;
+        let (key, library, file) = (place.key(), Arc::clone(&self.library), ArchiveFile { sha256, at: rows.1 });
+        let remembered = tokio::task::spawn_blocking(move || library.ledger().note_archive(&key, file)).await;
+        remembered.map_err(io::Error::other).flatten().map_err(|error| failed(error.into()))?;
+        Ok(rows.0)
+    }
+}
+
+/// One reading of a staged file, on a thread that may block.
+struct Reading {
+    filler: Filler,
+    contract: u32,
+    place: Place,
+    sha256: Sha256,
+    limits: Limits,
+    clock: Clock,
+    quit: Arc<AtomicBool>,
+}
+
+type Done = Result<(Rows, UnixMillis), ReadError<TakeError>>;
+
+impl Reading {
+    fn run(&self, staged: Staged, library: &Library, listed: oneshot::Sender<()>) -> Done {
+        let symbol = self.place.folder().symbol();
+        match self.place.folder().dataset() {
+            Dataset::AggTrades => self.rows(staged, library, listed, &AggTrades, Kind::Trade, |row: &Trade| Some(*row)),
+            Dataset::Trades => self.rows(staged, library, listed, &RawTrades, Kind::RawTrade, |row: &Trade| Some(*row)),
+            Dataset::Klines(_) => self.rows(staged, library, listed, &Klines, Kind::Candle, candle),
+            Dataset::Metrics => {
+                let table = OpenInterests(symbol.clone());
+                self.rows(staged, library, listed, &table, Kind::OpenInterest, open_interest)
+            }
+            Dataset::FundingRate => self.rows(staged, library, listed, &FundingRates, Kind::Funding, funding),
+        }
+    }
+
+    fn rows<T: Table, R: Record>(
+        &self,
+        mut staged: Staged,
+        library: &Library,
+        listed: oneshot::Sender<()>,
+        table: &T,
+        kind: Kind,
+        row: impl Fn(&T::Row) -> Option<R>,
+    ) -> Done {
+        let begin = || Ok(self.filler.begin(self.contract, kind, self.origin())?);
+        let stage = |fill: &mut Fill, rows: &[T::Row]| {
+            if self.quit.load(Ordering::Relaxed) {
+                return Err(TakeError::Stopped);
+            }
+            Ok(fill.push(&rows.iter().filter_map(&row).collect::<Vec<_>>())?)
+        };
+        let wanted = Wanted { place: &self.place, table, sha256: self.sha256, limits: self.limits };
+        let Confirmed { staged: fill, tally, .. } = read(&mut staged, &wanted, begin, stage)?;
+        if tally.conflicts.len() as u64 + tally.conflicts_omitted + tally.outside + tally.hollow > 0 {
+            let (conflicts, outside, hollow) = (tally.conflicts.len(), tally.outside, tally.hollow);
+            tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
+        }
+        // Whoever waits may have gone: what is verified stays all the same.
+        let counts = fill
+            .adopt(move || listed.send(()).unwrap_or_default())
+            .map_err(|error| ReadError::Staging(error.into()))?;
+        let at = self.clock.wall();
+        if T::DENSE {
+            self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;
+        }
+        Ok((Rows { read: tally.rows, counts }, at))
+    }
+
+    /// Ids that the file steps over.
+    fn note_absent(&self, library: &Library, kind: Kind, runs: &[IdRange], at: UnixMillis) -> io::Result<()> {
+        // Raw ids that name no trade are many, and known from no other source.
+        if kind != Kind::Trade {
+            return Ok(());
+        }
+        for pair in runs.windows(2) {
+            let gap = pair[1].first.checked_sub(1).and_then(|last| IdRange::new(pair[0].last + 1, last));
+            let note = |gap| library.ledger().note_absent((self.contract, kind), gap, self.origin(), at);
+            gap.map_or(Ok(()), note)?;
+        }
+        Ok(())
+    }
+
+    fn origin(&self) -> Origin {
+        origin(self.place.period().cadence())
+    }
+}
+
+/// What rows of such files say of their source.
+pub(super) const fn origin(cadence: Cadence) -> Origin {
+    match cadence {
+        Cadence::Daily => Origin::DailyArchive,
+        Cadence::Monthly => Origin::MonthlyArchive,
+    }
+}
+
+/// An official bucket as a candle; ids are not in the archive. One without trades is none: the venue carries a price on.
+fn candle(kline: &Kline) -> Option<Candle> {
+    (kline.count > 0).then_some(Candle {
+        open_time: kline.open_time,
+        close_time: kline.close_time,
+        open: kline.open,
+        high: kline.high,
+        low: kline.low,
+        close: kline.close,
+        volume: kline.volume,
+        quote_volume: kline.quote_volume,
+        taker_buy_volume: kline.taker_buy_volume,
+        taker_buy_quote_volume: kline.taker_buy_quote_volume,
+        trades: kline.count,
+        raw_trades: kline.count,
+        first_id: 0,
+        last_id: 0,
+        closed: true,
+        complete: true,
+        revision: 0,
+        source: Source::Klines,
+    })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
+fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
+    Some(OpenInterestRow { time: row.time, quantity: row.quantity, value: row.value })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
+fn funding(row: &Funding) -> Option<FundingRow> {
+    Some(FundingRow { time: row.time, rate: row.rate, mark: Price::from_units(0) })
+}

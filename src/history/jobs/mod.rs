@@ -1,0 +1,23 @@
+//! How is a long stretch of the past fetched, so that neither a crash nor a cancel costs what was done?
+//!
+//! A [`Job`] says what is wanted and how far it is. What is done stands in the store itself: rows that are held, and files
+//! that are remembered by their sums. So a job that goes on after a crash, or one that wants more than an earlier one, plans
+//! anew and fetches only what is missing.
+
+mod board;
+mod cabinet;
+mod check;
+mod file;
+mod held;
+mod job;
+mod minutes;
+mod pass;
+mod runner;
+mod series;
+mod tail;
+
+pub use board::{Jobs, SubmitError};
+pub use check::{Contract, WantError, check};
+pub use job::{Job, Part, State, Want};
+pub use runner::{Options, Runner};
+pub use series::Series;

@@ -1,0 +1,180 @@
+//! What is there to do for a part of a job, and what became of it?
+
+use crate::{
+    exchange::binance::{
+        AGG_TRADES_REACH_MS,
+        archive::{Cadence, Folder, Period},
+    },
+    history::{
+        download::{GetError, Host, Published},
+        jobs::{
+            file::{Rows, Taken},
+            held::{Held, holes_in},
+            job::{NAMED_MAX, Part},
+            series::Series,
+        },
+        plan::{Known, Plan, Rules, Span, Task, periods, plan},
+    },
+    model::UnixMillis,
+    store::coverage::{Coverage, Reach},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+};
+
+/// One series of one contract while it is worked on.
+pub(super) struct Pass {
+    pub(super) held: Held,
+    span: Span,
+    awaited_ms: i64,
+    published: BTreeMap<Period, Published>,
+    /// When the first file of all begins.
+    begin: Option<UnixMillis>,
+    /// Files that were tried and are of no use now.
+    useless: BTreeSet<Period>,
+    /// What REST was asked for.
+    asked: Option<Span>,
+    last: Plan,
+    refused: Vec<String>,
+}
+
+impl Pass {
+    /// Asks the archive what it has.
+    pub(super) async fn new(host: &Host, held: Held, span: Span, awaited_ms: i64) -> Result<Self, GetError> {
+        let mut published: BTreeMap<Period, Published> = BTreeMap::new();
+        let dataset = held.series.dataset();
+        // It is one of those that the dataset has.
+        let folder = |cadence: &Cadence| Folder::new(held.symbol.clone(), dataset, *cadence).ok();
+        let folders: Vec<Folder> = dataset.cadences().iter().filter_map(folder).collect();
+        for folder in &folders {
+            published.extend(host.files(folder, span).await?);
+        }
+        let mut begin = published.keys().map(|period| period.start()).min();
+        if begin.is_none_or(|begin| begin > span.0) {
+            for folder in &folders {
+                let first = host.first(folder).await?.map(|period| period.start());
+                begin = begin.into_iter().chain(first).min();
+            }
+        }
+        let (useless, last, refused) = (BTreeSet::new(), Plan::default(), Vec::new());
+        Ok(Self { held, span, awaited_ms, published, begin, useless, asked: None, last, refused })
+    }
+
+    /// What is to be done now; the first time also files that were replaced since they were taken.
+    pub(super) async fn tasks(&mut self, now: UnixMillis) -> io::Result<Vec<Task>> {
+        let (held, span, reach) = (self.held.clone(), self.span, reach(self.held.series, now));
+        let look = move || {
+            let coverage = held.coverage(reach);
+            let spans = held.spans(span, &coverage);
+            (coverage, spans)
+        };
+        let (coverage, spans) = tokio::task::spawn_blocking(look).await.map_err(io::Error::other)?;
+        let rules = Rules { dataset: self.held.series.dataset(), awaited_ms: self.awaited_ms };
+        self.last = plan(span, &rules, &Known { published: &self.published, begin: self.begin, held: &spans, now });
+        let mut files: BTreeMap<Period, Published> = BTreeMap::new();
+        let others = self.other_sources(&coverage).into_iter().chain(self.replaced());
+        let useful = |file: &Published| !self.useless.contains(&file.place.period());
+        for file in self.last.files.iter().cloned().chain(others).filter(useful) {
+            files.entry(file.place.period()).or_insert(file);
+        }
+        // The edges of what is asked for move with time: only what lies beyond both is another stretch.
+        let is_new = |span: &&Span| self.asked.is_none_or(|(from, to)| span.0 < from || to < span.0);
+        let rest: Vec<Span> = self.last.rest.iter().filter(is_new).copied().collect();
+        let all = self.asked.into_iter().chain(rest.iter().copied());
+        self.asked = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        Ok(rest.into_iter().map(Task::Rest).chain(files.into_values().map(Task::File)).collect())
+    }
+
+    /// Files that may have, or be a witness of, what others stepped over: a hole is called absent only when both archives
+    /// lack it.
+    fn other_sources(&self, coverage: &Coverage) -> Vec<Published> {
+        if self.held.series != Series::Trades {
+            return Vec::new();
+        }
+        let mut files = Vec::new();
+        for hole in holes_in(coverage, self.span) {
+            let (Some(before), Some(after)) = hole.times else { continue };
+            for cadence in [Cadence::Daily, Cadence::Monthly] {
+                let is_witness = self.held.stepped_over(hole, cadence);
+                let of_hole =
+                    periods(cadence, (before, after.plus(1))).filter_map(|period| self.published.get(&period));
+                files.extend(of_hole.filter(|file| !is_witness && self.taken_at(file).is_none()).cloned());
+            }
+        }
+        files
+    }
+
+    /// Files that were put there anew after they had been taken: the venue replaces them without a word.
+    fn replaced(&self) -> Vec<Published> {
+        let is_newer = |file: &&Published| {
+            let taken = self.taken_at(file);
+            taken.is_some_and(|taken| file.modified.is_some_and(|modified| modified > taken))
+        };
+        self.published.values().filter(is_newer).cloned().collect()
+    }
+
+    fn taken_at(&self, file: &Published) -> Option<UnixMillis> {
+        self.held.library.ledger().archive(&file.place.key()).map(|known| known.at)
+    }
+
+    /// Notes what became of a file.
+    pub(super) fn note(&mut self, file: &Published, taken: &Taken, part: &mut Part) {
+        let period = file.place.period();
+        match taken {
+            Taken::Adopted(Rows { read, counts }) => {
+                part.rows += read;
+                part.rows_new += counts.new;
+                part.conflicts += counts.conflicts;
+            }
+            // Asked for once, that is settled.
+            Taken::Known => _ = self.useless.insert(period),
+            Taken::NotThere => self.forget(period),
+            Taken::Refused(why) => {
+                tracing::warn!(file = %file.place, "a file of the archive is refused: {why}");
+                self.refused.push(format!("{}: {why}", file.place));
+                self.forget(period);
+            }
+        }
+        part.files_done += 1;
+        part.bytes_done += file.bytes;
+    }
+
+    /// What cannot be used is planned for as if it were not published.
+    pub(super) fn forget(&mut self, period: Period) {
+        self.published.remove(&period);
+        self.useless.insert(period);
+    }
+
+    /// Tells how it stands after the last round. Reads the disk.
+    pub(super) fn conclude(&self, now: UnixMillis, part: &mut Part) {
+        let names = |periods: &[Period]| periods.iter().take(NAMED_MAX).map(|period| self.name(*period)).collect();
+        (part.awaited, part.absent) = (names(&self.last.awaited), names(&self.last.absent));
+        part.refused = self.refused.iter().take(NAMED_MAX).cloned().collect();
+        let coverage = self.held.coverage(reach(self.held.series, now));
+        let raw = self.held.series == Series::RawTrades;
+        part.ids_missing = if raw { 0 } else { holes_in(&coverage, self.span).map(|hole| hole.ids.count()).sum() };
+    }
+
+    /// When it is worth looking again: once the next awaited file is due, else in an hour.
+    pub(super) fn look_again(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let soon = now.plus(UnixMillis::HOUR);
+        let due = |period: &Period| period.published_from().plus(UnixMillis::HOUR / 2).max(soon);
+        let awaited = self.last.awaited.iter().map(due).min();
+        awaited.or_else(|| (!self.refused.is_empty()).then_some(soon))
+    }
+
+    fn name(&self, period: Period) -> String {
+        let folder = Folder::new(self.held.symbol.clone(), self.held.series.dataset(), period.cadence());
+        folder.map_or_else(|_| period.to_string(), |folder| folder.place(period.start()).to_string())
+    }
+}
+
+/// How far back live sources give such rows.
+const fn reach(series: Series, now: UnixMillis) -> Reach {
+    let back_ms = match series {
+        Series::Trades => Some(AGG_TRADES_REACH_MS),
+        _ => None,
+    };
+    Reach { now, back_ms }
+}

@@ -1,0 +1,371 @@
+//! Who does the jobs, in which order, and how many downloads at once?
+//!
+//! One job at a time, the oldest first. Its downloads run side by side, one file is read at a time, and REST goes along
+//! within its budget.
+
+use crate::{
+    clock::Clock,
+    history::{
+        archive::Limits,
+        download::{Host, Published},
+        jobs::{
+            board::Jobs,
+            file::{TakeError, Taken, Taker},
+            held::Held,
+            job::{Job, State},
+            minutes,
+            pass::Pass,
+            series::Series,
+            tail::{self, TailError},
+        },
+        plan::{Span, Task, in_order},
+        rest::Source,
+    },
+    model::{Symbol, UnixMillis},
+    net::with_causes,
+    store::{desk::Desk, library::Library, seal::Filler},
+};
+use futures_util::{StreamExt as _, stream};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::sync::Semaphore;
+
+/// Rounds of planning: the second fetches what stands in for files of the first that were of no use, the third asks the
+/// other archive for what they stepped over.
+const ROUNDS_MAX: usize = 4;
+/// How often the queue is looked at without news.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// How jobs are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Downloads at once.
+    pub downloads: usize,
+    /// For how long after it was due a file is looked for.
+    pub awaited: Duration,
+    /// What a file may cost.
+    pub limits: Limits,
+}
+
+/// Does jobs.
+#[derive(Clone)]
+pub struct Runner {
+    jobs: Jobs,
+    desk: Desk,
+    source: Source,
+    taker: Taker,
+    options: Options,
+}
+
+/// Why a job failed.
+#[derive(Debug, thiserror::Error)]
+enum WorkError {
+    #[error("the store does not know {0}")]
+    UnknownContract(String),
+    #[error("what the archive has of {symbol} is not known")]
+    Listing { symbol: String, source: crate::history::download::GetError },
+    #[error("{count} of its files could not be fetched, the first of them {name}")]
+    Files { count: usize, name: String, source: TakeError },
+    #[error("{0} could not be stored")]
+    Storing(String, #[source] TakeError),
+    #[error("REST did not give {symbol} whole")]
+    Rest { symbol: String, source: TailError },
+    #[error("the store cannot be read")]
+    Io(#[from] io::Error),
+}
+
+impl Runner {
+    /// A runner that does `jobs`: files come from `host` and trades of the last days from `source`, rows go to `filler`.
+    pub fn new(
+        jobs: Jobs,
+        (host, source): (Arc<Host>, Source),
+        (library, desk, filler): (Arc<Library>, Desk, Filler),
+        options: Options,
+        clock: Clock,
+    ) -> Self {
+        let reading = Arc::new(Semaphore::new(1));
+        let taker = Taker { host, filler, library, reading, limits: options.limits, clock };
+        Self { jobs, desk, source, taker, options }
+    }
+
+    /// Does jobs for ever.
+    pub async fn run(self) {
+        loop {
+            match self.jobs.next(self.now()) {
+                Ok(job) => {
+                    let look_again = self.work(job.id).await;
+                    self.end(job.id, look_again).await;
+                }
+                Err(_) => {
+                    tokio::select! {
+                        () = self.jobs.news() => {}
+                        () = tokio::time::sleep(LOOK_EVERY) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does one job, and says how it ended; it does not wait for files that are not published yet. Dropped, it leaves what
+    /// was verified, and the job to be gone on with.
+    pub async fn finish(&self, id: u64) -> Option<Job> {
+        let outcome = self.work(id).await.map(|_| None);
+        self.end(id, outcome).await;
+        self.jobs.get(id)
+    }
+
+    /// By the venue's clock.
+    fn now(&self) -> UnixMillis {
+        self.source.budget.now()
+    }
+
+    /// Works until the job is over, or is called off. When it is worth looking again.
+    async fn work(&self, id: u64) -> Result<Option<UnixMillis>, WorkError> {
+        let now = self.taker.clock.wall().get();
+        let begin = |job: &mut Job| {
+            (job.state, job.started, job.resumes, job.error) = (State::Running, Some(now), None, None);
+            job.bytes_arrived = 0;
+            for part in &mut job.parts {
+                (part.files, part.bytes) = (part.files_done, part.bytes_done);
+            }
+        };
+        let Some(job) = self.jobs.change(id, begin) else { return Ok(None) };
+        self.file(id).await?;
+        tracing::info!(
+            id,
+            symbols = job.want.symbols.len(),
+            from = job.want.from,
+            to = job.want.to,
+            "a back-fill begins"
+        );
+        tokio::select! {
+            () = self.jobs.called_off(id) => Ok(None),
+            done = self.rounds(&job) => done,
+        }
+    }
+
+    /// Files how it ended, unless it was called off.
+    async fn end(&self, id: u64, outcome: Result<Option<UnixMillis>, WorkError>) {
+        let now = self.taker.clock.wall();
+        let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
+        let ended = self.jobs.change(id, |job| close(job, &outcome, now, awaited_ms));
+        let filed = self.file(id).await;
+        filed.unwrap_or_else(|error| tracing::error!(id, "how a job ended cannot be filed: {error}"));
+        ended.iter().for_each(tell);
+    }
+
+    async fn rounds(&self, job: &Job) -> Result<Option<UnixMillis>, WorkError> {
+        let mut passes = self.passes(job).await?;
+        let mut failures = Failures::default();
+        for _ in 0..ROUNDS_MAX {
+            let mut tasks = Vec::new();
+            for (at, pass) in passes.iter_mut().enumerate() {
+                tasks.extend(pass.tasks(self.now()).await?.into_iter().map(|task| (at, task)));
+            }
+            if tasks.is_empty() {
+                break;
+            }
+            in_order(&mut tasks, self.now());
+            self.announce(job.id, &tasks);
+            self.round(job.id, &mut passes, tasks, &mut failures).await?;
+        }
+        self.follow(job, &passes).await?;
+        let look_again = passes.iter().filter_map(|pass| pass.look_again(self.now())).min();
+        self.conclude(job.id, passes).await?;
+        failures.told().map_or(Ok(look_again), Err)
+    }
+
+    /// Lets the minutes follow the trades that came.
+    async fn follow(&self, job: &Job, passes: &[Pass]) -> Result<(), WorkError> {
+        let parts = self.jobs.get(job.id).map(|job| job.parts).unwrap_or_default();
+        let of_trades = |pass: &&Pass| matches!(pass.held.series, Series::Trades | Series::RawTrades);
+        let changed = passes.iter().zip(&parts).filter(|(_, part)| part.rows_new > 0).map(|(pass, _)| pass);
+        for pass in changed.filter(of_trades) {
+            let followed = minutes::follow(&self.taker.filler, &pass.held, job.span()).await;
+            followed.map_err(|error| WorkError::Storing(format!("minutes of {}", pass.held.symbol), error))?;
+        }
+        Ok(())
+    }
+
+    async fn passes(&self, job: &Job) -> Result<Vec<Pass>, WorkError> {
+        let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
+        let mut passes = Vec::with_capacity(job.parts.len());
+        for part in &job.parts {
+            let symbol = Symbol::new(&part.symbol).ok();
+            let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
+            let held = held.ok_or_else(|| WorkError::UnknownContract(part.symbol.clone()))?;
+            let pass = Pass::new(&self.taker.host, held, job.span(), awaited_ms).await;
+            passes.push(pass.map_err(|source| WorkError::Listing { symbol: part.symbol.clone(), source })?);
+        }
+        Ok(passes)
+    }
+
+    fn announce(&self, id: u64, tasks: &[(usize, Task)]) {
+        self.jobs.change(id, |job| {
+            for (at, task) in tasks {
+                if let (Some(part), Task::File(file)) = (job.parts.get_mut(*at), task) {
+                    part.files += 1;
+                    part.bytes += file.bytes;
+                }
+            }
+        });
+    }
+
+    /// Does everything of one round.
+    async fn round(
+        &self,
+        id: u64,
+        passes: &mut [Pass],
+        tasks: Vec<(usize, Task)>,
+        failures: &mut Failures,
+    ) -> Result<(), WorkError> {
+        let held: Vec<Held> = passes.iter().map(|pass| pass.held.clone()).collect();
+        let (mut files, mut spans) = (Vec::new(), Vec::new());
+        for (at, task) in tasks {
+            match task {
+                Task::File(file) => files.push((at, file)),
+                Task::Rest(span) => spans.push((at, span)),
+            }
+        }
+        let by_rest = self.ask(id, &held, spans);
+        let contracts: Vec<u32> = held.iter().map(|held| held.contract).collect();
+        let taking = stream::iter(files).map(|(at, file)| {
+            let contract = contracts.get(at).copied().unwrap_or_default();
+            async move { (at, self.take(id, contract, &file).await, file) }
+        });
+        let mut taking = std::pin::pin!(taking.buffer_unordered(self.options.downloads.max(1)));
+        let by_archive = async {
+            while let Some((at, taken, file)) = taking.next().await {
+                let Some(pass) = passes.get_mut(at) else { continue };
+                match taken {
+                    Ok(taken) => {
+                        self.jobs.change(id, |job| {
+                            job.parts.get_mut(at).into_iter().for_each(|part| pass.note(&file, &taken, part));
+                        });
+                        self.file(id).await?;
+                    }
+                    Err(error @ (TakeError::Fill(_) | TakeError::Io(_))) => {
+                        return Err(WorkError::Storing(file.place.to_string(), error));
+                    }
+                    Err(error) => {
+                        tracing::warn!(file = %file.place, "a file cannot be fetched now: {}", with_causes(&error));
+                        pass.forget(file.place.period());
+                        failures.note(file.place.to_string(), error);
+                    }
+                }
+            }
+            Ok(())
+        };
+        let (asked, fetched) = tokio::join!(by_rest, by_archive);
+        fetched?;
+        if let Err(error) = asked {
+            failures.rest.get_or_insert(error);
+        }
+        Ok(())
+    }
+
+    /// Asks REST for one stretch after another.
+    async fn ask(&self, id: u64, held: &[Held], spans: Vec<(usize, Span)>) -> Result<(), WorkError> {
+        let mut first = Ok(());
+        for (at, span) in spans {
+            let Some(held) = held.get(at) else { continue };
+            let stored = |counts: crate::store::seal::FillCounts| {
+                self.jobs.change(id, |job| {
+                    if let Some(part) = job.parts.get_mut(at) {
+                        part.rest_rows += counts.new + counts.known + counts.conflicts;
+                        part.rows_new += counts.new;
+                        part.conflicts += counts.conflicts;
+                    }
+                });
+            };
+            let fetched = tail::fetch(&self.source, &self.taker.filler, held, span, &stored).await;
+            if let Err(source) = fetched {
+                tracing::warn!(symbol = %held.symbol, "REST did not give a stretch whole: {}", with_causes(&source));
+                let error = WorkError::Rest { symbol: held.symbol.to_string(), source };
+                first = first.and(Err(error));
+            }
+        }
+        first
+    }
+
+    async fn take(&self, id: u64, contract: u32, file: &Published) -> Result<Taken, TakeError> {
+        let told = AtomicU64::new(0);
+        let arrived = |bytes: u64| {
+            // One download tells it, one piece after the other: `Relaxed` serves.
+            let before = told.swap(bytes, Ordering::Relaxed);
+            self.jobs.change(id, |job| job.bytes_arrived += bytes.saturating_sub(before));
+        };
+        self.taker.take(contract, &file.place, &arrived).await
+    }
+
+    async fn conclude(&self, id: u64, passes: Vec<Pass>) -> io::Result<()> {
+        let (jobs, now) = (self.jobs.clone(), self.now());
+        let concluding = tokio::task::spawn_blocking(move || {
+            let Some(mut job) = jobs.get(id) else { return };
+            for (pass, part) in passes.iter().zip(&mut job.parts) {
+                pass.conclude(now, part);
+            }
+            jobs.change(id, |current| current.parts = job.parts);
+        });
+        concluding.await.map_err(io::Error::other)
+    }
+
+    /// Files a job as it is.
+    async fn file(&self, id: u64) -> io::Result<()> {
+        let jobs = self.jobs.clone();
+        tokio::task::spawn_blocking(move || jobs.file(id)).await.map_err(io::Error::other)?
+    }
+}
+
+fn tell(job: &Job) {
+    tracing::info!(id = job.id, state = job.state.as_str(), error = job.error, "a back-fill ends");
+}
+
+/// Notes how a job ended, unless it was called off. One that awaits files looks again, for a time.
+fn close(job: &mut Job, outcome: &Result<Option<UnixMillis>, WorkError>, now: UnixMillis, awaited_ms: i64) {
+    if job.state != State::Running {
+        return;
+    }
+    let is_patient = now.get() < job.created.saturating_add(awaited_ms);
+    match outcome {
+        Ok(Some(resumes)) if is_patient => (job.state, job.resumes) = (State::Queued, Some(resumes.get())),
+        Ok(_) => (job.state, job.ended) = (State::Done, Some(now.get())),
+        Err(error) => {
+            (job.state, job.ended) = (State::Failed, Some(now.get()));
+            job.error = Some(with_causes(error));
+        }
+    }
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// What did not come, though other files went on.
+#[derive(Default)]
+struct Failures {
+    files: usize,
+    first: Option<(String, TakeError)>,
+    rest: Option<WorkError>,
+}
+
+impl Failures {
+    fn note(&mut self, name: String, error: TakeError) {
+        self.files += 1;
+        self.first.get_or_insert((name, error));
+    }
+
+    /// The error that they come to.
+    fn told(self) -> Option<WorkError> {
+        let count = self.files;
+        self.first.map(|(name, source)| WorkError::Files { count, name, source }).or(self.rest)
+    }
+}

@@ -1,0 +1,113 @@
+//! Does a job outlive the process, end when it is told to, and wait for what is not there yet?
+
+use super::*;
+
+#[test]
+fn after_a_crash_a_job_goes_on_and_fetches_nothing_twice() {
+    let disk = SimulatedDisk::new(4);
+    let (from, to) = (TODAY - 15 * DAY, TODAY - 2 * DAY);
+    let before = live(&disk, START, async |rig: Rig| {
+        let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+        // Dropped in the middle, as by a kill.
+        let cut = async {
+            while rig.jobs.get(job.id).expect("there").parts[0].files_done < 5 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            _ = rig.runner.finish(job.id) => panic!("it was to be cut off"),
+            () = cut => {}
+        }
+        rig.held()
+    });
+    disk.power_cut(6);
+    live(&disk, START, async |rig: Rig| {
+        let [job] = &rig.jobs.list()[..] else { panic!("one job") };
+        assert_eq!(job.state, State::Queued);
+        let held = rig.held();
+        assert!(held.len() >= before.len() && !held.is_empty());
+        let done = soon("the rest", rig.runner.finish(job.id)).await.expect("there");
+        assert_eq!(done.state, State::Done);
+        assert!((5..=8).contains(&(13 - rig.asked("CHECKSUM"))), "{} asked for", rig.asked("CHECKSUM"));
+        assert!(rig.held() == rig.truth(from, to));
+    });
+}
+
+#[test]
+fn a_job_that_is_called_off_ends_and_keeps_what_it_has() {
+    in_one_life(async |rig: Rig| {
+        let (from, to) = (TODAY - 15 * DAY, TODAY - 2 * DAY);
+        let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+        let running = tokio::task::spawn_local(rig.runner.clone().run());
+        while rig.jobs.get(job.id).expect("there").parts[0].files_done < 3 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let cancelled = rig.jobs.cancel(job.id).expect("filed").expect("there");
+        assert_eq!(cancelled.state, State::Cancelled);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let asked = rig.asked("zip");
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(rig.asked("zip"), asked, "nothing more is asked for");
+        assert_eq!(rig.jobs.get(job.id).expect("there").state, State::Cancelled);
+        let (held, truth) = (rig.held(), rig.truth(from, to));
+        assert!(!held.is_empty() && held.len() < truth.len() && held.iter().all(|trade| truth.contains(trade)));
+        // The next in the queue is done all the same.
+        let next = rig.jobs.submit(want(Series::Trades, TODAY - 3 * DAY, to)).expect("taken");
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(rig.jobs.get(next.id).expect("there").state, State::Done);
+        assert!(rig.jobs.cancel(99).expect("nothing to file").is_none());
+        running.abort();
+    });
+}
+
+#[test]
+fn what_is_not_published_yet_is_waited_for_without_noise() {
+    in_one_life(async |rig: Rig| {
+        rig.fault("2026-11-17", ArchiveFault::Late { millis: 3 * DAY });
+        let (from, to) = (TODAY - 4 * DAY, TODAY - 2 * DAY);
+        let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+        let running = tokio::task::spawn_local(rig.runner.clone().run());
+        tokio::time::sleep(Duration::from_hours(5)).await;
+        let waiting = rig.jobs.get(job.id).expect("there");
+        assert_eq!(waiting.state, State::Queued);
+        assert_eq!(waiting.parts[0].awaited, ["XRPUSDT-aggTrades-2026-11-17.zip"]);
+        assert!(waiting.resumes.is_some());
+        let asked = rig.asked("");
+        assert!(asked < 60, "{asked}");
+        // It appears on the 21st at 08:30.
+        tokio::time::sleep(Duration::from_hours(24)).await;
+        let done = rig.jobs.get(job.id).expect("there");
+        assert_eq!((done.state, done.parts[0].awaited.len()), (State::Done, 0));
+        assert!(rig.held() == rig.truth(from, to));
+        running.abort();
+    });
+}
+
+#[test]
+fn a_file_that_never_comes_is_given_up_after_two_weeks() {
+    in_one_life(async |rig: Rig| {
+        rig.fault("2026-11-0", ArchiveFault::Missing);
+        let job = rig.fill(TODAY - 19 * DAY, TODAY - 8 * DAY).await;
+        let part = &job.parts[0];
+        let name = |day: u32| format!("XRPUSDT-aggTrades-2026-11-{day:02}.zip");
+        assert_eq!(part.absent, (1..=5).map(name).collect::<Vec<_>>());
+        assert_eq!(part.awaited, (6..=9).map(name).collect::<Vec<_>>());
+        assert!(rig.held() == rig.truth(TODAY - 10 * DAY, TODAY - 8 * DAY));
+    });
+}
+
+#[test]
+fn the_same_job_twice_is_one_and_there_are_not_too_many() {
+    in_one_life(async |rig: Rig| {
+        let first = rig.jobs.submit(want(Series::Trades, 5, 10)).expect("taken");
+        let longer = rig.jobs.submit(want(Series::Trades, 5, 20)).expect("taken");
+        assert_eq!((longer.id, longer.want.to), (first.id, 20));
+        for from in 100..163 {
+            rig.jobs.submit(want(Series::Trades, from, 200)).expect("taken");
+        }
+        assert!(rig.jobs.submit(want(Series::Trades, 1, 2)).is_err());
+        rig.jobs.cancel(first.id).expect("filed");
+        rig.jobs.submit(want(Series::Trades, 1, 2)).expect("there is room again");
+        assert!(rig.clock.wall() >= at(START));
+    });
+}
