@@ -4,32 +4,55 @@ use crate::{
     app::Engine,
     exchange::binance::AGG_TRADES_ROWS_MAX,
     history::{
-        rest::{Piece, Source},
+        adopting::Adopting,
+        budget::Budget,
+        jobs::Arrival,
+        rest::{Absent, Piece, Source},
         seam::{Options, Seam, Told},
     },
     live::Refolder,
     market::Contracts,
     metrics::Metrics,
+    store::{Holding, library::Library, record::Origin},
 };
-use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::interval};
 
 /// Runs of fetched ids whose minutes wait to be looked at; more are told again later.
 const HEALED_MAX: usize = AGG_TRADES_ROWS_MAX as usize;
+/// Arrivals of jobs that wait for their contract's actor; a job waits with them.
+pub(super) const ARRIVALS_MAX: usize = 16;
+/// How often it is looked whether the venue has banned us.
+const BAN_EVERY: Duration = Duration::from_secs(1);
+
+/// What heals holes.
+pub struct Healing {
+    /// Where trades come from.
+    pub source: Source,
+    /// How holes are filled while the stream goes on; not at all when none.
+    pub seam: Option<Options>,
+    /// Who is told of ids that have no trade there.
+    pub told: Told,
+    /// Trades that were back-filled in bulk.
+    pub arrivals: mpsc::Receiver<Arrival>,
+}
+
+impl std::fmt::Debug for Healing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Healing").field("seam", &self.seam).finish_non_exhaustive()
+    }
+}
 
 impl Engine {
     /// Heals the tapes' holes for ever, on whatever runtime polls it; once an engine.
-    pub fn heal(
-        &self,
-        source: Source,
-        options: Options,
-        told: Told,
-        metrics: &Arc<Metrics>,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    pub fn heal(&self, healing: Healing, metrics: &Arc<Metrics>) -> impl Future<Output = ()> + Send + 'static {
+        let Healing { source, seam, told, arrivals } = healing;
         let (healed, minutes) = mpsc::channel(HEALED_MAX);
-        let refolder = Refolder { contracts: Arc::clone(&self.contracts), live: self.live.clone() };
-        let seam = Seam {
-            contracts: Arc::clone(&self.contracts),
+        let contracts = || Arc::clone(&self.contracts);
+        let refolder = Refolder { contracts: contracts(), live: self.live.clone() };
+        let adopting = Adopting { contracts: contracts(), symbols: self.symbols.clone(), healed: healed.clone() };
+        let seam = seam.map(|options| Seam {
+            contracts: contracts(),
             symbols: self.symbols.clone(),
             bell: Arc::clone(&self.holes_bell),
             source,
@@ -37,19 +60,53 @@ impl Engine {
             told,
             healed,
             metrics: Arc::clone(metrics),
-        };
+        });
         async {
-            tokio::join!(seam.run(), refolder.run(minutes));
+            let filling = async {
+                if let Some(seam) = seam {
+                    seam.run().await;
+                }
+            };
+            tokio::join!(filling, adopting.run(arrivals), refolder.run(minutes));
         }
     }
 }
 
-/// Says in the log what cannot be fetched over REST.
-pub(super) fn tell_log(contracts: Arc<Contracts>) -> Told {
+/// Says in the log what cannot be fetched over REST, and notes in the ledger what the venue steps over.
+pub(super) fn tell(contracts: Arc<Contracts>) -> Told {
     Arc::new(move |contract, piece| {
         let (Some(contract), Some(ids)) = (contracts.get(contract), piece.ids()) else { return };
         let (symbol, first, last) = (&contract.symbol, ids.first, ids.last);
         let state = if matches!(piece, Piece::Absent(_)) { "absent" } else { "awaiting_archive" };
         tracing::info!(%symbol, first, last, state, "the exchange's REST API does not give missing ids");
+        if let (Piece::Absent(absent), Some(holding)) = (piece, contract.holding.get()) {
+            note_absent(holding.clone(), *absent);
+        }
     })
+}
+
+fn note_absent(holding: Holding, absent: Absent) {
+    tokio::task::spawn_blocking(move || {
+        let of = (holding.shelf().contract, holding.shelf().kind);
+        if let Err(error) = holding.library().ledger().note_absent(of, absent.ids, Origin::Rest, absent.at) {
+            tracing::warn!("what the exchange steps over cannot be noted, and will be asked for again: {error}");
+        }
+    });
+}
+
+/// Keeps in the ledger until when the venue has banned us, for ever; first tells `budget` of a ban that is not over yet.
+pub(super) async fn remember_ban(library: Arc<Library>, budget: Budget) {
+    library.ledger().banned_until().into_iter().for_each(|until| budget.restore(until));
+    let mut looks = interval(BAN_EVERY);
+    loop {
+        looks.tick().await;
+        let (banned_until, library) = (budget.banned_until(), Arc::clone(&library));
+        if banned_until == library.ledger().banned_until() {
+            continue;
+        }
+        let noting = tokio::task::spawn_blocking(move || library.ledger().note_ban(banned_until));
+        if let Ok(Err(error)) = noting.await {
+            tracing::warn!("a ban cannot be noted: a restart would ask too early: {error}");
+        }
+    }
 }

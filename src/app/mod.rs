@@ -10,4 +10,5 @@ mod supervisor;
 
 pub use engine::{Engine, Options, Placement, Seams};
 pub use filling::{Filling, FillingError};
+pub use healing::Healing;
 pub use server::{Running, start, stop_signal};

@@ -3,7 +3,7 @@
 use crate::{
     api,
     app::{
-        Engine, Options, Placement, Seams, filling, healing, listings,
+        Engine, Healing, Options, Placement, Seams, filling, healing, listings,
         storing::{self, Storing},
     },
     candle::FoldOptions,
@@ -13,6 +13,7 @@ use crate::{
     feed,
     history::{
         budget::{self, Budget},
+        jobs::Sweep,
         rest::Source,
         seam,
     },
@@ -29,7 +30,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 /// A connection that has lasted so long starts the waits between attempts from the first again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
@@ -101,11 +105,19 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     actix_rt::spawn(http);
     let aux = aux_runtime(config.threads.aux.get())?;
     aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url, contracts, seed(clock)));
-    if let Some(fills_max) = config.repair.fills_max {
-        let told = healing::tell_log(Arc::clone(&engine.contracts));
-        aux.spawn(engine.heal(source, seam::Options { fills_max: fills_max.get() }, told, &metrics));
+    let (told, (arrived, arrivals)) =
+        (healing::tell(Arc::clone(&engine.contracts)), mpsc::channel(healing::ARRIVALS_MAX));
+    let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
+    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, &metrics));
+    if let Some(storing) = &storing {
+        aux.spawn(healing::remember_ban(Arc::clone(storing.library()), budget.clone()));
     }
-    let filling = filling.map(|(_, runner)| aux.spawn(runner.run()));
+    let filling = filling.map(|(jobs, runner)| {
+        if config.repair.fills_max.is_some() {
+            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), jobs, budget.clone()).run());
+        }
+        aux.spawn(runner.telling(arrived).run())
+    });
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
     Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, filling, shutdown })

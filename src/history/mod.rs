@@ -1,5 +1,6 @@
 //! How does a tape get the trades that its live stream did not bring?
 
+pub mod adopting;
 pub mod archive;
 pub mod budget;
 pub mod download;

@@ -14,12 +14,12 @@ use crate::{
 use std::io;
 use tokio::sync::oneshot;
 
-/// Computes the minutes of a span's trades, and stores those that are not as the trades say.
-pub(super) async fn follow(filler: &Filler, held: &Held, span: Span) -> Result<(), TakeError> {
+/// Computes the minutes of trades, and stores those that are not as the trades say.
+pub(super) async fn follow(filler: &Filler, held: &Held, ids: IdRange) -> Result<(), TakeError> {
     let (filler, held) = (filler.clone(), held.clone());
     let (listed, is_listed) = oneshot::channel();
     let computing = move || {
-        let Some(fill) = computed(&filler, &held, span)? else { return Ok(false) };
+        let Some(fill) = computed(&filler, &held, ids)? else { return Ok(false) };
         // Whoever waits may have gone: what was computed stays all the same.
         fill.adopt(move || listed.send(()).unwrap_or_default())?;
         Ok::<_, FillError>(true)
@@ -30,11 +30,15 @@ pub(super) async fn follow(filler: &Filler, held: &Held, span: Span) -> Result<(
     Ok(())
 }
 
-/// The minutes to be stored, if there are any.
-fn computed(filler: &Filler, held: &Held, (from, to): Span) -> Result<Option<Fill>, FillError> {
-    let Some(first) = held.holding.first_id_at(from) else { return Ok(None) };
+/// The ids of a span's trades that are held, and of the holes between them. Blocks on the disk.
+pub(super) fn ids_of(held: &Held, (from, to): Span) -> Option<IdRange> {
+    let first = held.holding.first_id_at(from)?;
     let last = held.holding.first_id_at(to).map_or(u64::MAX, |next| next.saturating_sub(1));
-    let Some(ids) = IdRange::new(first, last) else { return Ok(None) };
+    IdRange::new(first, last)
+}
+
+/// The minutes to be stored, if there are any.
+fn computed(filler: &Filler, held: &Held, ids: IdRange) -> Result<Option<Fill>, FillError> {
     let (mut fill, mut failure) = (None, None);
     held.holding.wrong_minutes(ids, |minutes| {
         if failure.is_some() {

@@ -14,10 +14,12 @@ mod minutes;
 mod pass;
 mod runner;
 mod series;
+mod sweep;
 mod tail;
 
 pub use board::{Jobs, SubmitError};
 pub use check::{Contract, WantError, check};
 pub use job::{Job, Part, State, Want};
-pub use runner::{Options, Runner};
+pub use runner::{Arrival, Options, Runner};
 pub use series::Series;
+pub use sweep::Sweep;

@@ -21,7 +21,7 @@ use crate::{
         plan::{Span, Task, in_order},
         rest::Source,
     },
-    model::{Symbol, UnixMillis},
+    model::{IdRange, Symbol, UnixMillis},
     net::with_causes,
     store::{desk::Desk, library::Library, seal::Filler},
 };
@@ -34,7 +34,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc};
 
 /// Rounds of planning: the second fetches what stands in for files of the first that were of no use, the third asks the
 /// other archive for what they stepped over.
@@ -60,7 +60,19 @@ pub struct Runner {
     desk: Desk,
     source: Source,
     taker: Taker,
+    arrivals: Option<mpsc::Sender<Arrival>>,
     options: Options,
+}
+
+/// Trades that a job brought into the store; readers find them there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Whose.
+    pub symbol: Symbol,
+    /// Aggregate trades or raw ones.
+    pub series: Series,
+    /// Among these ids; holes may be among them yet.
+    pub ids: IdRange,
 }
 
 /// Why a job failed.
@@ -91,7 +103,13 @@ impl Runner {
     ) -> Self {
         let reading = Arc::new(Semaphore::new(1));
         let taker = Taker { host, filler, library, reading, limits: options.limits, clock };
-        Self { jobs, desk, source, taker, options }
+        Self { jobs, desk, source, taker, arrivals: None, options }
+    }
+
+    /// Tells `arrivals` of trades that come.
+    #[must_use]
+    pub fn telling(self, arrivals: mpsc::Sender<Arrival>) -> Self {
+        Self { arrivals: Some(arrivals), ..self }
     }
 
     /// Does jobs for ever.
@@ -181,14 +199,23 @@ impl Runner {
         failures.told().map_or(Ok(look_again), Err)
     }
 
-    /// Lets the minutes follow the trades that came.
+    /// Lets the minutes follow the trades that came, and tells of them.
     async fn follow(&self, job: &Job, passes: &[Pass]) -> Result<(), WorkError> {
         let parts = self.jobs.get(job.id).map(|job| job.parts).unwrap_or_default();
         let of_trades = |pass: &&Pass| matches!(pass.held.series, Series::Trades | Series::RawTrades);
         let changed = passes.iter().zip(&parts).filter(|(_, part)| part.rows_new > 0).map(|(pass, _)| pass);
         for pass in changed.filter(of_trades) {
-            let followed = minutes::follow(&self.taker.filler, &pass.held, job.span()).await;
+            let (held, span) = (pass.held.clone(), job.span());
+            let ids =
+                tokio::task::spawn_blocking(move || minutes::ids_of(&held, span)).await.map_err(io::Error::other)?;
+            let Some(ids) = ids else { continue };
+            let followed = minutes::follow(&self.taker.filler, &pass.held, ids).await;
             followed.map_err(|error| WorkError::Storing(format!("minutes of {}", pass.held.symbol), error))?;
+            if let Some(arrivals) = &self.arrivals {
+                let arrival = Arrival { symbol: pass.held.symbol.clone(), series: pass.held.series, ids };
+                // Nobody listens any more only while everything ends.
+                arrivals.send(arrival).await.unwrap_or_default();
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! Do holes heal over REST while the stream goes on: after a cut, a start, a day, and in the middle of it all?
 
+mod archive;
 mod cuts;
 mod faults;
 mod resume;
@@ -14,8 +15,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tapedeck::{
+    app::Healing,
     history::{
+        archive::Limits,
         budget::{self, Budget},
+        download::{self, Host, Staging, Ways},
+        jobs::{self, Arrival, Jobs, Runner, Sweep},
         rest::{Piece, Source},
         seam,
     },
@@ -24,9 +29,11 @@ use tapedeck::{
     query::{self, CandlesWanted},
     sim::ExchangeFetch,
     store::{
-        self, Holding, Opened,
+        self, Filler, Holding, Opened,
+        desk::Desk,
         files::{Disk, SimulatedDisk},
         identity::Identity,
+        library::Library,
         record::{Kind, Origin},
     },
 };
@@ -65,6 +72,8 @@ struct Life<'a> {
     /// How often the store writes.
     step: Duration,
     heals: bool,
+    /// Whether the archive is asked, too.
+    asks_archive: bool,
     /// What the market grows from.
     seed: u64,
     /// What is done to the exchange before it opens.
@@ -102,24 +111,25 @@ impl<'a> Life<'a> {
             let (exchange, away) = (setup.open(), Arc::new(AtomicBool::new(false)));
             tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
             let gate = Arc::new(Gate { dialer, away: Arc::clone(&away) });
-            let rig = self.engine(&setup, exchange, gate);
+            let (rig, parts) = self.engine(&setup, exchange, gate);
             let told = Arc::<Mutex<Vec<Piece>>>::default();
             if self.heals {
                 let noted = Arc::clone(&told);
                 let tell: seam::Told = Arc::new(move |_, piece| noted.lock().expect("whole").push(piece.clone()));
-                tokio::task::spawn_local(rig.engine.heal(
-                    source(&rig),
-                    seam::Options { fills_max: 2 },
-                    tell,
-                    &rig.metrics,
-                ));
+                let seam = Some(seam::Options { fills_max: 2 });
+                let (arrived, arrivals) = tokio::sync::mpsc::channel(1);
+                if let Some(parts) = parts.filter(|_| self.asks_archive) {
+                    parts.ask_archive(&rig, arrived);
+                }
+                let healing = Healing { source: source(&rig), seam, told: tell, arrivals };
+                tokio::task::spawn_local(rig.engine.heal(healing, &rig.metrics));
             }
             scene(Scene { rig, away, told }).await
         })
     }
 
-    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>) -> Rig {
-        let Some(disk) = self.disk else { return setup.start_over(exchange, dialer, "ws://memory") };
+    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>) -> (Rig, Option<Parts>) {
+        let Some(disk) = self.disk else { return (setup.start_over(exchange, dialer, "ws://memory"), None) };
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let clock = Clock::starting_at(at(self.start));
         let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(self.start) };
@@ -132,8 +142,35 @@ impl<'a> Life<'a> {
             contract.holding.get_or_init(|| Holding::new(&library, &desk, row.number, Kind::Trade));
         };
         let rig = setup.start_holding(exchange, dialer, "ws://memory", hold);
+        let parts = Parts { disk, library, desk, filler: opened.sealer.filler(), clock };
         tokio::task::spawn_local(write_every(self.step, opened, clock));
-        rig
+        (rig, Some(parts))
+    }
+}
+
+/// What back-fill stands on.
+struct Parts {
+    disk: Arc<dyn Disk>,
+    library: Arc<Library>,
+    desk: Desk,
+    filler: Filler,
+    clock: Clock,
+}
+
+impl Parts {
+    /// Does jobs, and files one for whatever the archive should have.
+    fn ask_archive(self, rig: &Rig, arrived: tokio::sync::mpsc::Sender<Arrival>) {
+        let jobs = Jobs::open(Arc::clone(&self.disk), self.clock).expect("opens");
+        let staging = Arc::new(Staging::open(self.disk).expect("made"));
+        let (url, source) = ("http://sim/archive".to_owned(), source(rig));
+        let options = download::Options { list_url: url.clone(), url, zip_bytes_max: 1 << 30, seed: 3 };
+        let host = Arc::new(Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
+        let options = jobs::Options { downloads: 2, awaited: Duration::from_hours(240), limits: Limits::default() };
+        let into = (self.library, self.desk, self.filler);
+        let budget = source.budget.clone();
+        let runner = Runner::new(jobs.clone(), (host, source), into, options, self.clock);
+        tokio::task::spawn_local(runner.telling(arrived).run());
+        tokio::task::spawn_local(Sweep::new(Arc::clone(&rig.engine.contracts), jobs, budget).run());
     }
 }
 
@@ -154,6 +191,10 @@ impl Fetch for Far {
             tokio::time::sleep(Duration::from_millis(250)).await;
             self.0.get(url).await
         })
+    }
+
+    fn download<'a>(&'a self, url: &'a str, from: u64) -> tapedeck::net::DownloadFuture<'a> {
+        self.0.download(url, from)
     }
 }
 

@@ -1,0 +1,80 @@
+//! How does the live path learn of trades that were back-filled in bulk?
+
+use crate::{
+    history::jobs::{Arrival, Series},
+    market::{Contract, Contracts, Healed, Stored, SymbolHandle, TapeKind},
+    model::{IdRange, UnixMillis},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::mpsc, time::sleep};
+
+/// Between offers to an actor that is being rebuilt.
+const OFFER_AGAIN: Duration = Duration::from_millis(100);
+/// Minutes older than this are not in memory: those on the disk followed the trades already.
+const IN_MEMORY_MS: i64 = 25 * UnixMillis::HOUR;
+
+/// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew.
+#[derive(Debug)]
+pub struct Adopting {
+    /// What is recorded.
+    pub contracts: Arc<Contracts>,
+    /// Where ids go, by contract.
+    pub symbols: Vec<SymbolHandle>,
+    /// Who folds minutes anew.
+    pub healed: mpsc::Sender<Healed>,
+}
+
+impl Adopting {
+    /// Hands on every arrival, for ever.
+    pub async fn run(self, mut arrivals: mpsc::Receiver<Arrival>) {
+        while let Some(arrival) = arrivals.recv().await {
+            self.hand_on(&arrival).await;
+        }
+    }
+
+    async fn hand_on(&self, arrival: &Arrival) {
+        let contract = self.contracts.find(arrival.symbol.as_str()).filter(|contract| is_of(contract, arrival.series));
+        let Some(contract) = contract else { return };
+        let Some(handle) = self.symbols.get(contract.id.index()) else { return };
+        let runs = filled(contract, arrival.ids);
+        let Some((first, last)) = runs.first().zip(runs.last()) else { return };
+        let ids = IdRange { first: first.first, last: last.last };
+        let stored = Stored(runs.into());
+        while !handle.stored(stored.clone()).await {
+            sleep(OFFER_AGAIN).await;
+        }
+        if let Some(ids) = in_memory(contract, ids) {
+            // Nobody folds any more only while everything ends.
+            self.healed.send(Healed { contract: contract.id, ids }).await.unwrap_or_default();
+        }
+    }
+}
+
+fn is_of(contract: &Contract, series: Series) -> bool {
+    series
+        == match contract.kind {
+            TapeKind::Aggregate => Series::Trades,
+            TapeKind::Raw => Series::RawTrades,
+        }
+}
+
+/// The parts of a tape's holes among `ids` that the store holds now, ascending.
+fn filled(contract: &Contract, ids: IdRange) -> Vec<IdRange> {
+    let holes: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
+    let Some(holding) = contract.holding.get().filter(|_| !holes.is_empty()) else { return Vec::new() };
+    let both = |a: IdRange, b: IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
+    let (mut filled, runs) = (Vec::new(), holding.shelf().runs());
+    for hole in holes {
+        let from = runs.partition_point(|(run, _)| run.last < hole.first);
+        let inside = runs[from..].iter().take_while(|(run, _)| run.first <= hole.last);
+        filled.extend(inside.filter_map(|(run, _)| both(*run, hole)));
+    }
+    filled
+}
+
+/// Those of `ids` whose minutes may be in memory.
+fn in_memory(contract: &Contract, ids: IdRange) -> Option<IdRange> {
+    let newest = contract.tape.newest(1).pop()?;
+    let first = contract.holding.get()?.first_id_at(newest.time.plus(-IN_MEMORY_MS))?;
+    IdRange::new(ids.first.max(first), ids.last)
+}

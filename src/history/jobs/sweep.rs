@@ -1,0 +1,125 @@
+//! Who asks the archive for holes, without being told?
+//!
+//! At the start, and again and again, every contract's coverage is looked through, footers first. For what lies in days whose
+//! files are due a job is filed. What live sources still have is fetched by the seam.
+
+use crate::{
+    history::{
+        budget::Budget,
+        jobs::{board::Jobs, job::Want, series::Series},
+    },
+    market::{Contract, Contracts, TapeKind},
+    model::{IdRange, UnixMillis},
+    store::{
+        Holding,
+        coverage::{HoleState, Reach},
+    },
+};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+/// Every contract is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_hours(1);
+/// Holes that a job could not fill are asked for again after this time.
+const AGAIN_AFTER: Duration = Duration::from_hours(24);
+/// Files of a day are due this long after its end.
+const DUE_MS: i64 = 9 * UnixMillis::HOUR;
+const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
+
+/// See the module's documentation.
+#[derive(Debug)]
+pub struct Sweep {
+    contracts: Arc<Contracts>,
+    jobs: Jobs,
+    budget: Budget,
+    /// What was asked for last: by contract its holes, and when.
+    asked: BTreeMap<String, (Vec<IdRange>, Instant)>,
+}
+
+/// The holes of a contract that the archive should have, and the time that they span.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Lacking {
+    holes: Vec<IdRange>,
+    span: (UnixMillis, UnixMillis),
+}
+
+impl Sweep {
+    /// A sweep over the tapes of `contracts`.
+    pub fn new(contracts: Arc<Contracts>, jobs: Jobs, budget: Budget) -> Self {
+        Self { contracts, jobs, budget, asked: BTreeMap::new() }
+    }
+
+    /// Sweeps for ever.
+    pub async fn run(mut self) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            self.look().await;
+        }
+    }
+
+    /// Looks at every contract once, and files a job for each that lacks something new.
+    pub async fn look(&mut self) {
+        for contract in Arc::clone(&self.contracts).iter() {
+            let Some(holding) = contract.holding.get().cloned() else { continue };
+            let (now, kind) = (self.budget.now(), contract.kind);
+            let looking = tokio::task::spawn_blocking(move || lacking(&holding, kind, now));
+            // A look that panics is one that found nothing.
+            let Some(lacking) = looking.await.ok().flatten() else { continue };
+            self.ask(contract, lacking).await;
+        }
+    }
+
+    async fn ask(&mut self, contract: &Contract, lacking: Lacking) {
+        let symbol = contract.symbol.to_string();
+        let known = self.asked.get(&symbol);
+        if known.is_some_and(|(holes, at)| *holes == lacking.holes && at.elapsed() < AGAIN_AFTER) {
+            return;
+        }
+        let series = series_of(contract.kind);
+        let (from, to) = (lacking.span.0.get(), lacking.span.1.get());
+        let want = Want { symbols: vec![symbol.clone()], series: vec![series], from, to };
+        let (jobs, holes) = (self.jobs.clone(), lacking.holes.len());
+        match tokio::task::spawn_blocking(move || jobs.submit(want)).await {
+            Ok(Ok(job)) => {
+                tracing::info!(symbol, job = job.id, holes, "the archive is asked for missing trades");
+                self.asked.insert(symbol, (lacking.holes, Instant::now()));
+            }
+            // It is looked at again in an hour.
+            Ok(Err(error)) => tracing::warn!(symbol, "no job can be filed for missing trades: {error}"),
+            Err(error) => tracing::error!(symbol, "no job could be filed for missing trades: {error}"),
+        }
+    }
+}
+
+const fn series_of(kind: TapeKind) -> Series {
+    match kind {
+        TapeKind::Aggregate => Series::Trades,
+        TapeKind::Raw => Series::RawTrades,
+    }
+}
+
+/// What a contract lacks that lies in days whose files are due at `now`. Blocks on the disk.
+fn lacking(holding: &Holding, kind: TapeKind, now: UnixMillis) -> Option<Lacking> {
+    // Of a raw tape it is not known which ids were burnt: a jump is no hole unless it is wide.
+    let reach = Reach { now, back_ms: None };
+    let due = now.plus(-DUE_MS).floor(UnixMillis::DAY, 0);
+    let coverage = holding.coverage(ALL, &[], reach);
+    let is_open = |state| !matches!(state, HoleState::ConfirmedAbsent(_));
+    let open = coverage.holes.iter().filter(|hole| is_open(hole.state));
+    let due = open.filter(|hole| hole.times.1.is_some_and(|after| after < due) && is_worth_it(kind, hole.ids));
+    let (mut holes, mut span) = (Vec::new(), None::<(UnixMillis, UnixMillis)>);
+    for hole in due {
+        let (Some(after), Some(before)) = hole.times else { continue };
+        let days = (after.floor(UnixMillis::DAY, 0), before.floor(UnixMillis::DAY, 0).plus(UnixMillis::DAY));
+        span = Some(span.map_or(days, |(from, to)| (from.min(days.0), to.max(days.1))));
+        holes.push(hole.ids);
+    }
+    span.map(|span| Lacking { holes, span })
+}
+
+/// Burnt ids come one by one.
+fn is_worth_it(kind: TapeKind, ids: IdRange) -> bool {
+    kind == TapeKind::Aggregate || ids.count() > 64
+}
