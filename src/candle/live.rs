@@ -274,9 +274,31 @@ impl LiveFold {
                 // Only burnt ids have followed its hole so far.
                 self.trade_at_edge(trade, Link::Missing, events);
             } else if self.holes.iter().any(|hole| hole.ids.contains(trade.id)) {
+                self.narrow(trade);
                 self.place(trade);
             }
         }
+    }
+
+    /// Splits the holes that a trade fills an id of: times ascend with ids, so what is missing before it lies no later, and
+    /// what is missing behind it no earlier. Holes that would be too many stay wider than they are.
+    fn narrow(&mut self, trade: &Trade) {
+        let (id, time) = (trade.id, trade.time);
+        let is_filled = |hole: &Hole| hole.ids.contains(id);
+        if self.holes.len() + self.holes.iter().filter(|hole| is_filled(hole)).count() > HOLES_MAX {
+            return;
+        }
+        let split = |hole: Hole| {
+            if !is_filled(&hole) {
+                return [Some(hole), None];
+            }
+            let before = id.checked_sub(1).and_then(|last| IdRange::new(hole.ids.first, last));
+            let behind = id.checked_add(1).and_then(|first| IdRange::new(first, hole.ids.last));
+            let before = before.map(|ids| Hole { ids, to: hole.to.min(time), ..hole });
+            let behind = behind.map(|ids| Hole { ids, from: hole.from.max(time), ..hole });
+            [before, behind].map(|part| part.filter(|part| part.from <= part.to))
+        };
+        self.holes = std::mem::take(&mut self.holes).into_iter().flat_map(split).flatten().collect();
     }
 
     /// Forgets holes that are none any more, and says what repairs have changed, one correction a candle. `is_missing`

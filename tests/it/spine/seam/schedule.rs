@@ -65,7 +65,19 @@ impl Scene {
     }
 }
 
+/// Says how to replay an hour that failed.
+struct Replay(u64);
+
+impl Drop for Replay {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("replay it with TAPEDECK_ORACLE_FROM={} TAPEDECK_ORACLE_SEEDS=1", self.0);
+        }
+    }
+}
+
 fn hour(seed: u64) -> Account {
+    let _replay = Replay(seed);
     let disk = SimulatedDisk::new(seed);
     let life = Life { step: Duration::from_millis(100), seed, ..Life::new(&CONTRACTS).on(&disk) };
     life.run(async |scene| {
