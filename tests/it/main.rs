@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod decode;
 mod history;
+mod klines;
 mod limits;
 mod listing;
 mod model;
