@@ -152,32 +152,38 @@ impl Comparison {
         true
     }
 
-    /// Nothing is known of what comes in: perhaps nothing does, perhaps what is too much.
+    /// Nothing is known of what comes in: perhaps nothing does.
     fn explain_at_edge(&mut self, minute: Difference) -> bool {
-        if let Some(leaving) = carried(&minute, Carry::NONE) {
-            self.from_edge = true;
-            self.take(minute, Carry::NONE, leaving);
-            return true;
+        let entering = std::iter::once(Carry::NONE).chain(entering(&minute).into_iter().flatten());
+        for entering in entering {
+            match carried(&minute, entering) {
+                Some(Carry::NONE) if entering != Carry::NONE => {
+                    self.report.at_edges += 1;
+                    self.border = Border::Carried(Carry::NONE);
+                    return true;
+                }
+                Some(leaving) => {
+                    self.from_edge = true;
+                    self.take(minute, entering, leaving);
+                    return true;
+                }
+                None => {}
+            }
         }
-        let is_explained = entering(&minute).is_some_and(|entering| carried(&minute, entering) == Some(Carry::NONE));
-        if is_explained {
-            self.report.at_edges += 1;
-            self.border = Border::Carried(Carry::NONE);
-        }
-        is_explained
+        false
     }
 
-    /// The one minute before was the first, of which both borders were unknown: it may have been taken wrongly.
+    /// Minutes from an edge on may have been taken wrongly: what comes in and what leaves of one price and side are not told apart.
     fn explain_again(&mut self, minute: Difference) -> bool {
-        if !self.from_edge || self.chain.len() != 1 {
+        if !self.from_edge || self.chain.is_empty() {
             return false;
         }
-        let first = std::mem::take(&mut self.chain);
+        let chain = std::mem::take(&mut self.chain);
         let is_explained = self.explain_at_edge(minute);
         if is_explained {
-            self.report.at_edges += 1;
+            self.report.at_edges += chain.len() as u64;
         } else {
-            self.chain = first;
+            self.chain = chain;
         }
         is_explained
     }
@@ -220,9 +226,12 @@ impl Comparison {
         self.from_edge = false;
     }
 
-    /// What comes next does not follow on: what is carried there is not seen again.
+    /// What comes next does not follow on: what the last minute carries there is not seen again.
     fn leave(&mut self) {
-        self.report.at_edges += self.chain.len() as u64;
+        if self.chain.pop().is_some() {
+            self.report.at_edges += 1;
+        }
+        self.report.straddled += self.chain.len() as u64;
         self.chain.clear();
         self.border = Border::Edge;
         self.from_edge = false;
@@ -253,11 +262,26 @@ fn carried(minute: &Difference, entering: Carry) -> Option<Carry> {
     is_same.then_some(leaving)
 }
 
-/// What came in, if nothing leaves; it came first.
-fn entering(minute: &Difference) -> Option<Carry> {
+/// What may have come in: it came first, so its price is the one at which the official minute opens. Either nothing leaves, or what does
+/// is of the other side, or of another price.
+fn entering(minute: &Difference) -> Option<impl Iterator<Item = Carry>> {
     let own = minute.ours.as_ref().map(Sums::of_candle).unwrap_or_default();
-    let carry = Carry::of(Sums::of_kline(&minute.official).minus(own)?, minute.official.open)?;
-    (carry.volume > 0).then_some(carry)
+    let more = Sums::of_kline(&minute.official).minus(own)?;
+    let price = minute.official.open;
+    let carry = |volume: Option<i128>, is_bought| volume.map(|volume| Carry { volume, price, is_bought });
+    let by_price = minute.ours.as_ref().and_then(|candle| {
+        let leaving = i128::from(candle.close.units());
+        let rest = more.quote.checked_sub(leaving.checked_mul(more.volume)?)?;
+        rest.checked_div(i128::from(price.units()).checked_sub(leaving)?)
+    });
+    let all = [
+        carry(Some(more.volume), more.taker != 0),
+        carry(Some(more.taker), true),
+        carry(more.volume.checked_sub(more.taker), false),
+        carry(by_price, true),
+        carry(by_price, false),
+    ];
+    Some(all.into_iter().flatten().filter(|carry| carry.volume > 0))
 }
 
 fn official_prices(kline: &Kline) -> [Price; 4] {

@@ -40,7 +40,8 @@ impl<'a> Minutes<'a> {
         let stored = self.holding.minutes(span.0, span.1, usize::MAX, false);
         let mut candles: BTreeMap<UnixMillis, Candle> =
             stored.into_iter().map(|candle| (candle.open_time, candle)).collect();
-        let is_traded = |kline: &&Kline| kline.volume.units() > 0 && !self.is_in_hole(kline);
+        let is_traded =
+            |kline: &&Kline| kline.volume.units() > 0 && !self.is_in_hole(kline.open_time, kline.close_time);
         let lacks = |kline: &Kline| !candles.contains_key(&kline.open_time);
         let folded = if self.holes.is_some() && official.iter().filter(is_traded).any(lacks) {
             self.fold(span, &mut candles)
@@ -63,8 +64,9 @@ impl<'a> Minutes<'a> {
         }
         let mut count = 0;
         for candle in folded.iter() {
+            let is_whole = !self.is_in_hole(candle.open_time, candle.close_time);
             candles.entry(candle.open_time).or_insert_with(|| {
-                count += 1;
+                count += u64::from(is_whole);
                 Candle { complete: true, ..candle }
             });
         }
@@ -74,15 +76,15 @@ impl<'a> Minutes<'a> {
     fn is_hole(&self, kline: &Kline, candle: Option<&Candle>) -> bool {
         match candle {
             Some(candle) if candle.source != Source::Trades => false,
-            Some(candle) => !candle.complete || self.is_in_hole(kline),
-            None => self.is_in_hole(kline),
+            Some(candle) if !candle.complete => true,
+            _ => self.is_in_hole(kline.open_time, kline.close_time),
         }
     }
 
-    fn is_in_hole(&self, kline: &Kline) -> bool {
+    fn is_in_hole(&self, open: UnixMillis, close: UnixMillis) -> bool {
         let Some(holes) = &self.holes else { return true };
-        let next = holes.partition_point(|(_, end)| *end < kline.open_time);
-        holes.get(next).is_some_and(|(start, _)| *start < kline.close_time)
+        let next = holes.partition_point(|(_, end)| *end < open);
+        holes.get(next).is_some_and(|(start, _)| *start < close)
     }
 }
 
