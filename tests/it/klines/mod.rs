@@ -1,5 +1,6 @@
 //! Are our minutes compared with the venue's as they should: everything explained that can be, and nothing else?
 
+mod command;
 mod recorded;
 mod simulated;
 mod straddle;

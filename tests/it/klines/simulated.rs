@@ -29,10 +29,10 @@ use tapedeck::{
 /// 2026-11-20 10:00:30 UTC.
 const START: i64 = 1_795_168_830_000;
 /// The day before.
-const DAY: i64 = START - START % UnixMillis::DAY - UnixMillis::DAY;
+pub(super) const DAY: i64 = START - START % UnixMillis::DAY - UnixMillis::DAY;
 const STORE: u128 = 7;
 
-fn symbol() -> Symbol {
+pub(super) fn symbol() -> Symbol {
     Symbol::new("1000SHIBUSDT").expect("a symbol")
 }
 
@@ -78,7 +78,7 @@ async fn klines(exchange: &Arc<Exchange>, folder: &Path) -> PathBuf {
 }
 
 /// A store of these trades, with their minutes if so asked.
-fn filled(folder: &Path, trades: &[Trade], with_minutes: bool) {
+pub(super) fn filled(folder: &Path, trades: &[Trade], with_minutes: bool) {
     let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(folder));
     let clock = Clock::starting_at(UnixMillis::new(START));
     let wanted = Identity { store: STORE, venue: "the simulator".to_owned(), created: UnixMillis::new(0) };
