@@ -8,6 +8,7 @@
 #![expect(clippy::float_arithmetic, reason = "times and ratios are measured, no money is counted")]
 
 #[path = "../store/data.rs"]
+#[expect(dead_code, reason = "trades are not held, but written one by one")]
 mod data;
 #[path = "../archive/floor.rs"]
 #[expect(dead_code, reason = "only one of the floors is wanted here")]
@@ -20,6 +21,7 @@ use std::{
     env, fs,
     path::{Path, PathBuf},
     process::Command,
+    time::Instant,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -68,6 +70,8 @@ fn asked() -> Option<Asked> {
 #[derive(Clone, Copy)]
 struct Run {
     seconds: f64,
+    /// Of all cores, which neighbours hardly change.
+    cpu_seconds: f64,
     peak_kib: u64,
 }
 
@@ -86,17 +90,17 @@ impl Figure {
         let mut words = text.lines().last().unwrap_or_default().split(' ');
         let mut next =
             || words.next().ok_or_else(|| format!("{}: {}", self.what, String::from_utf8_lossy(&output.stderr)));
-        let run = Run { seconds: next()?.parse()?, peak_kib: next()?.parse()? };
+        let run = Run { seconds: next()?.parse()?, cpu_seconds: next()?.parse()?, peak_kib: next()?.parse()? };
         let found: u64 = next()?.parse()?;
         assert_eq!(found, rows, "{}", self.what);
         self.runs.push(run);
         Ok(())
     }
 
-    fn median(&self) -> f64 {
-        let mut seconds: Vec<f64> = self.runs.iter().map(|run| run.seconds).collect();
+    fn median(&self, of: fn(&Run) -> f64) -> f64 {
+        let mut seconds: Vec<f64> = self.runs.iter().map(of).collect();
         seconds.sort_by(f64::total_cmp);
-        seconds[seconds.len() / 2]
+        seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
     fn peak_mib(&self) -> u64 {
@@ -150,27 +154,52 @@ fn figures(asked: &Asked, month: &Month) -> Result<Vec<Figure>, Failure> {
 }
 
 fn tell(figures: &[Figure], rows: u64) {
-    let rate = |figure: &Figure| rows as f64 / figure.median() / 1e6;
-    let ours = figures.get(1).map_or(f64::NAN, rate);
-    println!("| what | M rows/s | seconds | peak MiB | ours is |\n|---|---|---|---|---|");
+    let (wall, cpu): (fn(&Run) -> f64, fn(&Run) -> f64) = (|run| run.seconds, |run| run.cpu_seconds);
+    let ours = |of| figures.get(1).map_or(f64::NAN, |figure| figure.median(of));
+    println!(
+        "| what | M rows/s | seconds | CPU seconds | peak MiB | ours is | by CPU |\n|---|---|---|---|---|---|---|"
+    );
     for figure in figures {
-        let (rate, seconds, peak) = (rate(figure), figure.median(), figure.peak_mib());
-        println!("| {} | {rate:.2} | {seconds:.2} | {peak} | {:.2} x |", figure.what, ours / rate);
+        let (seconds, cpu_seconds, peak) = (figure.median(wall), figure.median(cpu), figure.peak_mib());
+        let (faster, cheaper) = (seconds / ours(wall), cpu_seconds / ours(cpu));
+        let (what, rate) = (&figure.what, rows as f64 / seconds / 1e6);
+        println!("| {what} | {rate:.2} | {seconds:.2} | {cpu_seconds:.2} | {peak} | {faster:.2} x | {cheaper:.2} x |");
     }
 }
 
 /// The machine's own pace.
 fn machine(month: &Month) -> Result<(), Failure> {
     let zip = fs::read(&month.zip)?;
-    let begun = std::time::Instant::now();
+    let stopwatch = Stopwatch::start()?;
     let rows = floor::beside(floor::compressed(&zip));
-    tell_run(begun.elapsed(), rows)
+    stopwatch.tell(rows)
 }
 
-/// The line that the measuring process reads: seconds, peak of memory in KiB, rows.
-fn tell_run(time: std::time::Duration, rows: u64) -> Result<(), Failure> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
-    println!("{} {} {rows}", time.as_secs_f64(), peak.ok_or("no VmHWM")?);
-    Ok(())
+/// Takes the time and the CPU time of this process.
+struct Stopwatch {
+    begun: Instant,
+    cpu_seconds: f64,
+}
+
+impl Stopwatch {
+    fn start() -> Result<Self, Failure> {
+        Ok(Self { cpu_seconds: cpu_seconds()?, begun: Instant::now() })
+    }
+
+    /// The line that the measuring process reads: seconds, CPU seconds, peak of memory in KiB, rows.
+    fn tell(&self, rows: u64) -> Result<(), Failure> {
+        let (seconds, cpu_seconds) = (self.begun.elapsed().as_secs_f64(), cpu_seconds()? - self.cpu_seconds);
+        let status = fs::read_to_string("/proc/self/status")?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.split_whitespace().next());
+        println!("{seconds} {cpu_seconds} {} {rows}", peak.ok_or("no VmHWM")?);
+        Ok(())
+    }
+}
+
+/// Of all threads so far, those that have ended included.
+fn cpu_seconds() -> Result<f64, Failure> {
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = text.rsplit_once(") ").ok_or("/proc/self/stat names no process")?;
+    let ticks: Vec<u64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<u64>() as f64 / rustix::param::clock_ticks_per_second() as f64)
 }

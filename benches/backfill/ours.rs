@@ -1,9 +1,8 @@
 //! What does a back-fill of one file do, from the first byte of the zip to the last durable candle?
 
 use crate::{
-    Failure,
+    Failure, Stopwatch,
     month::{self, Month},
-    tell_run,
 };
 use std::{
     fs::{self, File},
@@ -12,7 +11,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Instant,
 };
 use tapedeck::{
     clock::Clock,
@@ -41,9 +39,8 @@ pub(crate) fn run(dir: &Path, month: &Month) -> Result<(), Failure> {
     let number = opened.storage.register(&[Symbol::new("BTCUSDT")?], clock.now())?[0].number;
     let holding = Holding::new(&opened.library, &opened.desk, number, Kind::Trade);
 
-    let begun = Instant::now();
+    let stopwatch = Stopwatch::start()?;
     let rows = trades(&mut opened, clock, number, month)?;
-    let read = begun.elapsed();
     let everything = IdRange { first: 0, last: u64::MAX };
     let mut fill = opened.sealer.filler().begin(number, Kind::Candle, Origin::Derived)?;
     let mut failed = Ok(());
@@ -54,18 +51,10 @@ pub(crate) fn run(dir: &Path, month: &Month) -> Result<(), Failure> {
     });
     failed?;
     adopt(&mut opened, clock, fill)?;
-    let time = begun.elapsed();
-
-    eprintln!(
-        "trades after {:.2} s, {} minutes after {:.2} s",
-        read.as_secs_f64(),
-        minutes.written,
-        time.as_secs_f64()
-    );
     let held = holding.shelf().runs().iter().map(|(ids, _)| ids.count()).sum::<u64>();
     assert_eq!(held, rows, "every id is held");
-    tell_run(time, rows)?;
-    // After its peak was told: what is stored is what the trades say.
+    stopwatch.tell(rows)?;
+    // Now that time and memory do not count: what is stored is what the trades say.
     let (folded, damaged) = holding.fold(everything, Timeframe::MINUTE);
     assert!(damaged.is_empty() && folded.len() as u64 == minutes.minutes + 1);
     assert_eq!(minutes.written, minutes.minutes);

@@ -1,4 +1,4 @@
-"""What do others make of the same zip, and how fast?  peers.py NAME ZIP DIRECTORY: seconds, peak KiB, rows."""
+"""What do others make of the same zip, and how fast?  peers.py NAME ZIP DIRECTORY: seconds, CPU seconds, peak KiB, rows."""
 import os
 import resource
 import shutil
@@ -80,15 +80,22 @@ elif name == "clickhouse":
 else:
     import duckdb
 
-begun = time.perf_counter()
+
+
+def cpu_seconds():
+    used = [resource.getrusage(of) for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(of.ru_utime + of.ru_stime for of in used)
+
+
+begun, cpu_begun = time.perf_counter(), cpu_seconds()
 if name in ("duckdb-pipe", "clickhouse"):
     rows = piped(duckdb_rows if name == "duckdb-pipe" else clickhouse_rows)
 else:
     unzip_to_file()
     rows = duckdb_rows() if name == "duckdb" else polars_rows()
-seconds = time.perf_counter() - begun
+seconds, cpu = time.perf_counter() - begun, cpu_seconds() - cpu_begun
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 rows = rows() if callable(rows) else rows
 shutil.rmtree(folder, ignore_errors=True)
-print(seconds, peak, rows, flush=True)
+print(seconds, cpu, peak, rows, flush=True)
 os._exit(0)
