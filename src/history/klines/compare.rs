@@ -28,7 +28,7 @@ impl Carry {
     fn of(sums: Sums, price: Price) -> Option<Self> {
         let is_bought = sums.taker != 0;
         let carry = Self { volume: sums.volume, price, is_bought };
-        (sums.volume >= 0 && carry.sums()? == sums).then_some(carry)
+        (carry.sums()? == sums).then_some(carry)
     }
 
     /// Nothing when they are beyond all bounds.
@@ -154,28 +154,40 @@ impl Comparison {
 
     /// Nothing is known of what comes in: perhaps nothing does.
     fn explain_at_edge(&mut self, minute: Difference) -> bool {
+        let is_undecided = is_undecided(&minute);
+        let after = if is_undecided { Border::Edge } else { Border::Carried(Carry::NONE) };
         let entering = std::iter::once(Carry::NONE).chain(entering(&minute).into_iter().flatten());
         for entering in entering {
             match carried(&minute, entering) {
                 Some(Carry::NONE) if entering != Carry::NONE => {
                     self.report.at_edges += 1;
-                    self.border = Border::Carried(Carry::NONE);
+                    self.border = after;
+                    return true;
+                }
+                Some(Carry::NONE) => {
+                    self.report.equal += 1;
+                    self.border = after;
                     return true;
                 }
                 Some(leaving) => {
                     self.from_edge = true;
-                    self.take(minute, entering, leaving);
+                    self.border = Border::Carried(leaving);
+                    match entering {
+                        Carry::NONE => self.chain.push(minute),
+                        _ => self.report.at_edges += 1,
+                    }
                     return true;
                 }
                 None => {}
             }
         }
-        false
+        self.report.at_edges += u64::from(is_undecided);
+        is_undecided
     }
 
     /// Minutes from an edge on may have been taken wrongly: what comes in and what leaves of one price and side are not told apart.
     fn explain_again(&mut self, minute: Difference) -> bool {
-        if !self.from_edge || self.chain.is_empty() {
+        if !self.from_edge {
             return false;
         }
         let chain = std::mem::take(&mut self.chain);
@@ -252,7 +264,7 @@ fn carried(minute: &Difference, entering: Carry) -> Option<Carry> {
     let leaving = match held {
         _ if rest == Sums::default() => Carry::NONE,
         // The first fill of what leaves stays.
-        Some(candle) => Carry::of(rest, candle.close).filter(|carry| carry.volume < own.volume)?,
+        Some(candle) => Carry::of(rest, candle.close).filter(|carry| (1..own.volume).contains(&carry.volume))?,
         None => return None,
     };
     let is_same = match prices(held, entering) {
@@ -282,6 +294,15 @@ fn entering(minute: &Difference) -> Option<impl Iterator<Item = Carry>> {
         carry(by_price, false),
     ];
     Some(all.into_iter().flatten().filter(|carry| carry.volume > 0))
+}
+
+/// Whether all may be right with what comes in and what leaves, of one price and side: then only their difference is known.
+fn is_undecided(minute: &Difference) -> bool {
+    let Some(ours) = minute.ours.as_ref().filter(|ours| ours.close == minute.official.open) else { return false };
+    let difference = Sums::of_kline(&minute.official).minus(Sums::of_candle(ours));
+    let something = Carry { volume: 1, price: ours.close, is_bought: false };
+    difference.and_then(|difference| Carry::of(difference, ours.close)).is_some()
+        && prices(Some(ours), something) == Some(official_prices(&minute.official))
 }
 
 fn official_prices(kline: &Kline) -> [Price; 4] {
