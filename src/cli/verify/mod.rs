@@ -6,7 +6,7 @@ mod text;
 
 use crate::{
     cli::{args::Common, failure::Failure},
-    model::{Symbol, SymbolError},
+    model::Symbol,
     store::{
         files::RealDisk,
         identity::IdentityError,
@@ -36,12 +36,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR_OR_ZIP", num_args = 1.., conflicts_with = "strict")]
     against_klines: Vec<PathBuf>,
     /// Only minutes of these symbols, separated by commas
-    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "against_klines", value_parser = symbol)]
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "against_klines", value_parser = Symbol::new)]
     symbol: Vec<Symbol>,
-}
-
-fn symbol(text: &str) -> Result<Symbol, SymbolError> {
-    Symbol::new(text)
 }
 
 /// Which store is meant.

@@ -3,6 +3,7 @@
 use crate::{
     cli::verify::klines::{About, Verdict, figures},
     history::klines::{Checked, Difference, FileChecked, Stretch, SymbolChecked},
+    store::recovery::Finding,
 };
 use serde_json::{Map, Value, json};
 

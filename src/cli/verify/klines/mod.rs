@@ -8,8 +8,8 @@ use crate::{
         failure::Failure,
         verify::{Meter, Place},
     },
-    history::klines::{Checked, check, list},
-    model::Symbol,
+    history::klines::{Checked, Difference, check, list},
+    model::{Candle, Symbol},
     store::{
         files::{Disk, RealDisk},
         identity::Identity,
@@ -77,9 +77,9 @@ impl Verdict {
 }
 
 /// The figures of a minute, by name, as text: ours, and the exchange's.
-fn figures(difference: &crate::history::klines::Difference) -> Vec<(&'static str, Option<String>, String)> {
+fn figures(difference: &Difference) -> Vec<(&'static str, Option<String>, String)> {
     let (ours, official) = (difference.ours.as_ref(), &difference.official);
-    let own = |figure: fn(&crate::model::Candle) -> String| ours.map(figure);
+    let own = |figure: fn(&Candle) -> String| ours.map(figure);
     vec![
         ("open", own(|candle| candle.open.to_string()), official.open.to_string()),
         ("high", own(|candle| candle.high.to_string()), official.high.to_string()),

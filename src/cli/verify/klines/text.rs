@@ -8,7 +8,7 @@ use crate::{
             text::{cut, section},
         },
     },
-    history::klines::{Checked, Difference, FileChecked, SymbolChecked},
+    history::klines::{Checked, Difference, FileChecked, Stretch, SymbolChecked},
     model::UnixMillis,
 };
 
@@ -64,7 +64,7 @@ fn file(file: &FileChecked) -> Option<Vec<String>> {
 }
 
 fn inventions(symbol: &SymbolChecked) -> Vec<Vec<String>> {
-    let row = |stretch: &crate::history::klines::Stretch| {
+    let row = |stretch: &Stretch| {
         vec![symbol.symbol.as_str().to_owned(), shown(stretch.start), shown(stretch.end), grouped(stretch.trades)]
     };
     symbol.report.inventions.iter().map(row).collect()
