@@ -296,8 +296,12 @@ fn entering(minute: &Difference) -> Option<impl Iterator<Item = Carry>> {
     Some(all.into_iter().flatten().filter(|carry| carry.volume > 0))
 }
 
-/// Whether all may be right with what comes in and what leaves, of one price and side: then only their difference is known.
+/// Whether all may be right with what comes in and what leaves, of one price and side: then only their difference is known. Into a minute
+/// without trades nothing comes.
 fn is_undecided(minute: &Difference) -> bool {
+    if is_blank(&minute.official) {
+        return false;
+    }
     let Some(ours) = minute.ours.as_ref().filter(|ours| ours.close == minute.official.open) else { return false };
     let difference = Sums::of_kline(&minute.official).minus(Sums::of_candle(ours));
     let something = Carry { volume: 1, price: ours.close, is_bought: false };

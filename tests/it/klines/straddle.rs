@@ -196,6 +196,26 @@ fn minutes_that_the_exchange_invented_are_listed_by_stretch() {
 }
 
 #[test]
+fn minutes_are_invented_however_little_the_price_moves() {
+    let (_, mut trades) = plain();
+    trades.iter_mut().for_each(|trade| trade.price = Price::from_units(20_000_000_000));
+    let fills = trades.iter().map(|trade| Fill {
+        id: trade.id,
+        time: trade.time,
+        price: trade.price,
+        quantity: trade.quantity,
+        buyer_is_maker: trade.buyer_is_maker,
+        execution: Execution::Market,
+    });
+    let mut official = official(&fills.collect::<Vec<_>>());
+    for at in [4, 5, 6] {
+        official[at] = blank(&official[at]);
+    }
+    let found = report(&official, &trades);
+    assert_eq!((found.invented, found.unexplained, found.inventions.len()), (3, 0, 1), "{found:?}");
+}
+
+#[test]
 fn a_minute_that_comes_again_is_passed_over() {
     let (official, trades) = plain();
     let twice: Vec<Kline> = official.iter().chain(&official).copied().collect();
