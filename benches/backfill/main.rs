@@ -75,6 +75,9 @@ struct Run {
     peak_kib: u64,
 }
 
+/// A figure of a run.
+type Of = fn(&Run) -> f64;
+
 /// What is measured.
 struct Figure {
     what: String,
@@ -97,7 +100,7 @@ impl Figure {
         Ok(())
     }
 
-    fn median(&self, of: fn(&Run) -> f64) -> f64 {
+    fn median(&self, of: Of) -> f64 {
         let mut seconds: Vec<f64> = self.runs.iter().map(of).collect();
         seconds.sort_by(f64::total_cmp);
         seconds.get(seconds.len() / 2).copied().unwrap_or(f64::NAN)
@@ -154,8 +157,8 @@ fn figures(asked: &Asked, month: &Month) -> Result<Vec<Figure>, Failure> {
 }
 
 fn tell(figures: &[Figure], rows: u64) {
-    let (wall, cpu): (fn(&Run) -> f64, fn(&Run) -> f64) = (|run| run.seconds, |run| run.cpu_seconds);
-    let ours = |of| figures.get(1).map_or(f64::NAN, |figure| figure.median(of));
+    let (wall, cpu): (Of, Of) = (|run| run.seconds, |run| run.cpu_seconds);
+    let ours = |of: Of| figures.get(1).map_or(f64::NAN, |figure| figure.median(of));
     println!(
         "| what | M rows/s | seconds | CPU seconds | peak MiB | ours is | by CPU |\n|---|---|---|---|---|---|---|"
     );

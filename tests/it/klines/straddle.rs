@@ -39,7 +39,7 @@ fn official(fills: &[Fill]) -> Vec<Kline> {
         let close_time = open_time.plus(UnixMillis::MINUTE);
         let own: Vec<&Fill> = fills.iter().filter(|fill| open_time <= fill.time && fill.time < close_time).collect();
         let prices = || own.iter().map(|fill| fill.price);
-        let close = prices().last().unwrap_or(last);
+        let close = prices().next_back().unwrap_or(last);
         let sum = |of: fn(&Fill) -> i128| own.iter().map(|fill| of(fill)).sum::<i128>();
         let kline = Kline {
             open_time,

@@ -8,7 +8,7 @@ use crate::{
 use serde_json::{Map, Value, json};
 
 pub(super) fn report(about: &About<'_>, checked: &Checked) -> String {
-    let finding = |finding: &crate::store::recovery::Finding| json!({ "problem": finding.to_string(), "damage": finding.is_damage() });
+    let finding = |finding: &Finding| json!({ "problem": finding.to_string(), "damage": finding.is_damage() });
     let value = json!({
         "directory": about.dir.display().to_string(),
         "store": format!("{:032x}", about.identity.store),
