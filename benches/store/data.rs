@@ -27,6 +27,11 @@ fn row(line: &[u8]) -> Option<Trade> {
 
 /// A walk of trades over January 2024, most of which come in bursts inside a millisecond.
 pub(crate) fn generated(rows: usize) -> Vec<Trade> {
+    walk(rows).collect()
+}
+
+/// The same one by one.
+pub(crate) fn walk(rows: usize) -> impl Iterator<Item = Trade> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut below = move |end: u64| {
         state ^= state << 13;
@@ -36,7 +41,7 @@ pub(crate) fn generated(rows: usize) -> Vec<Trade> {
     };
     let pause = 31 * 86_400_000 / (rows as u64 * 3 / 10).max(1);
     let (mut time, mut price, mut raw) = (1_704_067_200_000_i64, 4_200_000_000_000_i64, 1_u64);
-    let trade = |id: u64| {
+    let trade = move |id: u64| {
         time += if below(10) < 7 { 0 } else { below(2 * pause + 1).cast_signed() };
         price += (below(21).cast_signed() - 10) * 10_000_000;
         let raws = 1 + below(100) / 80;
@@ -51,5 +56,5 @@ pub(crate) fn generated(rows: usize) -> Vec<Trade> {
             buyer_is_maker: below(4) == 0,
         }
     };
-    (1..=rows as u64).map(trade).collect()
+    (1..=rows as u64).map(trade)
 }

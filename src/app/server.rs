@@ -113,8 +113,8 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         aux.spawn(healing::remember_ban(Arc::clone(storing.library()), budget.clone()));
     }
     let filling = filling.map(|(jobs, runner)| {
-        if config.repair.fills_max.is_some() {
-            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), jobs, budget.clone()).run());
+        if let Some(span_max) = config.repair.archive_max {
+            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), jobs, budget.clone(), span_max).run());
         }
         aux.spawn(runner.telling(arrived).run())
     });

@@ -179,6 +179,8 @@ pub struct Binance {
 pub struct Repair {
     /// Contracts whose missing ids are fetched at once; none fetches nothing.
     pub fills_max: Option<NonZeroUsize>,
+    /// The longest time whose trades are asked of the archive without being told; none are when it is none.
+    pub archive_max: Option<Duration>,
 }
 
 /// `[candle]`
@@ -365,7 +367,11 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
 }
 
 fn repair(reader: &mut Reader<'_>) -> Repair {
-    Repair { fills_max: NonZeroUsize::new(reader.number("repair.fills_max", 0..=64)) }
+    let days: u64 = reader.number("repair.archive_days_max", 0..=3_650);
+    Repair {
+        fills_max: NonZeroUsize::new(reader.number("repair.fills_max", 0..=64)),
+        archive_max: (days > 0).then(|| Duration::from_hours(24 * days)),
+    }
 }
 
 fn candle(reader: &mut Reader<'_>) -> Candle {

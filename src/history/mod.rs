@@ -5,6 +5,7 @@ pub mod archive;
 pub mod budget;
 pub mod download;
 pub mod jobs;
+pub mod klines;
 pub mod plan;
 pub mod rest;
 pub mod seam;

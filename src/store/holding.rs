@@ -37,6 +37,11 @@ impl Holding {
         Self { library: Arc::clone(library), desk: desk.clone(), trades, minutes }
     }
 
+    /// The same for who only reads, beside the writer or without one: nothing can be handed in.
+    pub fn reading(library: &Arc<Library>, contract: u32, kind: Kind) -> Self {
+        Self::new(library, &Desk::new(0).0, contract, kind)
+    }
+
     /// The trades' shelf.
     pub fn shelf(&self) -> &Arc<Shelf> {
         &self.trades

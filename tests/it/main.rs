@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod decode;
 mod history;
+mod klines;
 mod limits;
 mod listing;
 mod model;

@@ -1,10 +1,12 @@
 //! `tapedeck verify`: is the store intact, and which ids does it lack?
 
 mod json;
+mod klines;
 mod text;
 
 use crate::{
     cli::{args::Common, failure::Failure},
+    model::Symbol,
     store::{
         files::RealDisk,
         identity::IdentityError,
@@ -13,6 +15,7 @@ use crate::{
 };
 use anyhow::anyhow;
 use std::{
+    fmt,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
 };
@@ -28,6 +31,13 @@ pub(super) struct Args {
     /// Prints everything as one JSON object
     #[arg(long)]
     json: bool,
+    /// Instead compares the stored minutes with the exchange's own: zips of its archive, as SYMBOL-1m-2026-03.zip,
+    /// checked by their CHECKSUM where it lies beside them, CSVs of that name, or directories of either
+    #[arg(long, value_name = "DIR_OR_ZIP", num_args = 1.., conflicts_with = "strict")]
+    against_klines: Vec<PathBuf>,
+    /// Only minutes of these symbols, separated by commas
+    #[arg(long, value_name = "SYMBOLS", value_delimiter = ',', requires = "against_klines", value_parser = Symbol::new)]
+    symbol: Vec<Symbol>,
 }
 
 /// Which store is meant.
@@ -90,9 +100,13 @@ impl Meter {
     }
 
     pub(super) fn show(&mut self, progress: &Progress<'_>) {
+        self.line(format_args!("checking {} of {}: {}", progress.done + 1, progress.all, progress.path));
+    }
+
+    /// Shows a line in place of the one before.
+    fn line(&self, line: fmt::Arguments<'_>) {
         if self.shown {
-            let line = format!("\r\x1b[Kchecking {} of {}: {}", progress.done + 1, progress.all, progress.path);
-            io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+            write!(io::stderr(), "\r\x1b[K{line}").unwrap_or_default();
         }
     }
 
@@ -106,6 +120,9 @@ impl Meter {
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
     let dir = args.place.directory()?;
+    if !args.against_klines.is_empty() {
+        return klines::run(&dir, &args.against_klines, &args.symbol, args.json);
+    }
     let mut meter = Meter::new();
     let checked = verify(&RealDisk::new(&dir), |progress| meter.show(&progress));
     meter.end();

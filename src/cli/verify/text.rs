@@ -101,7 +101,7 @@ fn finding_row(finding: &Finding) -> Vec<String> {
 }
 
 /// A table of the first rows, and how many are left out.
-fn cut(mut rows: Vec<Vec<String>>, heads: &[&str]) -> String {
+pub(super) fn cut(mut rows: Vec<Vec<String>>, heads: &[&str]) -> String {
     let left_out = rows.len().saturating_sub(LINES_MAX);
     rows.truncate(LINES_MAX);
     let text = table(heads, &rows);
@@ -109,7 +109,7 @@ fn cut(mut rows: Vec<Vec<String>>, heads: &[&str]) -> String {
 }
 
 /// A part below its title, with a line free before it; nothing when it is empty.
-fn section(title: &str, body: &str) -> String {
+pub(super) fn section(title: &str, body: &str) -> String {
     match (title, body) {
         (_, "") => String::new(),
         ("", body) => format!("\n{body}"),

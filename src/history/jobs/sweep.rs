@@ -6,7 +6,11 @@
 use crate::{
     history::{
         budget::Budget,
-        jobs::{board::Jobs, job::Want, series::Series},
+        jobs::{
+            board::{Jobs, SubmitError},
+            job::Want,
+            series::Series,
+        },
     },
     market::{Contract, Contracts, TapeKind},
     model::{IdRange, UnixMillis},
@@ -15,7 +19,7 @@ use crate::{
         coverage::{HoleState, Reach},
     },
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Every contract is looked at this often.
@@ -32,6 +36,8 @@ pub struct Sweep {
     contracts: Arc<Contracts>,
     jobs: Jobs,
     budget: Budget,
+    /// Holes of a longer time are left alone: somebody may have wanted no more than what lies on both sides.
+    span_ms_max: i64,
     /// What was asked for last: by contract its holes, and when.
     asked: BTreeMap<String, (Vec<IdRange>, Instant)>,
 }
@@ -44,9 +50,10 @@ struct Lacking {
 }
 
 impl Sweep {
-    /// A sweep over the tapes of `contracts`.
-    pub fn new(contracts: Arc<Contracts>, jobs: Jobs, budget: Budget) -> Self {
-        Self { contracts, jobs, budget, asked: BTreeMap::new() }
+    /// A sweep over the tapes of `contracts`, for holes that span no more than `span_max`.
+    pub fn new(contracts: Arc<Contracts>, jobs: Jobs, budget: Budget, span_max: Duration) -> Self {
+        let span_ms_max = i64::try_from(span_max.as_millis()).unwrap_or(i64::MAX);
+        Self { contracts, jobs, budget, span_ms_max, asked: BTreeMap::new() }
     }
 
     /// Sweeps for ever.
@@ -63,8 +70,8 @@ impl Sweep {
     pub async fn look(&mut self) {
         for contract in Arc::clone(&self.contracts).iter() {
             let Some(holding) = contract.holding.get().cloned() else { continue };
-            let (now, kind) = (self.budget.now(), contract.kind);
-            let looking = tokio::task::spawn_blocking(move || lacking(&holding, kind, now));
+            let (now, kind, span_ms_max) = (self.budget.now(), contract.kind, self.span_ms_max);
+            let looking = tokio::task::spawn_blocking(move || lacking(&holding, kind, now, span_ms_max));
             // A look that panics is one that found nothing.
             let Some(lacking) = looking.await.ok().flatten() else { continue };
             self.ask(contract, lacking).await;
@@ -77,20 +84,24 @@ impl Sweep {
         if known.is_some_and(|(holes, at)| *holes == lacking.holes && at.elapsed() < AGAIN_AFTER) {
             return;
         }
-        let series = series_of(contract.kind);
         let (from, to) = (lacking.span.0.get(), lacking.span.1.get());
-        let want = Want { symbols: vec![symbol.clone()], series: vec![series], from, to };
-        let (jobs, holes) = (self.jobs.clone(), lacking.holes.len());
-        match tokio::task::spawn_blocking(move || jobs.submit(want)).await {
-            Ok(Ok(job)) => {
-                tracing::info!(symbol, job = job.id, holes, "the archive is asked for missing trades");
-                self.asked.insert(symbol, (lacking.holes, Instant::now()));
-            }
-            // It is looked at again in an hour.
-            Ok(Err(error)) => tracing::warn!(symbol, "no job can be filed for missing trades: {error}"),
-            Err(error) => tracing::error!(symbol, "no job could be filed for missing trades: {error}"),
+        let want = Want { symbols: vec![symbol.clone()], series: vec![series_of(contract.kind)], from, to };
+        if submit(self.jobs.clone(), want).await {
+            self.asked.insert(symbol, (lacking.holes, Instant::now()));
         }
     }
+}
+
+/// Whether the job is filed; if not, the contract is looked at again in an hour.
+async fn submit(jobs: Jobs, want: Want) -> bool {
+    let symbols = want.symbols.join(" ");
+    let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
+    let submitted = submitted.map_err(SubmitError::from).flatten();
+    // That it begins is said by whoever does it.
+    if let Err(error) = &submitted {
+        tracing::warn!(symbols, "no job can be filed for missing trades: {error}");
+    }
+    submitted.is_ok()
 }
 
 const fn series_of(kind: TapeKind) -> Series {
@@ -100,9 +111,10 @@ const fn series_of(kind: TapeKind) -> Series {
     }
 }
 
-/// What a contract lacks that lies in days whose files are due at `now`. Blocks on the disk.
-fn lacking(holding: &Holding, kind: TapeKind, now: UnixMillis) -> Option<Lacking> {
-    // Of a raw tape it is not known which ids were burnt: a jump is no hole unless it is wide.
+/// What a contract lacks that lies in days whose files are due at `now`, in holes that span no more than `span_ms_max`. Blocks
+/// on the disk.
+fn lacking(holding: &Holding, kind: TapeKind, now: UnixMillis, span_ms_max: i64) -> Option<Lacking> {
+    // Whatever live sources have, too, may come from wherever it comes first.
     let reach = Reach { now, back_ms: None };
     let due = now.plus(-DUE_MS).floor(UnixMillis::DAY, 0);
     let coverage = holding.coverage(ALL, &[], reach);
@@ -112,6 +124,9 @@ fn lacking(holding: &Holding, kind: TapeKind, now: UnixMillis) -> Option<Lacking
     let (mut holes, mut span) = (Vec::new(), None::<(UnixMillis, UnixMillis)>);
     for hole in due {
         let (Some(after), Some(before)) = hole.times else { continue };
+        if before.since(after) > span_ms_max {
+            continue;
+        }
         let days = (after.floor(UnixMillis::DAY, 0), before.floor(UnixMillis::DAY, 0).plus(UnixMillis::DAY));
         span = Some(span.map_or(days, |(from, to)| (from.min(days.0), to.max(days.1))));
         holes.push(hole.ids);
@@ -119,7 +134,7 @@ fn lacking(holding: &Holding, kind: TapeKind, now: UnixMillis) -> Option<Lacking
     span.map(|span| Lacking { holes, span })
 }
 
-/// Burnt ids come one by one.
+/// Of a raw tape it is not known which ids were burnt; they come one by one, so a jump is no hole unless it is wide.
 fn is_worth_it(kind: TapeKind, ids: IdRange) -> bool {
     kind == TapeKind::Aggregate || ids.count() > 64
 }

@@ -1,6 +1,7 @@
 //! What is computed of trades when they are sealed, so that nobody has to read them for it?
 
 mod days;
+mod lately;
 mod prices;
 
 pub use days::Days;
@@ -10,7 +11,8 @@ use crate::{
     model::{IdRange, Trade},
     store::{
         codec::CodecError,
-        record::{Kind, Record, Rows},
+        derive::lately::Lately,
+        record::{DayRow, Kind, Record, Rows},
         segment::Block,
     },
 };
@@ -66,22 +68,35 @@ fn outside(held: IdRange, ids: IdRange) -> Vec<IdRange> {
 }
 
 /// What a segment says of its trades beside themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Derivation {
     prices: Prices,
+    /// Not in `prices` yet.
+    lately: Lately,
     days: Days,
+    /// Not in `days` yet.
+    day: Option<DayRow>,
 }
 
 impl Derivation {
     /// Adds a row; of other kinds than trades nothing is derived.
     pub fn push_row(&mut self, kind: Kind, row: &[u64]) {
         let Some(trade) = Trade::read(row).filter(|_| kind == Kind::Trade) else { return };
-        self.prices.push(&trade);
-        self.days.push(&trade);
+        self.prices.note(trade.time);
+        if let Some((price, sums)) = self.lately.add(&trade) {
+            self.prices.add_units(price, sums);
+        }
+        let row = DayRow::of(&trade);
+        match &mut self.day {
+            Some(day) if day.day == row.day => day.add(&row),
+            day => day.replace(row).iter().for_each(|done| self.days.add(done)),
+        }
     }
 
     /// The sections to be written, each of a kind of its own.
-    pub fn sections(&self) -> [Rows; 2] {
+    pub fn sections(mut self) -> [Rows; 2] {
+        self.lately.drain().for_each(|(price, sums)| self.prices.add_units(price, sums));
+        self.day.iter().for_each(|day| self.days.add(day));
         [Rows::of(Kind::Profile, &self.prices.rows()), Rows::of(Kind::Day, &self.days.rows())]
     }
 }

@@ -22,7 +22,7 @@ pub struct Prices {
 }
 
 impl Prices {
-    fn note(&mut self, time: UnixMillis) {
+    pub(super) fn note(&mut self, time: UnixMillis) {
         self.since = Some(self.since.map_or(time, |since| since.min(time)));
     }
 
@@ -31,7 +31,7 @@ impl Prices {
         self.rows.entry(empty.key()).or_insert(empty)
     }
 
-    fn add_units(&mut self, price: i64, [buy, sell]: [i128; 2]) {
+    pub(super) fn add_units(&mut self, price: i64, [buy, sell]: [i128; 2]) {
         let row = self.row(Price::from_units(price));
         row.buy += Volume::from_units(buy);
         row.sell += Volume::from_units(sell);

@@ -42,6 +42,13 @@ impl Rows {
         self.words.truncate(self.words.len() - excess);
     }
 
+    /// Adds one row as words; nothing happens when it is not whole.
+    pub fn push_words(&mut self, row: &[u64]) {
+        if row.len() == self.kind.width() {
+            self.words.extend_from_slice(row);
+        }
+    }
+
     /// What they are.
     pub const fn kind(&self) -> Kind {
         self.kind

@@ -141,15 +141,20 @@ impl Fill {
     ///
     /// When they do not ascend, differ too often from what is held, or the disk is full or fails.
     pub fn push<R: Record>(&mut self, records: &[R]) -> Result<(), FillError> {
-        for record in records {
-            self.waiting.push(record);
-            let key = self.waiting.keys().next_back().unwrap_or_default();
-            if let Some(after) = self.last_key.replace(key).filter(|after| *after >= key) {
-                return Err(FillError::Order { key, after });
+        let mut rest = records;
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(rest.len().min(ROWS_AT_ONCE - self.waiting.len()));
+            for record in now {
+                let key = record.key();
+                if let Some(after) = self.last_key.replace(key).filter(|after| *after >= key) {
+                    return Err(FillError::Order { key, after });
+                }
+                self.waiting.push(record);
             }
-            if self.waiting.len() == ROWS_AT_ONCE {
+            if self.waiting.len() >= ROWS_AT_ONCE {
                 self.write_waiting()?;
             }
+            rest = later;
         }
         Ok(())
     }

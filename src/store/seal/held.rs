@@ -14,6 +14,9 @@ use crate::{
 /// not sealed only journal files below that number count. What cannot be read does not count as held.
 pub(super) fn without_held(library: &Library, shelf: &Shelf, rows: Rows, before_file: Option<u32>) -> (Rows, Rows) {
     let parts = earlier(shelf, &rows, before_file);
+    if parts.is_empty() {
+        return (rows, Rows::new(shelf.kind));
+    }
     let mut differs: Vec<Option<bool>> = vec![None; rows.len()];
     let keys: Vec<u64> = rows.keys().collect();
     let mut compare = |held: &Rows| {
@@ -51,7 +54,8 @@ pub(super) fn without_held(library: &Library, shelf: &Shelf, rows: Rows, before_
 /// the latest row counts, not the first: there is nothing to look for.
 fn earlier(shelf: &Shelf, rows: &Rows, before_file: Option<u32>) -> Vec<(Part, IdRange)> {
     let schema = shelf.kind.schema();
-    let Some(span) = Span::of(rows).filter(|_| schema.revision.is_none()) else { return Vec::new() };
+    let ends = rows.keys().next().zip(rows.keys().next_back()).filter(|_| schema.revision.is_none());
+    let Some(keys) = ends.and_then(|(first, last)| IdRange::new(first, last)) else { return Vec::new() };
     let held = |part: &Part| match part {
         Part::Sealed(part) if !schema.dense => vec![Span::of_section(&part.section).keys],
         Part::Sealed(part) => part.runs.iter().map(|run| IdRange { first: run.first, last: run.last }).collect(),
@@ -59,7 +63,7 @@ fn earlier(shelf: &Shelf, rows: &Rows, before_file: Option<u32>) -> Vec<(Part, I
         Part::Queued(rows) if before_file.is_none() => dense_runs(rows),
         Part::Journal(_) | Part::Queued(_) => Vec::new(),
     };
-    let own = if schema.dense { dense_runs(rows) } else { vec![span.keys] };
+    let own = if schema.dense { dense_runs(rows) } else { vec![keys] };
     let shared = |part: Part| {
         let held: Vec<IdRange> = held(&part);
         let both = |a: &IdRange, b: &IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
@@ -67,5 +71,5 @@ fn earlier(shelf: &Shelf, rows: &Rows, before_file: Option<u32>) -> Vec<(Part, I
         let range = ranges.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })?;
         Some((part, range))
     };
-    shelf.parts(span.keys).into_iter().filter_map(shared).collect()
+    shelf.parts(keys).into_iter().filter_map(shared).collect()
 }

@@ -9,7 +9,7 @@ use crate::{
         bytes::{Fields, Reader, aligned, checksum},
         codec::{self, CodecError, Columns, Shape, Tier},
         record::{Column, Kind, Relation, Rows},
-        segment::SegmentIdentity,
+        segment::{SegmentIdentity, exact::Exact},
     },
 };
 use std::ops::Range;
@@ -168,12 +168,17 @@ fn step_of(column: &Column, values: &[i64]) -> Option<i64> {
     if column.relation != Relation::Stepped {
         return None;
     }
-    let mut step = 0_u64;
-    for value in values {
-        step = gcd(step, value.unsigned_abs());
+    let (mut step, mut exact) = (0_u64, None);
+    for value in values.iter().map(|value| value.unsigned_abs()) {
+        // Hardly any value changes the step, so it is not divided to see that.
+        if exact.is_some_and(|exact: Exact| exact.divides(value)) {
+            continue;
+        }
+        step = gcd(step, value);
         if step == 1 {
             break;
         }
+        exact = (step > 0).then(|| Exact::by(step));
     }
     Some(i64::try_from(step).unwrap_or(1).max(1))
 }
@@ -189,7 +194,10 @@ const fn gcd(mut a: u64, mut b: u64) -> u64 {
 fn residues(column: &Column, values: &[i64], step: Option<i64>, table: &[Vec<i64>]) -> Vec<i64> {
     match column.relation {
         Relation::Alone => values.to_vec(),
-        Relation::Stepped => values.iter().map(|value| value / step.unwrap_or(1)).collect(),
+        Relation::Stepped => {
+            let exact = Exact::by(step.unwrap_or(1).unsigned_abs());
+            values.iter().map(|value| exact.divide(*value)).collect()
+        }
         Relation::Over(other) => {
             values.iter().zip(&table[other]).map(|(value, base)| value.wrapping_sub(*base)).collect()
         }

@@ -5,6 +5,7 @@
 #![expect(clippy::module_name_repetitions, reason = "a segment writer is called that outside, too")]
 
 mod block;
+mod exact;
 mod footer;
 mod reader;
 mod writer;

@@ -137,8 +137,10 @@ impl SegmentWriter {
         if self.open.kind().schema().dense && section.role == 0 {
             extend_runs(&mut self.footer.runs, section, key, origin);
         }
-        self.open.extend_from_words(row.iter().copied());
-        if self.open.len() == block_rows(self.tier) { self.close_block() } else { Ok(()) }
+        self.open.push_words(row);
+        // Counting the rows would divide.
+        let is_full = self.open.words().len() >= block_rows(self.tier) * self.open.kind().width();
+        if is_full { self.close_block() } else { Ok(()) }
     }
 
     fn close_block(&mut self) -> Result<(), SegmentWriteError> {

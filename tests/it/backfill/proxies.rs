@@ -112,11 +112,11 @@ async fn downloads_take_turns_through_proxies_and_around_one_that_fails() {
         let zip = host.zip(&place, &|_| {}).await.expect("an answer").expect("there");
         assert!(zip.len() > 10_000);
     }
+    server.stop().await;
     let (first, second) = (first.lock().expect("whole"), second.lock().expect("whole"));
     assert!(first.len() >= 3 && !second.is_empty(), "{} and {}", first.len(), second.len());
     assert!(
         first.iter().all(|head| head.to_lowercase().contains("proxy-authorization: basic bwu6c2vjcmv0")),
         "{first:?}"
     );
-    server.stop().await;
 }

@@ -114,21 +114,14 @@ fn what_cannot_be_had_is_refused_in_words() {
     }
 }
 
-#[test]
-fn a_server_takes_jobs_and_keeps_others_from_its_store() {
-    let setting = Setting::new();
-    let sets = setting.sets();
-    let more = ["--symbols", SYMBOL, "--set", &sets[1], "--set", &sets[2]];
-    let (mut server, address) = Program::serve(setting.upstream, &more);
-    let (from, to) = (setting.today - 5 * DAY, setting.today - 3 * DAY);
-    let (code, _, stderr) = setting.run(&[SYMBOL, "--from", &from.to_string()]);
-    assert_eq!(code, Some(1));
-    assert!(stderr.contains("a server writes to this store") && stderr.contains("/api/v1/backfill"), "{stderr}");
-    until("a listing", || get(address, "/api/v1/symbols").filter(|(_, body)| body.contains("onboard_time")));
-    let json_type = "Content-Type: application/json\r\n";
-    let post = |body: &Value| ask(address, "POST", "/api/v1/backfill", json_type, &body.to_string());
+/// Submits a job.
+fn post(address: SocketAddr, body: &Value) -> (u16, Value) {
+    ask(address, "POST", "/api/v1/backfill", "Content-Type: application/json\r\n", &body.to_string())
+}
+
+fn assert_what_cannot_be_had_is_refused(address: SocketAddr, (from, to): (i64, i64)) {
     let refused = |body: Value| {
-        let (status, problem) = post(&body);
+        let (status, problem) = post(address, &body);
         (status, problem["code"].as_str().unwrap_or_default().to_owned())
     };
     let refusal = |status: u16, code: &str| (status, code.to_owned());
@@ -140,6 +133,21 @@ fn a_server_takes_jobs_and_keeps_others_from_its_store() {
     assert_eq!(refused(json!({"from": from})), refusal(400, "bad_body"));
     let candles = json!({"symbol": SYMBOL, "from": from, "series": ["candles"]});
     assert_eq!(refused(candles), refusal(422, "trades_kept"));
+}
+
+#[test]
+fn a_server_takes_jobs_and_keeps_others_from_its_store() {
+    let setting = Setting::new();
+    let sets = setting.sets();
+    let more = ["--symbols", SYMBOL, "--set", &sets[1], "--set", &sets[2]];
+    let (mut server, address) = Program::serve(setting.upstream, &more);
+    let (from, to) = (setting.today - 5 * DAY, setting.today - 3 * DAY);
+    let (code, _, stderr) = setting.run(&[SYMBOL, "--from", &from.to_string()]);
+    assert_eq!(code, Some(1));
+    assert!(stderr.contains("a server writes to this store") && stderr.contains("/api/v1/backfill"), "{stderr}");
+    until("a listing", || get(address, "/api/v1/symbols").filter(|(_, body)| body.contains("onboard_time")));
+    let post = |body: &Value| post(address, body);
+    assert_what_cannot_be_had_is_refused(address, (from, to));
     let body = json!({"symbol": SYMBOL, "from": from, "to": to});
     let (status, _) = ask(address, "POST", "/api/v1/backfill", "Content-Type: text/plain\r\n", &body.to_string());
     assert_eq!(status, 415, "as a page elsewhere could send it");

@@ -171,7 +171,8 @@ impl Parts {
         let budget = source.budget.clone();
         let runner = Runner::new(jobs.clone(), (host, source), into, options, self.clock);
         tokio::task::spawn_local(runner.telling(arrived).run());
-        tokio::task::spawn_local(Sweep::new(Arc::clone(&rig.engine.contracts), jobs, budget).run());
+        let sweep = Sweep::new(Arc::clone(&rig.engine.contracts), jobs, budget, Duration::from_hours(24 * 31));
+        tokio::task::spawn_local(sweep.run());
     }
 }
 

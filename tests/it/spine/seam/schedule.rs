@@ -71,7 +71,7 @@ struct Replay(u64);
 impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("replay it with TAPEDECK_ORACLE_FROM={} TAPEDECK_ORACLE_SEEDS=1", self.0);
+            eprintln!("replay it with TAPEDECK_ORACLE_FROM={} TAPEDECK_ORACLE_SEEDS=1", self.0);
         }
     }
 }
@@ -118,7 +118,7 @@ fn hours(first: u64) {
     let trades: usize = accounts.iter().map(|account| account.trades).sum();
     let worst = accounts.iter().map(|account| account.healed_s).max();
     let missing: u64 = accounts.iter().map(|account| account.missing).sum();
-    println!(
+    eprintln!(
         "{} hours, {trades} trades; {missing} ids were missing at their ends, all healed after at most {worst:?} s",
         accounts.len()
     );
