@@ -127,7 +127,7 @@ fn dress(response: &mut ServiceResponse, id: &header::HeaderValue, preflight: bo
     // Any page may read, without credentials: there are no cookies that would open more.
     let for_pages = [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "x-request-id, retry-after"),
+        (header::ACCESS_CONTROL_EXPOSE_HEADERS, "x-request-id, retry-after, x-tapedeck-complete"),
     ];
     let for_preflight = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),

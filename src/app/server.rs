@@ -147,25 +147,27 @@ impl Running {
     }
 }
 
-/// Waits for SIGINT or SIGTERM. A second signal ends the process at once.
+/// Listens for SIGINT and SIGTERM from now on; what it gives waits for the first. A second one ends the process at once.
+/// Must be called inside a runtime.
 ///
 /// # Errors
 ///
 /// When signals cannot be listened to.
-pub async fn stop_signal() -> io::Result<()> {
+pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    actix_rt::spawn(async move {
+    Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
-        std::process::exit(1);
-    });
-    Ok(())
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            std::process::exit(1);
+        });
+    })
 }
 
 pub(super) fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {

@@ -52,12 +52,11 @@ async fn tell(running: &Running, config: &Config) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut status = Status::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
-    let mut stopped = std::pin::pin!(app::stop_signal());
+    let mut stopped = std::pin::pin!(app::stop_signal().context("signals cannot be listened to")?);
     stdout.write_all(banner(reachable(running.address), &config.symbols).as_bytes())?;
     loop {
         tokio::select! {
-            signal = &mut stopped => {
-                signal.context("signals cannot be listened to")?;
+            () = &mut stopped => {
                 return Ok(stdout.write_all(screen.end().as_bytes())?);
             }
             _ = ticks.tick() => {

@@ -27,9 +27,11 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    // Before anything runs: whoever reads that it serves may end it.
+    let stopped = app::stop_signal().context("signals cannot be listened to")?;
     let running = app::start(config)?;
     tracing::info!(address = %running.address, symbols = config.symbols.len(), "serving");
-    let signal = app::stop_signal().await.context("signals cannot be listened to");
+    stopped.await;
     running.stop().await;
-    signal
+    Ok(())
 }

@@ -46,11 +46,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn serve(config: &Config) -> anyhow::Result<()> {
+    let stopped = app::stop_signal().context("signals cannot be listened to")?;
     let exchange = start(config).await?;
     tracing::info!(address = %exchange.local_addr(), "the simulated exchange serves WebSocket, REST and, below /archive, the archive");
-    let signal = app::stop_signal().await.context("signals cannot be listened to");
+    stopped.await;
     exchange.stop().await;
-    signal
+    Ok(())
 }
 
 /// Starts the simulated exchange that `config` describes.

@@ -120,6 +120,8 @@ pub enum Event {
     Correction(Rows),
     /// Trades that this subscription lost because its session was slow.
     Gap(IdRange),
+    /// How many ids of the contract's tape are missing now, when that is another number than was said before; 0 at first.
+    Missing(u64),
     /// Every candle of a live thread's contracts that ends at `end` has been closed, but for these contracts its bucket is
     /// not complete.
     Barrier {
@@ -142,7 +144,7 @@ impl Event {
         match self {
             Self::Snapshot(rows) | Self::Trades(rows) | Self::Repair(rows) | Self::Correction(rows) => rows.body.len(),
             Self::Candles { closed, open } => closed.body.len() + open.as_ref().map_or(0, Bytes::len),
-            Self::Gap(_) | Self::Barrier { .. } | Self::TooSlow(_) => 0,
+            Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::TooSlow(_) => 0,
         }
     }
 

@@ -37,6 +37,8 @@ pub(super) struct Line {
     candles_owed_from: Option<UnixMillis>,
     /// The newest candle that was handed over as closed.
     closed_to: Option<UnixMillis>,
+    /// How many ids it was told are missing.
+    missing_told: u64,
 }
 
 impl Line {
@@ -51,6 +53,14 @@ impl Line {
             settled_to: begins_after,
             candles_owed_from: None,
             closed_to: None,
+            missing_told: 0,
+        }
+    }
+
+    /// Says how many ids are missing, unless it was told; later, when its mailbox is full.
+    pub(super) fn tell_missing(&mut self, missing: u64) {
+        if missing != self.missing_told && self.offer(Event::Missing(missing)) == Offer::Taken {
+            self.missing_told = missing;
         }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct TapeState {
     trades: Vec<Trade>,
     /// What is published after that.
     repairs: Repairs,
+    /// How many ids the lines were told are missing.
+    missing_told: u64,
 }
 
 impl TapeState {
@@ -49,6 +51,7 @@ impl TapeState {
             read: Vec::new(),
             trades: Vec::new(),
             repairs: Repairs::default(),
+            missing_told: 0,
         }
     }
 
@@ -78,6 +81,15 @@ impl TapeState {
         }
         std::mem::swap(&mut self.trades, &mut self.repairs.trades);
         self.deliver(Event::Repair);
+    }
+
+    /// Tells every line how many ids are missing, when that has changed. Who could not be told is at the next debts.
+    fn tell_missing(&mut self) {
+        let missing = self.contract.tape.missing();
+        if missing != self.missing_told {
+            self.missing_told = missing;
+            self.lines.iter_mut().for_each(|line| line.tell_missing(missing));
+        }
     }
 
     fn owe_all(&mut self, ids: IdRange) {
@@ -187,6 +199,7 @@ impl Publish for TapeState {
             }
             self.publish_repairs();
         }
+        self.tell_missing();
         self.reader.is_behind()
     }
 
@@ -205,6 +218,7 @@ impl Publish for TapeState {
             if let Some(trade) = snapshot.last() {
                 line.sent_to(trade.id);
             }
+            line.tell_missing(self.contract.tape.missing());
             self.lines.push(line);
         } else {
             // A subscription without its snapshot would begin with an unnamed hole.
@@ -214,8 +228,12 @@ impl Publish for TapeState {
 
     fn pay_debts(&mut self) {
         let (now_ms, publishing) = (self.clock.monotonic_ms(), &self.publishing);
+        let missing = self.contract.tape.missing();
         self.lines.retain_mut(|line| match pay_debt(line) {
-            Offer::Taken => true,
+            Offer::Taken => {
+                line.tell_missing(missing);
+                true
+            }
             Offer::Full => line.refused(None, 0, now_ms, publishing),
             Offer::Gone => false,
         });

@@ -144,6 +144,7 @@ impl SymbolState {
             self.unstored.close(*run);
         }
         self.writer.close_holes(runs);
+        self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
     }
 
     fn expire(&mut self) {

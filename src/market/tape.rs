@@ -29,6 +29,8 @@ pub struct Tape {
     start: OnceLock<u64>,
     /// Late trades ever taken, so that readers need no lock to see that there is none for them.
     late_count: AtomicU64,
+    /// How many ids are missing, as of the last change, so that it is told without the lock.
+    missing: AtomicU64,
 }
 
 impl Tape {
@@ -39,6 +41,7 @@ impl Tape {
             aside: Mutex::default(),
             start: OnceLock::new(),
             late_count: AtomicU64::new(0),
+            missing: AtomicU64::new(0),
         }
     }
 
@@ -77,6 +80,16 @@ impl Tape {
     /// shows it stands there.
     pub fn aside(&self) -> MutexGuard<'_, Aside> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many ids are missing.
+    pub fn missing(&self) -> u64 {
+        // A figure for people, which guards nothing: `Relaxed` serves.
+        self.missing.load(Ordering::Relaxed)
+    }
+
+    fn note_missing(&self, aside: &Aside) {
+        self.missing.store(aside.holes().count(), Ordering::Relaxed);
     }
 
     /// A reader that starts at the next trade.
@@ -133,12 +146,14 @@ impl TapeWriter {
     pub fn open_holes(&mut self, holes: &[IdRange]) {
         let mut aside = self.tape.aside();
         holes.iter().for_each(|hole| aside.open(*hole));
+        self.tape.note_missing(&aside);
     }
 
     /// Notes that missing ids are missing no more: the store holds them.
     pub fn close_holes(&mut self, runs: &[IdRange]) {
         let mut aside = self.tape.aside();
         runs.iter().for_each(|run| aside.close(*run));
+        self.tape.note_missing(&aside);
     }
 
     /// Takes prints that came after their hole had been recorded, ascending by id. `false` when there is no room: their
@@ -149,6 +164,7 @@ impl TapeWriter {
         let taken = aside.repair(prints, || self.tape.held().first().map_or(0, |trade| trade.id));
         // Release pairs with the Acquire in `TapeReader::repairs`; what the number stands for is behind the lock.
         self.tape.late_count.store(aside.count(), Ordering::Release);
+        self.tape.note_missing(&aside);
         taken
     }
 
@@ -160,7 +176,9 @@ impl TapeWriter {
 
     /// Takes prints that had been on the tape before, and were missing from the store alone: followers are not told.
     pub fn restock(&mut self, prints: &[Print]) {
-        self.tape.aside().restock(prints.iter().map(Print::id));
+        let mut aside = self.tape.aside();
+        aside.restock(prints.iter().map(Print::id));
+        self.tape.note_missing(&aside);
     }
 
     /// The tape.

@@ -44,6 +44,7 @@ enum Pending {
     /// An `update`: rows that stay, and one that a later one replaces.
     Update(VecDeque<Bytes>, Option<Bytes>),
     Gap(IdRange),
+    Missing(u64),
 }
 
 impl Outbox {
@@ -76,6 +77,10 @@ impl Outbox {
             Event::Correction(rows) => line.add("correction", rows),
             Event::Gap(ids) => {
                 line.pending.push_back(Pending::Gap(ids));
+                0
+            }
+            Event::Missing(missing) => {
+                line.pending.push_back(Pending::Missing(missing));
                 0
             }
             Event::Barrier { .. } | Event::TooSlow(_) => 0,
@@ -173,6 +178,7 @@ impl Pending {
         match self {
             Self::Rows(kind, rows) => (Part::Rows(kind, vec![std::mem::take(rows).body]), true),
             Self::Gap(ids) => (Part::Gap(*ids), true),
+            Self::Missing(missing) => (Part::Missing(*missing), true),
             Self::Update(settled, current) => {
                 let (mut bodies, mut bytes) = (Vec::new(), 0);
                 while bytes < bytes_max
@@ -192,6 +198,7 @@ impl Pending {
 enum Part {
     Rows(&'static str, Vec<Bytes>),
     Gap(IdRange),
+    Missing(u64),
 }
 
 impl Part {
@@ -199,13 +206,14 @@ impl Part {
         match self {
             Self::Rows(kind, _) => kind,
             Self::Gap(_) => "gap",
+            Self::Missing(_) => "status",
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Rows(_, bodies) => bodies.iter().map(|body| body.len() + 1).sum(),
-            Self::Gap(_) => 0,
+            Self::Gap(_) | Self::Missing(_) => 0,
         }
     }
 
@@ -214,6 +222,11 @@ impl Part {
             Self::Gap(ids) => {
                 integer(out, b",\"from_id\":", ids.first);
                 integer(out, b",\"to_id\":", ids.last);
+            }
+            Self::Missing(missing) => {
+                let complete: &[u8] = if *missing == 0 { b",\"complete\":true" } else { b",\"complete\":false" };
+                out.extend_from_slice(complete);
+                integer(out, b",\"missing\":", *missing);
             }
             Self::Rows(_, bodies) => {
                 out.extend_from_slice(b",\"data\":[");
@@ -286,12 +299,14 @@ mod tests {
         outbox.push(7, Event::Gap(IdRange { first: 2, last: 4 }));
         outbox.push(7, Event::Trades(rows("5")));
         outbox.push(7, Event::Trades(rows("6,7")));
+        outbox.push(7, Event::Missing(2));
         outbox.push(7, Event::Repair(rows("3")));
         outbox.push(8, Event::Trades(rows("9")));
         let frames: Vec<serde_json::Value> =
             flushed(&mut outbox).iter().map(|frame| serde_json::from_str(frame).expect("JSON")).collect();
         let kinds: Vec<_> = frames.iter().map(|frame| frame["type"].as_str().expect("a type")).collect();
-        assert_eq!(kinds, ["update", "gap", "update", "repair"]);
+        assert_eq!(kinds, ["update", "gap", "update", "status", "repair"]);
+        assert_eq!((&frames[3]["complete"], &frames[3]["missing"]), (&false.into(), &2.into()));
         assert!(frames.iter().zip(0..).all(|(frame, seq)| frame["seq"] == seq));
         assert_eq!((&frames[1]["from_id"], &frames[1]["to_id"]), (&2.into(), &4.into()));
         assert_eq!(frames[2]["data"], serde_json::json!([5, 6, 7]));

@@ -4,7 +4,7 @@ mod progress;
 
 use crate::{
     api::moment,
-    app::{Filling, FillingError},
+    app::{self, Filling, FillingError},
     cli::{
         args::{Common, flag},
         failure::Failure,
@@ -117,9 +117,13 @@ fn fill(filling: &Filling, want: Want) -> Result<(), Failure> {
         }
     };
     let interrupted = async {
-        tokio::select! {
-            () = shown => {}
-            _ = tokio::signal::ctrl_c() => {}
+        match app::stop_signal() {
+            Ok(stopped) => tokio::select! {
+                () = shown => {}
+                () = stopped => {}
+            },
+            // Then it can only be killed, which costs no more.
+            Err(_) => shown.await,
         }
     };
     let ended = filling.finish(job.id, interrupted);

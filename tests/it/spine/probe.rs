@@ -167,6 +167,8 @@ pub(super) struct View {
     pub(super) trades: Vec<Trade>,
     /// Ids named as lost.
     pub(super) gaps: Vec<IdRange>,
+    /// How many ids were said to be missing, one after the other.
+    pub(super) missing: Vec<u64>,
     /// Repaired ones.
     pub(super) repairs: Vec<Trade>,
     pub(super) candles: BTreeMap<Timeframe, CandleView>,
@@ -195,6 +197,7 @@ impl View {
             Event::Trades(body) => self.trades.extend(rows::trades(&body.body)),
             Event::Repair(body) => self.repairs.extend(rows::trades(&body.body)),
             Event::Gap(ids) => self.gaps.push(*ids),
+            Event::Missing(missing) => self.missing.push(*missing),
             other => panic!("{other:?}"),
         }
     }

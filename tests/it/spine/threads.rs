@@ -34,23 +34,23 @@ const EVERY_ID: IdRange = IdRange { first: 0, last: u64::MAX };
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Threads of the engine, ended when dropped.
-struct Threads {
+pub(super) struct Threads {
     ingest: Vec<Arbiter>,
     live: Vec<Arbiter>,
 }
 
 impl Threads {
-    fn start(ingest: usize, live: usize) -> Self {
+    pub(super) fn start(ingest: usize, live: usize) -> Self {
         let arbiters = |count| (0..count).map(|_| Arbiter::new()).collect();
         Self { ingest: arbiters(ingest), live: arbiters(live) }
     }
 
-    fn placement(&self) -> Placement {
+    pub(super) fn placement(&self) -> Placement {
         let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
         Placement { ingest: handles(&self.ingest), live: handles(&self.live) }
     }
 
-    fn end(self) {
+    pub(super) fn end(self) {
         for arbiter in self.ingest.into_iter().chain(self.live) {
             arbiter.stop();
             arbiter.join().expect("no panic on the thread");
@@ -80,7 +80,7 @@ impl Setup {
 }
 
 /// Lets the other tasks of this thread run until `done`.
-async fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "not {what} within {PATIENCE:?}");

@@ -28,6 +28,7 @@ fn a_cut_is_seen_at_once_and_healed_soon_with_repairs_and_corrections() {
             let found = oracle::judge(&scene.rig, &probe.contract, &view);
             assert_eq!((found.holes.len(), found.incomplete), (0, 2), "only the first of each timeframe");
             assert!(view.repairs.is_sorted_by(|a, b| a.id < b.id), "repairs ascend");
+            assert!(view.missing.first() > Some(&0) && view.missing.last() == Some(&0), "{:?}", view.missing);
             assert!(!view.repairs.is_empty() && view.candles.values().all(|candles| candles.corrections > 0));
         }
         let repaired: u64 = probes.iter().map(|probe| probe.view().repairs.len() as u64).sum();

@@ -5,6 +5,7 @@ mod cuts;
 mod faults;
 mod resume;
 mod schedule;
+mod sockets;
 
 use super::{
     restart::{options, walk},
@@ -247,12 +248,7 @@ impl Scene {
     /// only the tape's first and the last may be incomplete.
     async fn assert_whole(&self, symbol: &str) {
         let (rig, contract) = (&self.rig, self.rig.contract(symbol));
-        let (trades, holes) = walk(&contract);
-        assert_eq!(holes, [], "{symbol}");
-        let (first, last) = (trades[0], trades[trades.len() - 1]);
-        let mut truth = rig.exchange.truth(&contract.symbol, first.time, rig.exchange.now());
-        truth.retain(|trade| (first.id..=last.id).contains(&trade.id));
-        assert!(trades == truth, "{symbol}: {} trades held, {} published", trades.len(), truth.len());
+        let truth = self.assert_trades_whole(symbol);
         let memory = rig.engine.live.candles(contract.id, Timeframe::MINUTE).await.expect("alive");
         for length in [1, 5] {
             let live = rig.engine.live.candles(contract.id, minutes(length)).await.expect("alive");
@@ -264,6 +260,18 @@ impl Scene {
             let stored = holding.minutes(at(0), at(i64::MAX), usize::MAX, false);
             self.assert_candles(symbol, 1, &stored, &truth);
         }
+    }
+
+    /// Every trade held is what the exchange published, without a hole.
+    fn assert_trades_whole(&self, symbol: &str) -> Vec<Trade> {
+        let (rig, contract) = (&self.rig, self.rig.contract(symbol));
+        let (trades, holes) = walk(&contract);
+        assert_eq!(holes, [], "{symbol}");
+        let (first, last) = (trades[0], trades[trades.len() - 1]);
+        let mut truth = rig.exchange.truth(&contract.symbol, first.time, rig.exchange.now());
+        truth.retain(|trade| (first.id..=last.id).contains(&trade.id));
+        assert!(trades == truth, "{symbol}: {} trades held, {} published", trades.len(), truth.len());
+        truth
     }
 
     fn assert_candles(&self, symbol: &str, length: u32, held: &[tapedeck::model::Candle], truth: &[Trade]) {
