@@ -114,6 +114,7 @@ impl ApiError {
             Self::Moment { .. } => ("bad_time", StatusCode::BAD_REQUEST),
             Self::Want(WantError::UnknownSymbol(_)) => ("unknown_symbol", StatusCode::NOT_FOUND),
             Self::Want(WantError::BeforeListing { .. }) => ("before_listing", StatusCode::UNPROCESSABLE_ENTITY),
+            Self::Want(WantError::OtherTape { .. }) => ("other_tape", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Want(WantError::TradesKept { .. }) => ("trades_kept", StatusCode::UNPROCESSABLE_ENTITY),
             Self::Want(WantError::EmptyRange { .. } | WantError::Future { .. }) => {
                 ("empty_range", StatusCode::UNPROCESSABLE_ENTITY)
@@ -139,7 +140,9 @@ impl ApiError {
                 Some("from")
             }
             Self::Want(WantError::UnknownSymbol(_) | WantError::Symbols) => Some("symbols"),
-            Self::Want(WantError::NoSeries | WantError::TradesKept { .. }) => Some("series"),
+            Self::Want(WantError::NoSeries | WantError::TradesKept { .. } | WantError::OtherTape { .. }) => {
+                Some("series")
+            }
             Self::UnknownSymbol(_) => Some("symbol"),
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 use crate::{
     app::{
+        healing::remember_ban,
         server::{aux_runtime, extra_ca, seed},
         storing::{self, Storing},
     },
@@ -12,13 +13,17 @@ use crate::{
         archive::Limits,
         budget::{self, Budget, CallError, Priority},
         download::{self, Host, Staging, Ways},
-        jobs::{self, Contract, Job, Jobs, Runner, SubmitError, Want, WantError},
+        jobs::{self, Contract, Job, Jobs, Runner, Series, SubmitError, Want, WantError},
         rest::Source,
     },
     metrics::Metrics,
     model::{Symbol, UnixMillis},
     net::{Fetch, FetchError, FetchLimits, HttpClient, tls::client_config},
-    store::{identity::IdentityError, record::Kind},
+    store::{
+        coverage::Ledger,
+        files::{Disk, RealDisk},
+        identity::{Identity, IdentityError},
+    },
 };
 use anyhow::Context as _;
 use rustls::ClientConfig;
@@ -120,6 +125,7 @@ impl Filling {
         let tls = client_config(extra.as_deref()).context("certificates cannot be read")?;
         let client = HttpClient::new(&tls, &FetchLimits::default()).context("HTTP cannot be set up")?;
         let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
+        banned_until(config).into_iter().for_each(|until| budget.restore(until));
         let rest_url = config.binance.rest_url.clone();
         let source = Source { fetch: Arc::new(client), budget, rest_url, seed: seed(clock) };
         let listed = aux.block_on(listed(&source));
@@ -136,6 +142,7 @@ impl Filling {
             Err(error) if is_locked(&error) => return Err(FillingError::Locked),
             storing => storing?.context("no store is named: give its directory with --data-dir, or set store.dir")?,
         };
+        aux.spawn(remember_ban(Arc::clone(storing.library()), source.budget.clone()));
         let (jobs, runner) = jobs(config, &storing, &tls, source, clock)?;
         Ok(Self { jobs, runner, storing, aux, listed, now })
     }
@@ -152,8 +159,8 @@ impl Filling {
         };
         let known = |symbol: &Symbol| {
             let onboard_time = self.listed.as_ref().and_then(|listed| listed.get(symbol)).copied();
-            let keeps_trades = is_kept(symbol, Kind::Trade) || is_kept(symbol, Kind::RawTrade);
-            Some(Contract { onboard_time, keeps_trades })
+            let kept = [Series::Trades, Series::RawTrades].into_iter().find(|series| is_kept(symbol, series.kind()));
+            Some(Contract { onboard_time, keeps_trades: kept.is_some(), tape: kept })
         };
         Ok(self.jobs.submit(jobs::check(want, self.now, known)?)?)
     }
@@ -173,6 +180,13 @@ impl Filling {
         self.storing.stop();
         self.aux.shutdown_background();
     }
+}
+
+/// Until when the venue has banned whoever wrote to the store last, before it is opened.
+fn banned_until(config: &Config) -> Option<UnixMillis> {
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(config.store.dir.as_ref()?));
+    let store = Identity::read(&*disk).ok()?.store;
+    Ledger::read(&disk, store).ok()?.0.banned_until()
 }
 
 fn is_locked(error: &anyhow::Error) -> bool {

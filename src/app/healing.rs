@@ -16,7 +16,12 @@ use crate::{
     store::{Holding, library::Library, record::Origin},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    spawn,
+    sync::mpsc,
+    task::{AbortHandle, JoinHandle},
+    time::interval,
+};
 
 /// Runs of fetched ids whose minutes wait to be looked at; more are told again later.
 const HEALED_MAX: usize = AGG_TRADES_ROWS_MAX as usize;
@@ -67,8 +72,22 @@ impl Engine {
                     seam.run().await;
                 }
             };
-            tokio::join!(filling, adopting.run(arrivals), refolder.run(minutes));
+            // Each on its own: one that panics, which is counted, does not end the others.
+            let tasks = [spawn(filling), spawn(adopting.run(arrivals)), spawn(refolder.run(minutes))];
+            let _together = Together(tasks.each_ref().map(JoinHandle::abort_handle));
+            for task in tasks {
+                task.await.unwrap_or_else(|error| tracing::error!("a task that heals holes ended: {error}"));
+            }
         }
+    }
+}
+
+/// Tasks that end with whoever waits for them.
+struct Together<const N: usize>([AbortHandle; N]);
+
+impl<const N: usize> Drop for Together<N> {
+    fn drop(&mut self) {
+        self.0.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -94,9 +113,8 @@ fn note_absent(holding: Holding, absent: Absent) {
     });
 }
 
-/// Keeps in the ledger until when the venue has banned us, for ever; first tells `budget` of a ban that is not over yet.
+/// Keeps in the ledger until when the venue has banned us, for ever.
 pub(super) async fn remember_ban(library: Arc<Library>, budget: Budget) {
-    library.ledger().banned_until().into_iter().for_each(|until| budget.restore(until));
     let mut looks = interval(BAN_EVERY);
     loop {
         looks.tick().await;

@@ -84,6 +84,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
     let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
+    // Before anything is asked.
+    let banned_until = storing.as_ref().and_then(|storing| storing.library().ledger().banned_until());
+    banned_until.into_iter().for_each(|until| budget.restore(until));
     let source =
         Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
     let filling =

@@ -283,7 +283,7 @@ impl LiveFold {
     /// Splits the holes that a trade fills an id of: times ascend with ids, so what is missing before it lies no later, and
     /// what is missing behind it no earlier. Holes that would be too many stay wider than they are.
     fn narrow(&mut self, trade: &Trade) {
-        let (id, time) = (trade.id, trade.time);
+        let id = trade.id;
         let is_filled = |hole: &Hole| hole.ids.contains(id);
         if self.holes.len() + self.holes.iter().filter(|hole| is_filled(hole)).count() > HOLES_MAX {
             return;
@@ -294,9 +294,10 @@ impl LiveFold {
             }
             let before = id.checked_sub(1).and_then(|last| IdRange::new(hole.ids.first, last));
             let behind = id.checked_add(1).and_then(|first| IdRange::new(first, hole.ids.last));
-            let before = before.map(|ids| Hole { ids, to: hole.to.min(time), ..hole });
-            let behind = behind.map(|ids| Hole { ids, from: hole.from.max(time), ..hole });
-            [before, behind].map(|part| part.filter(|part| part.from <= part.to))
+            // A time beyond both neighbours says nothing of what is missing.
+            let time = trade.time.clamp(hole.from, hole.to);
+            let before = before.map(|ids| Hole { ids, to: time, ..hole });
+            [before, behind.map(|ids| Hole { ids, from: time, ..hole })]
         };
         self.holes = std::mem::take(&mut self.holes).into_iter().flat_map(split).flatten().collect();
     }

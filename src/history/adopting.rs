@@ -1,17 +1,15 @@
 //! How does the live path learn of trades that were back-filled in bulk?
 
 use crate::{
-    history::jobs::{Arrival, Series},
+    history::jobs::{Arrival, RECENT_MS, Series},
     market::{Contract, Contracts, Healed, Stored, SymbolHandle, TapeKind},
-    model::{IdRange, UnixMillis},
+    model::IdRange,
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::mpsc, time::sleep};
 
 /// Between offers to an actor that is being rebuilt.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
-/// Minutes older than this are not in memory: those on the disk followed the trades already.
-const IN_MEMORY_MS: i64 = 25 * UnixMillis::HOUR;
 
 /// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew.
 #[derive(Debug)]
@@ -72,9 +70,9 @@ fn filled(contract: &Contract, ids: IdRange) -> Vec<IdRange> {
     filled
 }
 
-/// Those of `ids` whose minutes may be in memory.
+/// Those of `ids` whose minutes may be in memory; older ones, on the disk, followed the trades already.
 fn in_memory(contract: &Contract, ids: IdRange) -> Option<IdRange> {
     let newest = contract.tape.newest(1).pop()?;
-    let first = contract.holding.get()?.first_id_at(newest.time.plus(-IN_MEMORY_MS))?;
+    let first = contract.holding.get()?.first_id_at(newest.time.plus(-RECENT_MS))?;
     IdRange::new(ids.first.max(first), ids.last)
 }

@@ -12,7 +12,11 @@ use crate::{
     query::{self, TradeRange},
     store::Holding,
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{sync::mpsc, time::sleep};
 
 /// Trades read at once.
@@ -24,6 +28,8 @@ const MINUTES_AT_ONCE: usize = 240;
 const DOUBT_MS: i64 = 3 * UnixMillis::DAY;
 /// How often, and how soon again, minutes are offered while late trades come.
 const OFFERS: (usize, Duration) = (60, Duration::from_secs(1));
+/// Runs that wait for another turn.
+const AGAIN_MAX: usize = 4_096;
 
 /// See the module's documentation.
 #[derive(Clone, Debug)]
@@ -42,18 +48,36 @@ impl Refolder {
                 self.refold(contract, ids).await;
             }
         }
-        while let Some(Healed { contract, ids }) = healed.recv().await {
-            if let Some(contract) = self.contracts.get(contract) {
-                self.refold(contract, ids).await;
+        let mut again: VecDeque<Healed> = VecDeque::new();
+        loop {
+            // What could not be folded stands behind what came meanwhile.
+            let next = match healed.try_recv() {
+                Ok(next) => next,
+                Err(_) => match again.pop_front() {
+                    Some(next) => next,
+                    None => match healed.recv().await {
+                        Some(next) => next,
+                        None => return,
+                    },
+                },
+            };
+            let contract = self.contracts.get(next.contract);
+            let done = match contract {
+                Some(contract) => self.refold(contract, next.ids).await,
+                None => true,
+            };
+            if !done && again.len() < AGAIN_MAX {
+                again.push_back(next);
             }
         }
     }
 
     /// Folds the minutes that trades with `ids`, or the neighbours of those, are part of.
-    async fn refold(&self, contract: &Contract, ids: IdRange) {
+    /// Whether all of them were taken.
+    async fn refold(&self, contract: &Contract, ids: IdRange) -> bool {
         let neighbour =
             |id: u64| trades(contract, &TradeRange { from_id: Some(id), limit: 1, ..TradeRange::default() });
-        let Some(first) = neighbour(ids.first.saturating_sub(1)).first().copied() else { return };
+        let Some(first) = neighbour(ids.first.saturating_sub(1)).first().copied() else { return true };
         let last = neighbour(ids.last.saturating_add(1)).first().map(|trade| trade.time);
         let until = last.map_or(UnixMillis::new(i64::MAX), |time| Timeframe::MINUTE.bucket(time).1);
         let mut from = Some(Timeframe::MINUTE.bucket(first.time).0);
@@ -66,12 +90,13 @@ impl Refolder {
                     break stretch.next;
                 }
                 if offers.next().is_none() {
-                    tracing::warn!(symbol = %contract.symbol, %start, "minutes could not be folded anew: they stay as they are");
-                    return;
+                    tracing::warn!(symbol = %contract.symbol, %start, "minutes could not be folded anew yet");
+                    return false;
                 }
                 sleep(OFFERS.1).await;
             };
         }
+        true
     }
 
     /// Hands minutes to the folds in memory, and older ones to the store; whether they were taken.

@@ -76,6 +76,16 @@ pub fn ids_between(
     IdRange::new(first, last)
 }
 
+/// Whether the tape reaches before `start` and up to `end`: what lies beyond its ends is not known to be held.
+pub fn reaches(tape: &Tape, holding: &Holding, start: Option<UnixMillis>, end: Option<UnixMillis>) -> bool {
+    let first = holding.from_id(0, 1).trades.pop();
+    let last = tape.newest(1).pop().or_else(|| holding.up_to_id(u64::MAX, 1).trades.pop());
+    let Some((first, last)) = first.zip(last) else { return false };
+    // Ids count from 1: nothing came before that one. Others of the first trade's millisecond may have.
+    let from_start = start.is_none_or(|start| first.id == 1 || first.time < start);
+    from_start && end.is_none_or(|end| last.time >= end)
+}
+
 /// The days of `ids`, as far as any are held, ascending.
 pub fn coverage_days(tape: &Tape, holding: &Holding, ids: IdRange, reach: Reach) -> Vec<DayCoverage> {
     let whole = coverage(tape, holding, IdRange { first: 0, last: u64::MAX }, reach);

@@ -58,6 +58,12 @@ impl Wanted {
         let ids = query::ids_between(&contract.tape, holding, self.start, self.end)?;
         IdRange::new(ids.first.max(self.from_id.unwrap_or(0)), ids.last)
     }
+
+    /// Whether all of it lies within what is held.
+    fn is_within(&self, contract: &Contract, holding: &Holding) -> bool {
+        let begins = self.from_id.is_none_or(|id| holding.ends().is_some_and(|ends| id >= ends.first));
+        begins && query::reaches(&contract.tape, holding, self.start, self.end)
+    }
 }
 
 fn reach(shared: &Shared, contract: &Contract) -> Reach {
@@ -74,7 +80,7 @@ async fn every_contract(shared: web::Data<Shared>) -> Result<HttpResponse, ApiEr
             row["symbol"] = json!(contract.symbol.as_str());
             row["whole_from_id"] = json!(coverage.whole_from_id);
             add_ends(&mut row, holding);
-            Some((row, CoverageCounts::of(&coverage).is_whole()))
+            Some((row, CoverageCounts::of(&coverage).is_whole() && holding.ends().is_some()))
         };
         shared.contracts.iter().filter_map(row).collect::<Vec<_>>()
     })
@@ -108,11 +114,12 @@ fn runs(contract: &Contract, holding: &Holding, wanted: &Wanted, reach: Reach) -
         "runs": coverage.runs.iter().map(run).collect::<Vec<_>>(),
         "holes": coverage.holes.iter().map(hole).collect::<Vec<_>>(),
     });
-    let mut meta = meta(contract, holding, wanted, &totals);
+    let whole = totals.is_whole() && totals.held > 0 && wanted.is_within(contract, holding);
+    let mut meta = meta(contract, holding, wanted, &totals, whole);
     meta["whole_from_id"] = json!(coverage.whole_from_id);
     meta["conflicts"] = json!(ids.map(|ids| holding.conflicts(ids, CONFLICTS_MAX)).unwrap_or_default());
     meta["next"] = json!(cut.map(|cut| cut + 1));
-    (data, meta, totals.is_whole())
+    (data, meta, whole)
 }
 
 fn days(contract: &Contract, holding: &Holding, wanted: &Wanted, reach: Reach) -> (Value, Value, bool) {
@@ -127,18 +134,18 @@ fn days(contract: &Contract, holding: &Holding, wanted: &Wanted, reach: Reach) -
         confirmed_absent: sums.confirmed_absent + day.counts.confirmed_absent,
     };
     let totals = days.iter().fold(CoverageCounts::default(), sum);
-    let mut meta = meta(contract, holding, wanted, &totals);
+    let whole = !days.is_empty() && days.iter().all(|day| day.complete) && wanted.is_within(contract, holding);
+    let mut meta = meta(contract, holding, wanted, &totals, whole);
     meta["next"] = json!(next);
-    let whole = totals.is_whole();
     (json!(days.iter().map(day).collect::<Vec<_>>()), meta, whole)
 }
 
-fn meta(contract: &Contract, holding: &Holding, wanted: &Wanted, totals: &CoverageCounts) -> Value {
+fn meta(contract: &Contract, holding: &Holding, wanted: &Wanted, totals: &CoverageCounts, whole: bool) -> Value {
     let mut meta = counts(totals);
     meta["symbol"] = json!(contract.symbol.as_str());
     meta["start"] = json!(wanted.start.map(UnixMillis::get));
     meta["end"] = json!(wanted.end.map(UnixMillis::get));
-    meta["complete"] = json!(totals.is_whole());
+    meta["complete"] = json!(whole);
     add_ends(&mut meta, holding);
     meta
 }

@@ -71,10 +71,7 @@ fn want(body: Body, shared: &Shared) -> Result<Want, ApiError> {
     if series.is_empty() {
         // What the tapes of these contracts are made of.
         let contracts = symbols.iter().filter_map(|symbol| shared.contracts.find(symbol));
-        series.extend(contracts.map(|contract| match contract.kind {
-            TapeKind::Aggregate => Series::Trades,
-            TapeKind::Raw => Series::RawTrades,
-        }));
+        series.extend(contracts.map(|contract| series_of(contract.kind)));
         // An unknown symbol is to be called that.
         if series.is_empty() {
             series.push(Series::Trades);
@@ -84,10 +81,17 @@ fn want(body: Body, shared: &Shared) -> Result<Want, ApiError> {
     Ok(Want { symbols, series, from: from.millis("from")?, to })
 }
 
+const fn series_of(kind: TapeKind) -> Series {
+    match kind {
+        TapeKind::Aggregate => Series::Trades,
+        TapeKind::Raw => Series::RawTrades,
+    }
+}
+
 fn known(shared: &Shared, symbol: &Symbol) -> Option<Contract> {
     let contract = shared.contracts.find(symbol.as_str())?;
     let onboard_time = contract.listing.load().as_ref().map(|listing| listing.onboard_time);
-    Some(Contract { onboard_time, keeps_trades: true })
+    Some(Contract { onboard_time, keeps_trades: true, tape: Some(series_of(contract.kind)) })
 }
 
 /// All jobs.

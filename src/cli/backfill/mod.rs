@@ -134,13 +134,15 @@ fn fill(filling: &Filling, want: Want) -> Result<(), Failure> {
     };
     io::stdout().write_all(job.parts.iter().map(summary).collect::<String>().as_bytes())?;
     match job.state {
-        State::Done => Ok(()),
+        State::Done if job.parts.iter().all(|part| part.refused.is_empty()) => Ok(()),
         _ => Err(Failure::Run(anyhow!(failure(&job)))),
     }
 }
 
 fn failure(job: &Job) -> String {
-    let why = job.error.as_deref().unwrap_or(job.state.as_str());
+    let refused =
+        || job.parts.iter().any(|part| !part.refused.is_empty()).then_some("files of the archive are refused");
+    let why = job.error.as_deref().or_else(refused).unwrap_or(job.state.as_str());
     format!("{why}; what was verified is kept, the same command goes on")
 }
 

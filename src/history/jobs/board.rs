@@ -110,14 +110,17 @@ impl Jobs {
     /// When that cannot be filed.
     pub fn cancel(&self, id: u64) -> io::Result<Option<Job>> {
         let now = self.0.clock.wall();
-        let job = self.change(id, |job| {
-            if !job.state.is_over() {
-                (job.state, job.ended, job.resumes) = (State::Cancelled, Some(now.get()), None);
-            }
-        });
-        job.iter().try_for_each(|job| self.0.cabinet.put(job))?;
+        let mut jobs = self.lock();
+        let Some(job) = jobs.iter_mut().find(|job| job.id == id) else { return Ok(None) };
+        if !job.state.is_over() {
+            (job.state, job.ended, job.resumes) = (State::Cancelled, Some(now.get()), None);
+        }
+        // Under the lock: of two that file one job at once, one would take the other's file away.
+        self.0.cabinet.put(job)?;
+        let job = job.clone();
+        drop(jobs);
         self.0.news.notify_waiters();
-        Ok(job)
+        Ok(Some(job))
     }
 
     /// Changes a job, in memory, and gives what it is then.

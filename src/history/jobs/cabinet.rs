@@ -27,7 +27,11 @@ impl Cabinet {
         let mut jobs = Vec::new();
         for name in disk.list(DIRECTORY)? {
             let Some(id) = name.strip_suffix(".json").and_then(|stem| stem.parse::<u64>().ok()) else { continue };
-            jobs.extend(parsed(id, &files::read_whole(&*disk, &path(id), BYTES_MAX)?));
+            match files::read_whole(&*disk, &path(id), BYTES_MAX) {
+                Ok(bytes) => jobs.extend(parsed(id, &bytes)),
+                // A job is no reason not to start: whoever wants it submits it again.
+                Err(error) => tracing::error!(id, "a job's file cannot be read and is passed over: {error}"),
+            }
         }
         jobs.sort_by_key(|job| job.id);
         Ok((Self { disk }, jobs))

@@ -15,6 +15,8 @@ pub struct Contract {
     pub onboard_time: Option<UnixMillis>,
     /// Whether its trades are kept: then its candles come from them.
     pub keeps_trades: bool,
+    /// What its tape is made of, if it has one: candles come from these trades alone.
+    pub tape: Option<Series>,
 }
 
 /// Why this is not to be had.
@@ -53,8 +55,16 @@ pub enum WantError {
         /// The first millisecond wanted.
         from: i64,
     },
+    /// Candles would come from two kinds of trades.
+    #[error("the tape of {symbol} is made of {tape}: back-fill those")]
+    OtherTape {
+        /// Whose.
+        symbol: String,
+        /// What its tape is made of.
+        tape: &'static str,
+    },
     /// Two sources of one candle.
-    #[error("the trades of {symbol} are kept here, so its candles come from them: back-fill its trades")]
+    #[error("the trades of {symbol} are kept, so its candles come from them: back-fill its trades alone")]
     TradesKept {
         /// Whose.
         symbol: String,
@@ -93,7 +103,14 @@ pub fn check(want: Want, now: UnixMillis, known: impl Fn(&Symbol) -> Option<Cont
         if let Some(onboard) = onboard {
             return Err(WantError::BeforeListing { symbol: symbol.clone(), onboard: onboard.get(), from });
         }
-        if contract.keeps_trades && series.contains(&Series::Candles) {
+        let of_trades = [Series::Trades, Series::RawTrades].into_iter().filter(|trades| series.contains(trades));
+        if let Some(tape) = contract.tape
+            && of_trades.clone().any(|trades| trades != tape)
+        {
+            return Err(WantError::OtherTape { symbol: symbol.clone(), tape: tape.as_str() });
+        }
+        let has_trades = contract.keeps_trades || of_trades.count() > 0;
+        if has_trades && series.contains(&Series::Candles) {
             return Err(WantError::TradesKept { symbol: symbol.clone() });
         }
     }
@@ -113,7 +130,11 @@ mod tests {
     fn checked(want: Want) -> Result<Want, WantError> {
         check(want, UnixMillis::new(100 * DAY), |symbol| {
             let onboard_time = Some(UnixMillis::new(50 * DAY + 5));
-            (symbol.as_str() != "NOPE").then_some(Contract { onboard_time, keeps_trades: symbol.as_str() == "KEPT" })
+            (symbol.as_str() != "NOPE").then_some(Contract {
+                onboard_time,
+                keeps_trades: symbol.as_str() == "KEPT",
+                tape: (symbol.as_str() == "KEPT").then_some(Series::Trades),
+            })
         })
     }
 
@@ -134,5 +155,9 @@ mod tests {
         assert!(matches!(early, WantError::BeforeListing { onboard, .. } if onboard == 50 * DAY + 5), "{early}");
         let kept = refused(want(&["KEPT"], &[Series::Candles], 60 * DAY, 61 * DAY));
         assert_eq!(kept, WantError::TradesKept { symbol: "KEPT".to_owned() });
+        let both = refused(want(&["A"], &[Series::Trades, Series::Candles], 60 * DAY, 61 * DAY));
+        assert_eq!(both, WantError::TradesKept { symbol: "A".to_owned() });
+        let other = refused(want(&["KEPT"], &[Series::RawTrades], 60 * DAY, 61 * DAY));
+        assert_eq!(other, WantError::OtherTape { symbol: "KEPT".to_owned(), tape: "trades" });
     }
 }

@@ -101,11 +101,12 @@ impl Drop for Quit {
 }
 
 impl Taker {
-    /// Takes a file for a contract, and tells `arrived` of its bytes. A file that is the one remembered is not fetched.
+    /// Takes a file for a contract, and tells `arrived` of its bytes. A file that is the one remembered is not fetched, unless
+    /// `again`: its rows are not all held any more.
     pub(super) async fn take(
         &self,
         contract: u32,
-        place: &Place,
+        (place, again): (&Place, bool),
         arrived: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Taken, TakeError> {
         for _ in 0..DOWNLOADS_MAX {
@@ -115,7 +116,8 @@ impl Taker {
                 Err(GetError::Checksum(error)) => return Ok(Taken::Refused(error.to_string())),
                 Err(error) => return Err(error.into()),
             };
-            if self.library.ledger().archive(&place.key()).is_some_and(|known| known.sha256 == sha256) {
+            let known = self.library.ledger().archive(&place.key());
+            if !again && known.is_some_and(|known| known.sha256 == sha256) {
                 return Ok(Taken::Known);
             }
             let Some(staged) = self.host.zip(place, arrived).await? else { return Ok(Taken::NotThere) };

@@ -63,7 +63,15 @@ impl Held {
         let Ok(folder) = Folder::new(self.symbol.clone(), dataset, period.cadence()) else { return false };
         let known = self.library.ledger().archive(&folder.place(period.start()).key()).is_some();
         known
+            && self.has_rows(period)
             && holes_in(coverage, (period.start(), period.end())).all(|hole| self.stepped_over(hole, period.cadence()))
+    }
+
+    /// Whether any row of the period is held: what was given up, or lost with its segment, is not held for having been.
+    fn has_rows(&self, period: Period) -> bool {
+        let first = self.holding.first_id_at(period.start());
+        first.and_then(|id| self.holding.from_id(id, 1).trades.pop()).is_some_and(|trade| trade.time < period.end())
+            || !self.series.kind().schema().dense
     }
 
     /// Whether a file of that cadence stepped over all of a hole. Raw ids that name no trade are no loss.

@@ -110,6 +110,9 @@ pub struct Part {
     pub refused: Vec<String>,
     /// Ids that are still missing among those held; of series whose ids are dense.
     pub ids_missing: u64,
+    /// Whether trades may have come that the stored minutes have not followed yet.
+    #[serde(default)]
+    pub minutes_due: bool,
 }
 
 impl Part {
@@ -129,6 +132,7 @@ impl Part {
             absent: Vec::new(),
             refused: Vec::new(),
             ids_missing: 0,
+            minutes_due: false,
         }
     }
 }

@@ -20,6 +20,7 @@ mod tail;
 pub use board::{Jobs, SubmitError};
 pub use check::{Contract, WantError, check};
 pub use job::{Job, Part, State, Want};
+pub(in crate::history) use runner::RECENT_MS;
 pub use runner::{Arrival, Options, Runner};
 pub use series::Series;
 pub use sweep::Sweep;

@@ -33,6 +33,8 @@ pub(super) struct Pass {
     begin: Option<UnixMillis>,
     /// Files that were tried and are of no use now.
     useless: BTreeSet<Period>,
+    /// Files that were taken before and are planned for all the same: their rows are not all held any more.
+    again: BTreeSet<Period>,
     /// What REST was asked for.
     asked: Option<Span>,
     last: Plan,
@@ -58,7 +60,8 @@ impl Pass {
             }
         }
         let (useless, last, refused) = (BTreeSet::new(), Plan::default(), Vec::new());
-        Ok(Self { held, span, awaited_ms, published, begin, useless, asked: None, last, refused })
+        let again = BTreeSet::new();
+        Ok(Self { held, span, awaited_ms, published, begin, useless, again, asked: None, last, refused })
     }
 
     /// What is to be done now; the first time also files that were replaced since they were taken.
@@ -74,6 +77,8 @@ impl Pass {
         self.last = plan(span, &rules, &Known { published: &self.published, begin: self.begin, held: &spans, now });
         let mut files: BTreeMap<Period, Published> = BTreeMap::new();
         let others = self.other_sources(&coverage).into_iter().chain(self.replaced());
+        let lost = self.last.files.iter().filter(|file| self.taken_at(file).is_some());
+        self.again = lost.map(|file| file.place.period()).collect();
         let useful = |file: &Published| !self.useless.contains(&file.place.period());
         for file in self.last.files.iter().cloned().chain(others).filter(useful) {
             files.entry(file.place.period()).or_insert(file);
@@ -118,6 +123,11 @@ impl Pass {
         self.held.library.ledger().archive(&file.place.key()).map(|known| known.at)
     }
 
+    /// Whether a file is to be read though it was before.
+    pub(super) fn is_again(&self, file: &Published) -> bool {
+        self.again.contains(&file.place.period())
+    }
+
     /// Notes what became of a file.
     pub(super) fn note(&mut self, file: &Published, taken: &Taken, part: &mut Part) {
         let period = file.place.period();
@@ -126,6 +136,10 @@ impl Pass {
                 part.rows += read;
                 part.rows_new += counts.new;
                 part.conflicts += counts.conflicts;
+                // Once is enough, whatever it lacks.
+                if self.again.contains(&period) {
+                    self.useless.insert(period);
+                }
             }
             // Asked for once, that is settled.
             Taken::Known => _ = self.useless.insert(period),

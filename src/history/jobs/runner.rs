@@ -39,6 +39,10 @@ use tokio::sync::{Semaphore, mpsc};
 /// Rounds of planning: the second fetches what stands in for files of the first that were of no use, the third asks the
 /// other archive for what they stepped over.
 const ROUNDS_MAX: usize = 4;
+/// A job that failed in a way that may pass is tried again after this time.
+const AGAIN_MS: i64 = 15 * UnixMillis::MINUTE;
+/// Minutes that live folds may hold are younger than this, as [`Adopting`](crate::history::adopting::Adopting) takes it.
+pub(in crate::history) const RECENT_MS: i64 = 25 * UnixMillis::HOUR;
 /// How often the queue is looked at without news.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
@@ -92,6 +96,18 @@ enum WorkError {
     Io(#[from] io::Error),
 }
 
+impl WorkError {
+    /// Whether another attempt may do better.
+    const fn may_pass(&self) -> bool {
+        matches!(self, Self::Listing { .. } | Self::Files { .. } | Self::Rest { .. })
+    }
+}
+
+/// Minutes before it are in no live fold.
+fn recent(now: UnixMillis) -> UnixMillis {
+    now.plus(-RECENT_MS)
+}
+
 impl Runner {
     /// A runner that does `jobs`: files come from `host` and trades of the last days from `source`, rows go to `filler`.
     pub fn new(
@@ -117,8 +133,8 @@ impl Runner {
         loop {
             match self.jobs.next(self.now()) {
                 Ok(job) => {
-                    let look_again = self.work(job.id).await;
-                    self.end(job.id, look_again).await;
+                    let outcome = self.work(job.id).await;
+                    self.end(job.id, outcome, true).await;
                 }
                 Err(_) => {
                     tokio::select! {
@@ -134,7 +150,7 @@ impl Runner {
     /// was verified, and the job to be gone on with.
     pub async fn finish(&self, id: u64) -> Option<Job> {
         let outcome = self.work(id).await.map(|_| None);
-        self.end(id, outcome).await;
+        self.end(id, outcome, false).await;
         self.jobs.get(id)
     }
 
@@ -147,13 +163,17 @@ impl Runner {
     async fn work(&self, id: u64) -> Result<Option<UnixMillis>, WorkError> {
         let now = self.taker.clock.wall().get();
         let begin = |job: &mut Job| {
+            if job.state != State::Queued {
+                return;
+            }
             (job.state, job.started, job.resumes, job.error) = (State::Running, Some(now), None, None);
             job.bytes_arrived = 0;
             for part in &mut job.parts {
                 (part.files, part.bytes) = (part.files_done, part.bytes_done);
             }
         };
-        let Some(job) = self.jobs.change(id, begin) else { return Ok(None) };
+        // It may have been called off a moment ago.
+        let Some(job) = self.jobs.change(id, begin).filter(|job| job.state == State::Running) else { return Ok(None) };
         self.file(id).await?;
         tracing::info!(
             id,
@@ -162,16 +182,22 @@ impl Runner {
             to = job.want.to,
             "a back-fill begins"
         );
-        tokio::select! {
+        let done = tokio::select! {
             () = self.jobs.called_off(id) => Ok(None),
             done = self.rounds(&job) => done,
-        }
+        };
+        // However it ended: what came is there.
+        self.follow(id).await?;
+        done
     }
 
-    /// Files how it ended, unless it was called off.
-    async fn end(&self, id: u64, outcome: Result<Option<UnixMillis>, WorkError>) {
+    /// Files how it ended, unless it was called off. Of one that is not finished at once, what failed and may pass is tried
+    /// again like files that are not published yet.
+    async fn end(&self, id: u64, outcome: Result<Option<UnixMillis>, WorkError>, goes_on: bool) {
         let now = self.taker.clock.wall();
         let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
+        // Whoever waits for the end is not kept waiting.
+        let awaited_ms = if goes_on { awaited_ms } else { 0 };
         let ended = self.jobs.change(id, |job| close(job, &outcome, now, awaited_ms));
         let filed = self.file(id).await;
         filed.unwrap_or_else(|error| tracing::error!(id, "how a job ended cannot be filed: {error}"));
@@ -191,31 +217,47 @@ impl Runner {
             }
             in_order(&mut tasks, self.now());
             self.announce(job.id, &tasks);
+            // Before anything comes: after a crash the minutes are known to be due.
+            self.file(job.id).await?;
             self.round(job.id, &mut passes, tasks, &mut failures).await?;
         }
-        self.follow(job, &passes).await?;
         let look_again = passes.iter().filter_map(|pass| pass.look_again(self.now())).min();
         self.conclude(job.id, passes).await?;
         failures.told().map_or(Ok(look_again), Err)
     }
 
-    /// Lets the minutes follow the trades that came, and tells of them.
-    async fn follow(&self, job: &Job, passes: &[Pass]) -> Result<(), WorkError> {
-        let parts = self.jobs.get(job.id).map(|job| job.parts).unwrap_or_default();
-        let of_trades = |pass: &&Pass| matches!(pass.held.series, Series::Trades | Series::RawTrades);
-        let changed = passes.iter().zip(&parts).filter(|(_, part)| part.rows_new > 0).map(|(pass, _)| pass);
-        for pass in changed.filter(of_trades) {
-            let (held, span) = (pass.held.clone(), job.span());
-            let ids =
-                tokio::task::spawn_blocking(move || minutes::ids_of(&held, span)).await.map_err(io::Error::other)?;
-            let Some(ids) = ids else { continue };
-            let followed = minutes::follow(&self.taker.filler, &pass.held, ids).await;
-            followed.map_err(|error| WorkError::Storing(format!("minutes of {}", pass.held.symbol), error))?;
-            if let Some(arrivals) = &self.arrivals {
-                let arrival = Arrival { symbol: pass.held.symbol.clone(), series: pass.held.series, ids };
-                // Nobody listens any more only while everything ends.
-                arrivals.send(arrival).await.unwrap_or_default();
+    /// Lets the minutes follow the trades that came, and tells of them: of every part that may have brought some, now or
+    /// before the process ended last.
+    async fn follow(&self, id: u64) -> Result<(), WorkError> {
+        let Some(job) = self.jobs.get(id) else { return Ok(()) };
+        for (at, part) in job.parts.iter().enumerate().filter(|(_, part)| part.minutes_due) {
+            let symbol = Symbol::new(&part.symbol).ok();
+            let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
+            if let Some(held) = held {
+                self.follow_one(held, job.span()).await?;
             }
+            self.jobs.change(id, |job| job.parts.get_mut(at).into_iter().for_each(|part| part.minutes_due = false));
+            self.file(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn follow_one(&self, held: Held, span: Span) -> Result<(), WorkError> {
+        let (looked_at, newest) = (held.clone(), self.now());
+        let looking = move || {
+            (minutes::ids_of(&looked_at, span), minutes::ids_of(&looked_at, (span.0, span.1.min(recent(newest)))))
+        };
+        let (ids, older) = tokio::task::spawn_blocking(looking).await.map_err(io::Error::other)?;
+        let Some(ids) = ids else { return Ok(()) };
+        // Beside a live tape, the minutes that its folds may hold are theirs to correct.
+        let own = if self.arrivals.is_some() { older } else { Some(ids) };
+        if let Some(own) = own {
+            let followed = minutes::follow(&self.taker.filler, &held, own).await;
+            followed.map_err(|error| WorkError::Storing(format!("minutes of {}", held.symbol), error))?;
+        }
+        if let Some(arrivals) = &self.arrivals {
+            // Nobody listens any more only while everything ends.
+            arrivals.send(Arrival { symbol: held.symbol, series: held.series, ids }).await.unwrap_or_default();
         }
         Ok(())
     }
@@ -236,7 +278,9 @@ impl Runner {
     fn announce(&self, id: u64, tasks: &[(usize, Task)]) {
         self.jobs.change(id, |job| {
             for (at, task) in tasks {
-                if let (Some(part), Task::File(file)) = (job.parts.get_mut(*at), task) {
+                let Some(part) = job.parts.get_mut(*at) else { continue };
+                part.minutes_due |= matches!(part.series, Series::Trades | Series::RawTrades);
+                if let Task::File(file) = task {
                     part.files += 1;
                     part.bytes += file.bytes;
                 }
@@ -256,15 +300,18 @@ impl Runner {
         let (mut files, mut spans) = (Vec::new(), Vec::new());
         for (at, task) in tasks {
             match task {
-                Task::File(file) => files.push((at, file)),
+                Task::File(file) => {
+                    let again = passes.get(at).is_some_and(|pass| pass.is_again(&file));
+                    files.push((at, file, again));
+                }
                 Task::Rest(span) => spans.push((at, span)),
             }
         }
         let by_rest = self.ask(id, &held, spans);
         let contracts: Vec<u32> = held.iter().map(|held| held.contract).collect();
-        let taking = stream::iter(files).map(|(at, file)| {
+        let taking = stream::iter(files).map(|(at, file, again)| {
             let contract = contracts.get(at).copied().unwrap_or_default();
-            async move { (at, self.take(id, contract, &file).await, file) }
+            async move { (at, self.take(id, contract, (&file, again)).await, file) }
         });
         let mut taking = std::pin::pin!(taking.buffer_unordered(self.options.downloads.max(1)));
         let by_archive = async {
@@ -321,14 +368,14 @@ impl Runner {
         first
     }
 
-    async fn take(&self, id: u64, contract: u32, file: &Published) -> Result<Taken, TakeError> {
+    async fn take(&self, id: u64, contract: u32, (file, again): (&Published, bool)) -> Result<Taken, TakeError> {
         let told = AtomicU64::new(0);
         let arrived = |bytes: u64| {
             // One download tells it, one piece after the other: `Relaxed` serves.
             let before = told.swap(bytes, Ordering::Relaxed);
             self.jobs.change(id, |job| job.bytes_arrived += bytes.saturating_sub(before));
         };
-        self.taker.take(contract, &file.place, &arrived).await
+        self.taker.take(contract, (&file.place, again), &arrived).await
     }
 
     async fn conclude(&self, id: u64, passes: Vec<Pass>) -> io::Result<()> {
@@ -354,7 +401,8 @@ fn tell(job: &Job) {
     tracing::info!(id = job.id, state = job.state.as_str(), error = job.error, "a back-fill ends");
 }
 
-/// Notes how a job ended, unless it was called off. One that awaits files looks again, for a time.
+/// Notes how a job ended, unless it was called off. One that awaits files, or failed in a way that may pass, looks again, for a
+/// time.
 fn close(job: &mut Job, outcome: &Result<Option<UnixMillis>, WorkError>, now: UnixMillis, awaited_ms: i64) {
     if job.state != State::Running {
         return;
@@ -363,6 +411,10 @@ fn close(job: &mut Job, outcome: &Result<Option<UnixMillis>, WorkError>, now: Un
     match outcome {
         Ok(Some(resumes)) if is_patient => (job.state, job.resumes) = (State::Queued, Some(resumes.get())),
         Ok(_) => (job.state, job.ended) = (State::Done, Some(now.get())),
+        Err(error) if is_patient && error.may_pass() => {
+            (job.state, job.resumes) = (State::Queued, Some(now.plus(AGAIN_MS).get()));
+            job.error = Some(with_causes(error));
+        }
         Err(error) => {
             (job.state, job.ended) = (State::Failed, Some(now.get()));
             job.error = Some(with_causes(error));

@@ -14,13 +14,19 @@ use crate::{
         seal::{FillCounts, FillError as StoreError, Filler},
     },
 };
-use std::{io, sync::Arc};
-use tokio::sync::{mpsc, oneshot};
+use std::{io, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
+/// How often the venue is asked which ids there are, and after what wait again.
+const ATTEMPTS: u32 = 5;
+const AGAIN: Duration = Duration::from_secs(3);
 /// Pages under way to the store.
 const PIECES: usize = 4;
-/// Rows that are stored at once: two minutes of the whole budget.
-const ROWS_AT_ONCE: usize = 250_000;
+/// Rows that are stored at once, and at most lost to an interruption: half a minute of the whole budget.
+const ROWS_AT_ONCE: usize = 50_000;
 
 /// Why a stretch did not come whole; what came is stored.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +46,9 @@ pub(super) enum TailError {
     /// It cannot be stored.
     #[error(transparent)]
     Take(#[from] TakeError),
+    /// No thread can be had.
+    #[error("it cannot be looked at")]
+    Io(#[from] io::Error),
 }
 
 /// Fetches what is not held of a span, and tells `stored` of every step into the store.
@@ -52,7 +61,8 @@ pub(super) async fn fetch(
 ) -> Result<(), TailError> {
     let Some(ids) = ids_of(source, &held.symbol, span).await? else { return Ok(()) };
     for ids in lacking(ids, &held.holding.shelf().runs()) {
-        let want = Want { symbol: held.symbol.clone(), ids, not_before: None, not_after: None };
+        let (not_before, not_after) = around(held, ids).await?;
+        let want = Want { symbol: held.symbol.clone(), ids, not_before, not_after };
         let (sender, receiver) = mpsc::channel(PIECES);
         let filling = async {
             let filled = source.fill(&want, Priority::Bulk, &sender).await;
@@ -64,6 +74,17 @@ pub(super) async fn fetch(
         filled?;
     }
     Ok(())
+}
+
+/// The times of the trades held before and after a run of ids.
+async fn around(held: &Held, ids: IdRange) -> io::Result<(Option<UnixMillis>, Option<UnixMillis>)> {
+    let holding = held.holding.clone();
+    let look = move || {
+        let before = ids.first.checked_sub(1).and_then(|id| holding.up_to_id(id, 1).trades.pop());
+        let after = ids.last.checked_add(1).and_then(|id| holding.from_id(id, 1).trades.pop());
+        (before.map(|trade| trade.time), after.map(|trade| trade.time))
+    };
+    tokio::task::spawn_blocking(look).await.map_err(io::Error::other)
 }
 
 /// The ids of the trades in a span that the venue reaches.
@@ -78,7 +99,18 @@ async fn ids_of(source: &Source, symbol: &Symbol, (from, to): Span) -> Result<Op
     Ok(first.zip(last).and_then(|(first, last)| IdRange::new(first.id, last)))
 }
 
+/// The first trade of an answer. What fails is asked for again, a few times.
 async fn one(source: &Source, call: &Call) -> Result<Option<Trade>, TailError> {
+    let mut attempts = 1..ATTEMPTS;
+    loop {
+        match ask(source, call).await {
+            Err(_) if attempts.next().is_some() => sleep(AGAIN).await,
+            answer => return answer,
+        }
+    }
+}
+
+async fn ask(source: &Source, call: &Call) -> Result<Option<Trade>, TailError> {
     let answer = source.budget.get(&*source.fetch, &source.rest_url, call, Priority::Bulk).await?;
     match answer.status {
         200 => Ok(rest::agg_trades(&answer.body)?.first().copied()),

@@ -78,6 +78,15 @@ pub enum FillError {
 }
 
 impl FillError {
+    /// Whether it lies in what was said of these ids, rather than in whether anything was said.
+    pub fn is_about_ids(&self) -> bool {
+        match self {
+            Self::Refused { .. } => true,
+            Self::Exhausted { source, .. } => matches!(source, AttemptError::Page(_) | AttemptError::Decode(_)),
+            Self::Cancelled { .. } => false,
+        }
+    }
+
     /// What no piece was delivered of.
     pub fn left(&self) -> IdRange {
         match self {

@@ -33,7 +33,7 @@ pub(super) struct Sight {
     pub(super) healed: Holes,
     /// Older than the REST API reaches.
     awaiting: Holes,
-    /// Stepped over by the venue, and when they are asked for again.
+    /// Stepped over by the venue, or not to be had now, and when they are asked for again.
     absent: Vec<(IdRange, Instant)>,
 }
 
@@ -87,13 +87,16 @@ impl Sight {
         match piece {
             Piece::Trades(_) => {}
             Piece::AwaitingArchive(_) => self.awaiting.open(ids),
-            Piece::Absent(_) => {
-                if self.absent.len() >= ABSENT_MAX {
-                    self.absent.remove(0);
-                }
-                self.absent.push((ids, now + ABSENT_FOR));
-            }
+            Piece::Absent(_) => self.rest(ids, now + ABSENT_FOR),
         }
+    }
+
+    /// Lets `ids` rest until a time; others go on.
+    pub(super) fn rest(&mut self, ids: IdRange, until: Instant) {
+        if self.absent.len() >= ABSENT_MAX {
+            self.absent.remove(0);
+        }
+        self.absent.push((ids, until));
     }
 }
 

@@ -239,9 +239,19 @@ impl Watch {
         let Some(sight) = self.sights.get_mut(id.index()) else { return };
         sight.is_filling = false;
         sight.healed.open(ids);
-        let rest = result.err().map(|error| self.seam.note_failure(&contract, &error));
-        sight.rests_until = rest.map(|rest| Instant::now() + rest);
-        self.due.insert(id, Instant::now() + rest.unwrap_or_default());
+        let Err(error) = result else {
+            sight.rests_until = None;
+            self.due.insert(id, Instant::now());
+            return;
+        };
+        let until = Instant::now() + self.seam.note_failure(&contract, &error);
+        let about_ids = error.is_about_ids();
+        if about_ids {
+            // What is wrong with these ids is no reason to leave the others.
+            sight.rest(error.left(), until);
+        }
+        sight.rests_until = (!about_ids).then_some(until);
+        self.due.insert(id, if about_ids { Instant::now() } else { until });
     }
 
     /// A page serves several holes at once; what lies between them is held.

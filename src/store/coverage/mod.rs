@@ -77,19 +77,39 @@ impl Holding {
     /// What is held and lacking of `ids`. `in_memory` are runs, ascending, that are held elsewhere.
     pub fn coverage(&self, ids: IdRange, in_memory: &[IdRange], reach: Reach) -> Coverage {
         let held = held(self.shelf().runs(), in_memory);
-        let mut holes = Vec::new();
-        for pair in held.windows(2) {
-            let gap = pair[1].ids.first.checked_sub(1).and_then(|last| IdRange::new(pair[0].ids.last + 1, last));
-            if let Some(gap) = gap {
-                holes.extend(self.states(gap, reach));
-            }
-        }
-        let is_open = |hole: &&Hole| !matches!(hole.state, HoleState::ConfirmedAbsent(_));
-        let last_open = holes.iter().rfind(is_open).map(|hole| hole.ids.last + 1);
-        let whole_from_id = last_open.or_else(|| held.first().map(|run| run.ids.first));
-        let runs = held.into_iter().filter_map(|run| Some(Run { ids: clip(run.ids, ids)?, ..run }));
-        let holes = holes.into_iter().filter_map(|hole| Some(Hole { ids: clip(hole.ids, ids)?, ..hole }));
+        let first = held.first().map(|run| run.ids.first);
+        let whole_from_id = self.last_open(&held).map(|id| id + 1).or(first);
+        // Of others the times of their neighbours are not read.
+        let gaps = gaps(&held).filter(|gap| clip(*gap, ids).is_some());
+        let holes = gaps.flat_map(|gap| self.states(gap, reach)).collect::<Vec<_>>().into_iter();
+        let holes = holes.filter_map(|hole| Some(Hole { ids: clip(hole.ids, ids)?, ..hole }));
+        let runs = held.iter().filter_map(|run| Some(Run { ids: clip(run.ids, ids)?, ..*run }));
         Coverage { runs: runs.collect(), holes: holes.collect(), whole_from_id }
+    }
+
+    /// The highest id between held ones that is neither held nor proven absent.
+    fn last_open(&self, held: &[Run]) -> Option<u64> {
+        let gaps: Vec<IdRange> = gaps(held).collect();
+        gaps.into_iter().rev().find_map(|gap| self.open_parts(gap).last().map(|part| part.last))
+    }
+
+    /// The parts of a gap that are not proven absent.
+    fn open_parts(&self, gap: IdRange) -> Vec<IdRange> {
+        let (mut open, mut next) = (Vec::new(), gap.first);
+        for absent in self.proven(gap) {
+            open.extend(absent.ids.first.checked_sub(1).and_then(|last| IdRange::new(next, last)));
+            next = absent.ids.last + 1;
+        }
+        open.extend(IdRange::new(next, gap.last));
+        open
+    }
+
+    /// What of a gap is proven absent, ascending.
+    fn proven(&self, gap: IdRange) -> Vec<Absent> {
+        let (contract, kind) = (self.shelf().contract, self.shelf().kind);
+        let said = self.library().ledger().absent(contract, kind, gap).into_iter();
+        let proven = said.filter(|absent| absent.witnesses.is_proof());
+        proven.filter_map(|absent| Some(Absent { ids: clip(absent.ids, gap)?, ..absent })).collect()
     }
 
     /// Ids of `ids` of which the store keeps another version apart, ascending: at most `limit`.
@@ -116,19 +136,18 @@ impl Holding {
         let before = self.up_to_id(gap.first - 1, 1).trades.pop().map(|trade| trade.time);
         let after = self.from_id(gap.last + 1, 1).trades.pop().map(|trade| trade.time);
         let hole = |ids, state| Hole { ids, state, times: (before, after) };
-        let ledger = self.library().ledger();
-        let proven = ledger.absent(self.shelf().contract, self.shelf().kind, gap);
-        let (mut holes, mut next) = (Vec::new(), gap.first);
-        let open = |first: u64, last: Option<u64>| Some(hole(IdRange::new(first, last?)?, reach.state(after)));
-        for absent in proven.into_iter().filter(|absent| absent.witnesses.is_proof()) {
-            let Some(ids) = clip(absent.ids, gap) else { continue };
-            holes.extend(open(next, ids.first.checked_sub(1)));
-            holes.push(hole(ids, HoleState::ConfirmedAbsent(absent)));
-            next = ids.last + 1;
-        }
-        holes.extend(open(next, Some(gap.last)));
+        let open = self.open_parts(gap).into_iter().map(|ids| hole(ids, reach.state(after)));
+        let proven = self.proven(gap).into_iter().map(|absent| hole(absent.ids, HoleState::ConfirmedAbsent(absent)));
+        let mut holes: Vec<Hole> = open.chain(proven).collect();
+        holes.sort_by_key(|hole| hole.ids);
         holes
     }
+}
+
+/// The ids between held runs.
+fn gaps(held: &[Run]) -> impl Iterator<Item = IdRange> {
+    let between = |pair: &[Run]| IdRange::new(pair[0].ids.last.checked_add(1)?, pair[1].ids.first.checked_sub(1)?);
+    held.windows(2).filter_map(between)
 }
 
 /// Runs on disk and runs in memory as one list, ascending, no id in two; what is only in memory came from the stream.
