@@ -84,6 +84,14 @@ fn runs_holes_days_and_conflicts_are_told() {
         // A day has 144 ids, the first 143; what the hole hides of the third counts where the hole begins.
         let expected = [(100, false), (0, false), (431 - 300, false), (540 - 431, false)];
         assert_eq!(told, expected.map(|(held, complete)| (json!(held), json!(complete))), "{days}");
+        // What lies before all that is held is not known to be held.
+        for range in ["start=1600000000000&end=1600000100000".to_owned(), format!("start=1600000000000&end={end}")] {
+            let answer = site.get(&format!("{target}&{range}")).await;
+            assert_eq!(answer.header("x-tapedeck-complete"), Some("false"), "{range}: {}", answer.body);
+        }
+        let (start, end) = (trade(301).time.get() + 1, trade(539).time.get());
+        let answer = site.get(&format!("{target}&start={start}&end={end}")).await;
+        assert_eq!(answer.header("x-tapedeck-complete"), Some("true"), "{}", answer.body);
         let every = site.get("/api/v1/coverage").await.json();
         assert_eq!(
             (&every["data"][0]["symbol"], &every["data"][0]["held"]),

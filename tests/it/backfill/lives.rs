@@ -1,6 +1,23 @@
 //! Does a job outlive the process, end when it is told to, and wait for what is not there yet?
 
 use super::*;
+use tapedeck::{
+    candle::fold,
+    model::{Candle, Timeframe},
+    store::files::Damage,
+};
+
+impl Rig {
+    /// Every minute but the last follows from the trades held; whether each is complete is not looked at.
+    fn assert_minutes_follow(&self) {
+        let plain = |minute: &Candle| Candle { complete: true, revision: 0, ..*minute };
+        let stored = self.holding(Kind::Trade).minutes(at(0), at(i64::MAX), usize::MAX, false);
+        let mut expected = fold(Timeframe::MINUTE, &self.held());
+        expected.pop();
+        assert!(!expected.is_empty());
+        assert!(stored.iter().map(plain).eq(expected), "{} minutes", stored.len());
+    }
+}
 
 #[test]
 fn after_a_crash_a_job_goes_on_and_fetches_nothing_twice() {
@@ -30,6 +47,32 @@ fn after_a_crash_a_job_goes_on_and_fetches_nothing_twice() {
         assert_eq!(done.state, State::Done);
         assert!((5..=8).contains(&(13 - rig.asked("CHECKSUM"))), "{} asked for", rig.asked("CHECKSUM"));
         assert!(rig.held() == rig.truth(from, to));
+        rig.assert_minutes_follow();
+    });
+}
+
+#[test]
+fn what_was_lost_with_its_segment_is_fetched_again() {
+    let disk = SimulatedDisk::new(5);
+    let (from, to) = (TODAY - 9 * DAY, TODAY - 2 * DAY);
+    live(&disk, START, async |rig: Rig| {
+        assert_eq!(rig.fill(from, to).await.state, State::Done);
+        assert!(rig.held() == rig.truth(from, to));
+    });
+    let fills: Vec<_> = disk.paths().into_iter().filter(|path| path.starts_with("fill/")).collect();
+    assert!(fills.len() >= 7, "{fills:?}");
+    for path in fills {
+        disk.damage(&path, &Damage::Delete).expect("there");
+    }
+    live(&disk, START, async |rig: Rig| {
+        assert!(rig.held().is_empty());
+        let job = rig.fill(from, to).await;
+        assert_eq!((job.state, job.parts[0].files_done), (State::Done, 7));
+        assert!(rig.held() == rig.truth(from, to));
+        rig.assert_minutes_follow();
+        rig.forget_asked();
+        rig.fill(from, to).await;
+        assert_eq!(rig.asked("zip"), 0, "nothing is lacking");
     });
 }
 
@@ -51,6 +94,7 @@ fn a_job_that_is_called_off_ends_and_keeps_what_it_has() {
         assert_eq!(rig.jobs.get(job.id).expect("there").state, State::Cancelled);
         let (held, truth) = (rig.held(), rig.truth(from, to));
         assert!(!held.is_empty() && held.len() < truth.len() && held.iter().all(|trade| truth.contains(trade)));
+        rig.assert_minutes_follow();
         // The next in the queue is done all the same.
         let next = rig.jobs.submit(want(Series::Trades, TODAY - 3 * DAY, to)).expect("taken");
         tokio::time::sleep(Duration::from_hours(1)).await;
