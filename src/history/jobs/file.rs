@@ -32,7 +32,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// How often a file is downloaded anew whose bytes are not those of its CHECKSUM.
 const DOWNLOADS_MAX: usize = 3;
@@ -143,9 +143,10 @@ impl Taker {
         staged: Staged,
     ) -> Result<Rows, ReadError<TakeError>> {
         let failed = |error: TakeError| ReadError::Staging(error);
-        let _turn = self.reading.acquire().await.map_err(|_| failed(TakeError::Stopped))?;
+        let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| failed(TakeError::Stopped))?;
         let quit = Quit::default();
-        let (listed, is_listed) = oneshot::channel();
+        let (told, is_listed) = oneshot::channel();
+        let listed = Listed { told, _turn: turn };
         let reading = Reading {
             filler: self.filler.clone(),
             contract,
@@ -177,10 +178,23 @@ struct Reading {
     quit: Arc<AtomicBool>,
 }
 
+/// Called when rows are listed. Until then nobody else reads, even if whoever waited for the file has gone.
+struct Listed {
+    told: oneshot::Sender<()>,
+    _turn: OwnedSemaphorePermit,
+}
+
+impl Listed {
+    fn tell(self) {
+        // Whoever waits may have gone: what is verified stays all the same.
+        self.told.send(()).unwrap_or_default();
+    }
+}
+
 type Done = Result<(Rows, UnixMillis), ReadError<TakeError>>;
 
 impl Reading {
-    fn run(&self, staged: Staged, library: &Library, listed: oneshot::Sender<()>) -> Done {
+    fn run(&self, staged: Staged, library: &Library, listed: Listed) -> Done {
         let symbol = self.place.folder().symbol();
         match self.place.folder().dataset() {
             Dataset::AggTrades => self.rows(staged, library, listed, &AggTrades, Kind::Trade, |row: &Trade| Some(*row)),
@@ -198,7 +212,7 @@ impl Reading {
         &self,
         mut staged: Staged,
         library: &Library,
-        listed: oneshot::Sender<()>,
+        listed: Listed,
         table: &T,
         kind: Kind,
         row: impl Fn(&T::Row) -> Option<R>,
@@ -216,10 +230,7 @@ impl Reading {
             let (conflicts, outside, hollow) = (tally.conflicts.len(), tally.outside, tally.hollow);
             tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
         }
-        // Whoever waits may have gone: what is verified stays all the same.
-        let counts = fill
-            .adopt(move || listed.send(()).unwrap_or_default())
-            .map_err(|error| ReadError::Staging(error.into()))?;
+        let counts = fill.adopt(move || listed.tell()).map_err(|error| ReadError::Staging(error.into()))?;
         let at = self.clock.wall();
         if T::DENSE {
             self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;

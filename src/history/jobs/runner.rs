@@ -230,6 +230,9 @@ impl Runner {
     /// before the process ended last.
     async fn follow(&self, id: u64) -> Result<(), WorkError> {
         let Some(job) = self.jobs.get(id) else { return Ok(()) };
+        // A file that is being read when a job is called off may come all the same.
+        let quiet = self.taker.reading.acquire().await;
+        drop(quiet);
         for (at, part) in job.parts.iter().enumerate().filter(|(_, part)| part.minutes_due) {
             let symbol = Symbol::new(&part.symbol).ok();
             let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
