@@ -20,9 +20,9 @@ use crate::{
     model::{Symbol, UnixMillis},
     net::{Fetch, FetchError, FetchLimits, HttpClient, tls::client_config},
     store::{
-        coverage::Ledger,
         files::{Disk, RealDisk},
         identity::{Identity, IdentityError},
+        ledger::Ledger,
     },
 };
 use anyhow::Context as _;

@@ -4,8 +4,8 @@ use crate::{
     model::{Symbol, UnixMillis},
     store::{
         candles::Months,
-        coverage::Ledger,
         files::Disk,
+        ledger::Ledger,
         record::{ContractRow, Kind},
         segment::{Segment, SegmentError, SegmentIdentity},
         shelf::Shelf,

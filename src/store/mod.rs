@@ -17,6 +17,7 @@ pub mod candles;
 pub mod coverage;
 pub mod desk;
 pub mod inspect;
+pub mod ledger;
 pub mod library;
 pub mod merge;
 pub mod plan;

@@ -6,9 +6,9 @@
 use crate::{
     model::IdRange,
     store::{
-        coverage::{LEDGER_FILE, Ledger, LedgerState},
         files::{self, Disk},
         journal::{self, Cause, JournalFile, JournalFileError, SectionView, Unreadable, number_of},
+        ledger::{LEDGER_FILE, Ledger, LedgerState},
         library::Library,
         manifest::{self, Level, Manifest, SegmentEntry},
         record::{ContractRow, Kind, Rows},

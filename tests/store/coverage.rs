@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use tapedeck::{
     model::{IdRange, UnixMillis},
     store::{
-        coverage::{Coverage, HoleState, LEDGER_FILE, Reach},
+        coverage::{Coverage, HoleState, Reach},
         files::Damage,
+        ledger::LEDGER_FILE,
         record::{Kind, Origin},
         repair::Repair,
         verify::{Problem, verify},

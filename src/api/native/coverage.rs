@@ -7,7 +7,8 @@ use crate::{
     query::{self, CoverageCounts, DayCoverage},
     store::{
         Holding,
-        coverage::{Hole, HoleState, Reach, Run, Witnesses},
+        coverage::{Hole, HoleState, Reach, Run},
+        ledger::Witnesses,
         record::Origin,
     },
 };

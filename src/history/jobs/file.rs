@@ -19,7 +19,7 @@ use crate::{
     model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
     net::with_causes,
     store::{
-        coverage::ArchiveFile,
+        ledger::ArchiveFile,
         library::Library,
         record::{FundingRow, Kind, OpenInterestRow, Origin, Record},
         seal::{Fill, FillCounts, FillError, Filler},

@@ -16,9 +16,9 @@ pub use ranges::Ranges;
 pub use report::{Conflict, Files, Month, Report};
 
 use crate::store::{
-    coverage::{self, LEDGER_FILE, LedgerState, ProvenAbsent},
     files::Disk,
     identity::{Identity, IdentityError},
+    ledger::{self, LEDGER_FILE, LedgerState, ProvenAbsent},
     manifest::{self, Level, MANIFEST_FILE, Manifest, SegmentEntry},
     segment::SegmentIdentity,
 };
@@ -176,7 +176,7 @@ impl Snapshot {
 
 /// What the ledger says, and what is wrong with it.
 fn read_ledger(disk: &dyn Disk, store: u128) -> Result<(ProvenAbsent, Vec<Finding>), VerifyError> {
-    match coverage::proven_absent(disk, store)? {
+    match ledger::proven_absent(disk, store)? {
         (absent, LedgerState::Whole) => Ok((absent, Vec::new())),
         (_, LedgerState::Damaged) => Ok((Vec::new(), vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)])),
         (_, LedgerState::Newer(version)) => {

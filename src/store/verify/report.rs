@@ -3,8 +3,8 @@
 use crate::{
     model::{IdRange, Symbol, UnixMillis},
     store::{
-        coverage::ProvenAbsent,
         identity::Identity,
+        ledger::ProvenAbsent,
         record::{ContractRow, Kind},
         verify::{
             Finding, Ranges,

@@ -3,18 +3,19 @@
 //! Three things: ids that sources stepped over, archive files by their sums, and until when the venue answers nothing. The
 //! file is replaced in one step at every change. Lost, it costs requests that are made again, never a wrong answer.
 
+mod absent;
+
+pub use absent::{Absent, Witnesses};
+
 use crate::{
     model::{IdRange, UnixMillis},
     store::{
         bytes::{Fields, Reader, checksum},
-        coverage::{
-            Absent,
-            absent::{AbsentRuns, Witnesses},
-        },
         files::{self, Disk},
         record::{Kind, Origin},
     },
 };
+use absent::AbsentRuns;
 use rkyv::rancor;
 use std::{
     collections::BTreeMap,

@@ -3,15 +3,9 @@
 //! What is held is told from the ids on disk alone: footers, which the manifest caches, journal and queue. The ledger adds
 //! only what those cannot say.
 
-mod absent;
-mod ledger;
-
-pub use absent::{Absent, Witnesses};
-pub use ledger::{ArchiveFile, LEDGER_FILE, Ledger, LedgerState, ProvenAbsent, proven_absent};
-
 use crate::{
     model::{IdRange, UnixMillis},
-    store::{Holding, merge::clip, record::Origin},
+    store::{Holding, ledger::Absent, merge::clip, record::Origin},
 };
 
 /// A run of ids held without a gap, and where they came from.
