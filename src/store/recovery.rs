@@ -8,7 +8,7 @@ use crate::{
     store::{
         files::{self, Disk},
         journal::{self, Cause, JournalFile, JournalFileError, SectionView, Unreadable, number_of},
-        ledger::{LEDGER_FILE, Ledger, LedgerState},
+        ledger::{FileState, LEDGER_FILE, Ledger},
         library::Library,
         manifest::{self, Level, Manifest, SegmentEntry},
         record::{ContractRow, Kind, Rows},
@@ -181,14 +181,14 @@ fn names(disk: &dyn Disk, directory: &str) -> io::Result<Vec<String>> {
 }
 
 impl Loaded {
-    fn note_ledger(&mut self, state: LedgerState) -> Result<(), LoadError> {
+    fn note_ledger(&mut self, state: FileState) -> Result<(), LoadError> {
         match state {
-            LedgerState::Whole => {}
-            LedgerState::Damaged => {
+            FileState::Whole => {}
+            FileState::Damaged => {
                 self.findings.push(Finding::LedgerLost);
                 self.strange.push(LEDGER_FILE.to_owned());
             }
-            LedgerState::Newer(version) => {
+            FileState::Newer(version) => {
                 let reason = format!("its format is {version}");
                 return Err(LoadError::Newer { path: LEDGER_FILE.to_owned(), reason });
             }

@@ -42,7 +42,7 @@ pub struct Ledger {
 
 /// What a look at the file found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LedgerState {
+pub enum FileState {
     /// It is whole, or there is none yet.
     Whole,
     /// It is damaged, and what was in it is lost.
@@ -106,9 +106,9 @@ impl Ledger {
     /// # Errors
     ///
     /// When the file is there and the disk does not give it.
-    pub fn read(disk: &Arc<dyn Disk>, store: u128) -> io::Result<(Self, LedgerState)> {
+    pub fn read(disk: &Arc<dyn Disk>, store: u128) -> io::Result<(Self, FileState)> {
         let (entries, state) = match files::read_whole(&**disk, LEDGER_FILE, BYTES_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => (Some(Entries::default()), LedgerState::Whole),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (Some(Entries::default()), FileState::Whole),
             Err(error) => return Err(error),
             Ok(bytes) => parse(&bytes, store),
         };
@@ -235,12 +235,12 @@ impl Entries {
 }
 
 /// What the ledger's file holds, and whether that is all of it.
-fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, LedgerState) {
-    let damaged = (None, LedgerState::Damaged);
+fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, FileState) {
+    let damaged = (None, FileState::Damaged);
     let Some(mut reader) = Reader::unsealed(bytes, RECORD_BYTES) else { return damaged };
     let (magic, version, _) = (reader.u32(), reader.u16(), reader.u16());
     if magic == MAGIC && version > VERSION {
-        return (None, LedgerState::Newer(version));
+        return (None, FileState::Newer(version));
     }
     let (own, sum) = (reader.u128(), reader.u32());
     let mut body = rkyv::util::AlignedVec::<16>::new();
@@ -249,7 +249,7 @@ fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, LedgerState) {
         return damaged;
     }
     match rkyv::access::<ArchivedArchive, rancor::Error>(&body) {
-        Ok(archive) => (Some(Entries::of(archive)), LedgerState::Whole),
+        Ok(archive) => (Some(Entries::of(archive)), FileState::Whole),
         Err(_) => damaged,
     }
 }
@@ -260,9 +260,9 @@ fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, LedgerState) {
 /// # Errors
 ///
 /// When the file is there and the disk does not give it.
-pub fn proven_absent(disk: &dyn Disk, store: u128) -> io::Result<(ProvenAbsent, LedgerState)> {
+pub fn proven_absent(disk: &dyn Disk, store: u128) -> io::Result<(ProvenAbsent, FileState)> {
     let bytes = match files::read_whole(disk, LEDGER_FILE, BYTES_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), LedgerState::Whole)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), FileState::Whole)),
         bytes => bytes?,
     };
     let (entries, state) = parse(&bytes, store);
@@ -280,7 +280,7 @@ mod tests {
 
     const IDS: IdRange = IdRange { first: 10, last: 20 };
 
-    fn read(disk: &Arc<dyn Disk>) -> (Ledger, LedgerState) {
+    fn read(disk: &Arc<dyn Disk>) -> (Ledger, FileState) {
         Ledger::read(disk, 7).expect("readable")
     }
 
@@ -295,7 +295,7 @@ mod tests {
         let sim = SimulatedDisk::new(1);
         let disk: Arc<dyn Disk> = Arc::new(sim.clone());
         let (ledger, state) = read(&disk);
-        assert_eq!((state, ledger.banned_until()), (LedgerState::Whole, None));
+        assert_eq!((state, ledger.banned_until()), (FileState::Whole, None));
         let at = UnixMillis::new(5);
         for source in [Origin::Rest, Origin::DailyArchive] {
             ledger.note_absent((3, Kind::Trade), IDS, source, at).expect("written");
@@ -305,7 +305,7 @@ mod tests {
         ledger.note_ban(Some(UnixMillis::new(99))).expect("written");
         sim.power_cut(2);
         let (ledger, state) = read(&disk);
-        assert_eq!((state, ledger.banned_until()), (LedgerState::Whole, Some(UnixMillis::new(99))));
+        assert_eq!((state, ledger.banned_until()), (FileState::Whole, Some(UnixMillis::new(99))));
         assert_eq!((ledger.archive("data/x.zip"), ledger.archive("data/y.zip")), (Some(file), None));
         let found = ledger.absent(3, Kind::Trade, IdRange { first: 0, last: 10 });
         assert_eq!(found.iter().map(|run| (run.ids, run.witnesses.is_proof())).collect::<Vec<_>>(), [(IDS, false)]);
@@ -315,9 +315,9 @@ mod tests {
         for byte in 0..len {
             let fork = sim.fork();
             fork.damage(LEDGER_FILE, &Damage::FlipBit { at: byte, bit: 3 }).expect("there");
-            assert_ne!(proven_absent(&fork, 7).expect("readable").1, LedgerState::Whole, "byte {byte}");
+            assert_ne!(proven_absent(&fork, 7).expect("readable").1, FileState::Whole, "byte {byte}");
         }
-        assert_eq!(proven_absent(&sim, 8).expect("readable").1, LedgerState::Damaged, "another store's");
+        assert_eq!(proven_absent(&sim, 8).expect("readable").1, FileState::Damaged, "another store's");
         assert_eq!(proven_absent(&sim, 7).expect("readable").0, [((3, Kind::Trade), IDS)]);
     }
 }

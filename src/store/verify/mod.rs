@@ -18,7 +18,7 @@ pub use report::{Conflict, Files, Month, Report};
 use crate::store::{
     files::Disk,
     identity::{Identity, IdentityError},
-    ledger::{self, LEDGER_FILE, LedgerState, ProvenAbsent},
+    ledger::{self, FileState, LEDGER_FILE, ProvenAbsent},
     manifest::{self, Level, MANIFEST_FILE, Manifest, SegmentEntry},
     segment::SegmentIdentity,
 };
@@ -177,9 +177,9 @@ impl Snapshot {
 /// What the ledger says, and what is wrong with it.
 fn read_ledger(disk: &dyn Disk, store: u128) -> Result<(ProvenAbsent, Vec<Finding>), VerifyError> {
     match ledger::proven_absent(disk, store)? {
-        (absent, LedgerState::Whole) => Ok((absent, Vec::new())),
-        (_, LedgerState::Damaged) => Ok((Vec::new(), vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)])),
-        (_, LedgerState::Newer(version)) => {
+        (absent, FileState::Whole) => Ok((absent, Vec::new())),
+        (_, FileState::Damaged) => Ok((Vec::new(), vec![Finding::new(LEDGER_FILE, Problem::LedgerLost)])),
+        (_, FileState::Newer(version)) => {
             Err(VerifyError::Newer { path: LEDGER_FILE.to_owned(), reason: format!("its format is {version}") })
         }
     }
