@@ -88,20 +88,19 @@ proptest! {
         limit in 1_usize..60,
     ) {
         let (_opened, holding) = store();
-        let minutes = fold(Timeframe::MINUTE, &trades);
+        let mut minutes = fold(Timeframe::MINUTE, &trades);
+        // What memory has is not over: neither is the longer candle that it is part of.
+        if let Some(last) = minutes.last_mut().filter(|_| in_memory > 0) {
+            last.closed = false;
+        }
         let seam = minutes.len().saturating_sub(in_memory);
         let recent = &minutes[seam..];
         // The store may have what memory has, too; it is older there.
-        let stored: Vec<Candle> = minutes[..(seam + overlap).min(minutes.len())].to_vec();
+        let stored = minutes[..(seam + overlap).min(minutes.len())].iter().filter(|minute| minute.closed);
+        let stored: Vec<Candle> = stored.copied().collect();
         prop_assert!(stored.is_empty() || holding.keep_minutes(&stored));
-        let mut live = regroup(timeframe, recent);
-        if let Some(last) = live.last_mut() {
-            last.closed = false;
-        }
-        let mut all = regroup(timeframe, &minutes);
-        if let Some(last) = all.last_mut().filter(|_| !live.is_empty()) {
-            last.closed = false;
-        }
+        let live = regroup(timeframe, recent);
+        let all = regroup(timeframe, &minutes);
         let at = |minute: i64| UnixMillis::new(START + minute * UnixMillis::MINUTE);
         let (with_start, with_end, start, length) = range;
         let start = with_start.then(|| at(start));

@@ -60,7 +60,8 @@ fn a_clean_stop_keeps_every_trade_that_was_seen() {
     // So long that only the stop itself can have made them durable.
     let more = ["--symbols", "BTCUSDT,ETHUSDT", "--set", &set, "--set", "store.sync_ms=60000"];
     let (mut program, address) = Program::serve(upstream, &more);
-    let seen = until("hundred trades", || Some(counter(address, "ingest_trades", "")).filter(|seen| *seen > 100));
+    // How many come depends on the hour: the market is lively.
+    let seen = until("some trades", || Some(counter(address, "ingest_trades", "")).filter(|seen| *seen > 10));
     let begun = Instant::now();
     program.terminate();
     assert_eq!(program.exit_code(), Some(0), "{}", program.stderr.text());
