@@ -97,7 +97,9 @@ fn known(shared: &Shared, symbol: &Symbol) -> Option<Contract> {
 /// All jobs.
 pub(in crate::api) async fn list(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
-    let (jobs, now) = (jobs(&shared)?.list(), shared.clock.wall());
+    let (jobs, now) = (jobs(&shared)?, shared.clock.wall());
+    // One may just be being filed.
+    let jobs = web::block(move || jobs.list()).await?;
     let data: Vec<_> = jobs.iter().map(|job| described(job, now)).collect();
     Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
 }
@@ -110,7 +112,7 @@ pub(in crate::api) async fn one(
 ) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
     let (jobs, id) = (jobs(&shared)?, number(&id)?);
-    let job = jobs.get(id).ok_or_else(|| ApiError::UnknownJob(id.to_string()))?;
+    let job = web::block(move || jobs.get(id)).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?;
     Ok(HttpResponse::Ok().json(json!({"data": described(&job, shared.clock.wall())})))
 }
 
