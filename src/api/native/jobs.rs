@@ -4,7 +4,7 @@ use crate::{
     api::{Shared, error::ApiError, moment, params::Params},
     history::{
         budget::{Priority, Snapshot},
-        jobs::{Contract, Job, Jobs, Series, Want, check},
+        jobs::{Contract, Job, Jobs, Series, SubmitError, Want, check},
     },
     market::TapeKind,
     model::{Symbol, UnixMillis},
@@ -112,8 +112,7 @@ pub(in crate::api) async fn one(
 ) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
     let (jobs, id) = (jobs(&shared)?, number(&id)?);
-    let job = web::block(move || jobs.get(id)).await?.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?;
-    Ok(HttpResponse::Ok().json(json!({"data": described(&job, shared.clock.wall())})))
+    told(web::block(move || jobs.get(id)).await?, id, &shared)
 }
 
 /// Calls a job off.
@@ -124,7 +123,10 @@ pub(in crate::api) async fn cancel(
 ) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
     let (jobs, id) = (jobs(&shared)?, number(&id)?);
-    let job = web::block(move || jobs.cancel(id)).await?.map_err(crate::history::jobs::SubmitError::from)?;
+    told(web::block(move || jobs.cancel(id)).await?.map_err(SubmitError::from)?, id, &shared)
+}
+
+fn told(job: Option<Job>, id: u64, shared: &Shared) -> Result<HttpResponse, ApiError> {
     let job = job.ok_or_else(|| ApiError::UnknownJob(id.to_string()))?;
     Ok(HttpResponse::Ok().json(json!({"data": described(&job, shared.clock.wall())})))
 }
