@@ -4,27 +4,31 @@
 //! time: [`Placement`] and [`Seams`] are all that differs.
 
 use crate::{
-    app::supervisor::{Ward, watch},
+    app::supervisor::{Ward, Wards, watch_over},
     clock::Clock,
     exchange::binance::Routes,
-    feed::{self, FeedActor, Plan},
+    feed::{self, FeedActor, Plan, Streams},
     live::{self, Handle, TopicsActor, TopicsState},
-    market::{Bell, Contract, Contracts, SymbolActor, SymbolHandle, SymbolState, TapeKind, VenueClock},
+    market::{AddError, Bell, Contract, Contracts, Spec, SymbolActor, SymbolState, VenueClock},
     metrics::Metrics,
-    model::Symbol,
+    model::ContractId,
     net::Dial,
 };
 use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwapOption;
-use std::sync::{Arc, Mutex};
-use tokio::task::JoinHandle;
+use std::{
+    cell::RefCell,
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
+use tokio::{sync::watch, task::JoinHandle};
 
 /// What is recorded, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Symbol, kind of tape, and least number of trades in its ring.
-    pub contracts: Vec<(Symbol, TapeKind, usize)>,
+    /// What is recorded from the start on.
+    pub contracts: Vec<Spec>,
     /// Which streams go to which path.
     pub routes: Routes,
     /// Streams on one connection.
@@ -73,19 +77,19 @@ impl Placement {
     }
 }
 
-/// The running live path. Dropping it stops the supervision, not the actors: those end with their arbiters.
+/// The running live path. Dropping it ends the connections and the supervision; the other actors end with their arbiters.
 #[derive(Debug)]
 pub struct Engine {
     /// What is recorded.
     pub contracts: Arc<Contracts>,
     /// Where subscriptions go.
     pub live: Handle,
-    /// Where prints go, by contract.
-    pub symbols: Vec<SymbolHandle>,
     /// Rung when ids of a contract are missing.
     pub holes_bell: Arc<Bell>,
     /// The venue's time.
     pub venue_clock: Arc<VenueClock>,
+    assembly: Assembly,
+    wards: Wards,
     supervision: JoinHandle<()>,
 }
 
@@ -95,7 +99,8 @@ impl Drop for Engine {
     }
 }
 
-/// What the parts of the engine share while they are put together.
+/// What the parts of the engine share.
+#[derive(Debug)]
 struct Assembly {
     options: Options,
     seams: Seams,
@@ -106,8 +111,9 @@ struct Assembly {
     bells: Vec<Arc<Bell>>,
     holes_bell: Arc<Bell>,
     live: Handle,
-    symbols: Vec<SymbolHandle>,
-    states: Vec<Arc<Mutex<SymbolState>>>,
+    plan: Plan,
+    /// What each connection of the plan carries.
+    streams: Vec<watch::Sender<Streams>>,
 }
 
 impl Engine {
@@ -115,25 +121,67 @@ impl Engine {
     ///
     /// `hold` is shown every contract first, to say what the store holds of it. Publishers start before contracts, and those before connections, so that nothing is sent to nobody.
     pub fn start(
-        options: Options,
+        mut options: Options,
         seams: Seams,
         placement: Placement,
         metrics: &Arc<Metrics>,
         hold: impl Fn(&Contract),
     ) -> Self {
-        let assembly = Assembly::new(options, seams, placement, Arc::clone(metrics), hold);
+        let contracts = Arc::new(Contracts::new(options.contracts.drain(..)));
+        contracts.iter().for_each(|contract| hold(&contract));
+        let mut assembly = Assembly::new(options, seams, placement, Arc::clone(&contracts), Arc::clone(metrics));
         let mut wards = assembly.publishers();
-        wards.extend(assembly.symbol_wards());
-        wards.extend(assembly.feeds());
+        let placed: Vec<_> =
+            contracts.iter().map(|contract| (assembly.plan.assign(Arc::clone(&contract)), contract)).collect();
+        wards.extend(placed.iter().filter_map(|(at, contract)| assembly.symbol(contract, *at)));
+        wards.extend((0..assembly.plan.len()).map(|at| assembly.feed(at)));
         wards.iter().for_each(|ward| (ward.raise)());
+        let wards: Wards = Rc::new(RefCell::new(wards));
         Self {
-            contracts: assembly.contracts,
-            live: assembly.live,
-            symbols: assembly.symbols,
-            holes_bell: assembly.holes_bell,
-            venue_clock: assembly.venue_clock,
-            supervision: actix_rt::spawn(watch(wards, Arc::clone(metrics))),
+            contracts,
+            live: assembly.live.clone(),
+            holes_bell: Arc::clone(&assembly.holes_bell),
+            venue_clock: Arc::clone(&assembly.venue_clock),
+            supervision: actix_rt::spawn(watch_over(Rc::clone(&wards), Arc::clone(metrics))),
+            assembly,
+            wards,
         }
+    }
+
+    /// Begins with a contract, on a connection that has room, without touching the others.
+    ///
+    /// # Errors
+    ///
+    /// When it is recorded already, or too many were.
+    pub fn record(&mut self, spec: Spec, hold: impl Fn(&Contract)) -> Result<Arc<Contract>, AddError> {
+        let contract = self.contracts.add(spec)?;
+        hold(&contract);
+        let at = self.assembly.plan.assign(Arc::clone(&contract));
+        let mut wards = Vec::from_iter(self.assembly.symbol(&contract, at));
+        // The feed comes last, so that nothing is sent to nobody.
+        if at < self.assembly.streams.len() {
+            wards.iter().for_each(|ward| (ward.raise)());
+            self.assembly.carry(at);
+        } else {
+            wards.push(self.assembly.feed(at));
+            wards.iter().for_each(|ward| (ward.raise)());
+        }
+        self.wards.borrow_mut().extend(wards);
+        self.live.begin(contract.id);
+        Ok(contract)
+    }
+
+    /// Ends with a contract: its stream, its actor, and the subscriptions to it. What was stored stays.
+    pub fn forget(&mut self, id: ContractId) -> Option<Arc<Contract>> {
+        let contract = self.contracts.remove(id)?;
+        if let Some(at) = self.assembly.plan.release(id) {
+            self.assembly.carry(at);
+        }
+        self.wards.borrow_mut().retain(|ward| ward.contract != Some(id));
+        contract.actor.retire();
+        contract.flow.store(None);
+        self.live.end(id);
+        Some(contract)
     }
 }
 
@@ -142,26 +190,15 @@ impl Assembly {
         options: Options,
         seams: Seams,
         placement: Placement,
+        contracts: Arc<Contracts>,
         metrics: Arc<Metrics>,
-        hold: impl Fn(&Contract),
     ) -> Self {
-        let contracts = Arc::new(Contracts::new(options.contracts.iter().cloned()));
-        contracts.iter().for_each(|contract| hold(contract));
         let threads = placement.live.len();
-        let bells: Vec<_> = (0..threads).map(|_| Bell::new(contracts.len())).collect();
-        let holes_bell = Bell::new(contracts.len());
-        let live = Handle::new(threads);
-        let state = |contract: &Arc<Contract>| {
-            let bell = Arc::clone(&bells[live.thread_of(contract.id)]);
-            let (reorder_ms, metrics) = (options.reorder_ms, Arc::clone(&metrics));
-            let holes_bell = Arc::clone(&holes_bell);
-            let state = SymbolState::new(contract, seams.clock, reorder_ms, vec![bell], holes_bell, metrics);
-            Arc::new(Mutex::new(state.unwrap_or_else(|| unreachable!("a new tape has no writer yet"))))
-        };
-        let states = contracts.iter().map(state).collect();
-        let symbols = contracts.iter().map(|contract| SymbolHandle::new(contract.id)).collect();
+        let bells = (0..threads).map(|_| Bell::new()).collect();
+        let (holes_bell, live) = (Bell::new(), Handle::new(threads));
         let venue_clock = Arc::new(VenueClock::new(seams.clock));
-        Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, symbols, states }
+        let (plan, streams) = (Plan::new(options.routes.clone(), options.streams_per_connection_max), Vec::new());
+        Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, plan, streams }
     }
 
     fn publishers(&self) -> Vec<Ward> {
@@ -170,7 +207,7 @@ impl Assembly {
 
     fn publisher(&self, thread: usize) -> Ward {
         let state = Arc::new(Mutex::new(TopicsState::new(
-            &self.contracts,
+            Arc::clone(&self.contracts),
             (thread, self.placement.live.len()),
             Arc::clone(&self.bells[thread]),
             self.seams.clock,
@@ -181,6 +218,7 @@ impl Assembly {
         let (arbiter, live, handle) = (self.placement.live[thread].clone(), self.live.clone(), self.live.clone());
         Ward {
             kind: "topics",
+            contract: None,
             is_alive: Box::new(move || handle.is_alive(thread)),
             raise: Box::new(move || {
                 let state = Arc::clone(&state);
@@ -190,53 +228,56 @@ impl Assembly {
         }
     }
 
-    fn plans(&self) -> Vec<Plan> {
-        feed::plan(self.contracts.iter(), &self.options.routes, self.options.streams_per_connection_max)
+    /// The thread of a connection, where its contracts live, too.
+    fn shard_of(&self, connection: usize) -> ArbiterHandle {
+        self.placement.ingest[connection % self.placement.ingest.len()].clone()
     }
 
-    fn shard_of(&self, plan: usize) -> ArbiterHandle {
-        self.placement.ingest[plan % self.placement.ingest.len()].clone()
-    }
-
-    /// Contracts live on the thread of the connection that carries them.
-    fn symbol_wards(&self) -> Vec<Ward> {
-        let plans = self.plans();
-        let placed =
-            plans.iter().enumerate().flat_map(|(at, plan)| plan.streams.iter().map(move |stream| (at, stream)));
-        placed.map(|(at, stream)| self.symbol_ward(&stream.contract, self.shard_of(at))).collect()
-    }
-
-    fn symbol_ward(&self, contract: &Contract, arbiter: ArbiterHandle) -> Ward {
-        let state = Arc::clone(&self.states[contract.id.index()]);
-        let handle = self.symbols[contract.id.index()].clone();
-        let looked_at = handle.clone();
-        Ward {
+    /// Nothing when the tape has a writer already.
+    fn symbol(&self, contract: &Arc<Contract>, connection: usize) -> Option<Ward> {
+        let bell = Arc::clone(&self.bells[self.live.thread_of(contract.id)]);
+        let state = SymbolState::new(
+            contract,
+            self.seams.clock,
+            self.options.reorder_ms,
+            vec![bell],
+            Arc::clone(&self.holes_bell),
+            Arc::clone(&self.metrics),
+        )?;
+        let (state, arbiter) = (Arc::new(Mutex::new(state)), self.shard_of(connection));
+        let (looked_at, contract) = (Arc::clone(contract), Arc::clone(contract));
+        Some(Ward {
             kind: "symbol",
-            is_alive: Box::new(move || looked_at.is_alive()),
+            contract: Some(contract.id),
+            is_alive: Box::new(move || looked_at.actor.is_alive()),
             raise: Box::new(move || {
                 let state = Arc::clone(&state);
-                handle.replace(SymbolActor::start_in_arbiter(&arbiter, move |_| SymbolActor::new(state)));
+                contract.actor.replace(SymbolActor::start_in_arbiter(&arbiter, move |_| SymbolActor::new(state)));
             }),
-        }
+        })
     }
 
-    fn feeds(&self) -> Vec<Ward> {
-        let feed = |(at, plan): (usize, Plan)| {
-            let handles = plan.streams.iter().map(|stream| self.symbols[stream.contract.id.index()].clone()).collect();
-            let mut options = self.options.feed.clone();
-            options.seed = options.seed.wrapping_add(at as u64);
-            let spec = feed::Spec {
-                plan,
-                handles,
-                dialer: Arc::clone(&self.seams.dialer),
-                options,
-                venue_clock: Arc::clone(&self.venue_clock),
-                clock: self.seams.clock,
-                metrics: Arc::clone(&self.metrics),
-            };
-            feed_ward(spec, self.shard_of(at))
+    /// Tells a connection what it carries now.
+    fn carry(&self, at: usize) {
+        self.streams[at].send_replace(self.plan.streams(at));
+    }
+
+    /// A new connection of the plan.
+    fn feed(&mut self, at: usize) -> Ward {
+        let (sender, streams) = watch::channel(self.plan.streams(at));
+        self.streams.push(sender);
+        let mut options = self.options.feed.clone();
+        options.seed = options.seed.wrapping_add(at as u64);
+        let spec = feed::Spec {
+            path: self.plan.path(at),
+            streams,
+            dialer: Arc::clone(&self.seams.dialer),
+            options,
+            venue_clock: Arc::clone(&self.venue_clock),
+            clock: self.seams.clock,
+            metrics: Arc::clone(&self.metrics),
         };
-        self.plans().into_iter().enumerate().map(feed).collect()
+        feed_ward(spec, self.shard_of(at))
     }
 }
 
@@ -245,6 +286,7 @@ fn feed_ward(spec: feed::Spec, arbiter: ArbiterHandle) -> Ward {
     let looked_at = Arc::clone(&address);
     Ward {
         kind: "feed",
+        contract: None,
         is_alive: Box::new(move || looked_at.load().as_ref().is_some_and(|address| address.connected())),
         raise: Box::new(move || {
             let spec = spec.clone();

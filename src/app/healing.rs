@@ -55,10 +55,9 @@ impl Engine {
         let (healed, minutes) = mpsc::channel(HEALED_MAX);
         let contracts = || Arc::clone(&self.contracts);
         let refolder = Refolder { contracts: contracts(), live: self.live.clone() };
-        let adopting = Adopting { contracts: contracts(), symbols: self.symbols.clone(), healed: healed.clone() };
+        let adopting = Adopting { contracts: contracts(), healed: healed.clone() };
         let seam = seam.map(|options| Seam {
             contracts: contracts(),
-            symbols: self.symbols.clone(),
             bell: Arc::clone(&self.holes_bell),
             source,
             options,

@@ -3,8 +3,11 @@
 //! actix lets a panicked actor disappear without a word, so its address is looked at. What the next actor needs stands
 //! outside the dead one.
 
-use crate::metrics::{Labels, Metrics};
-use std::{fmt, sync::Arc, time::Duration};
+use crate::{
+    metrics::{Labels, Metrics},
+    model::ContractId,
+};
+use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
 
 /// How often addresses are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -13,6 +16,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(super) struct Ward {
     /// For logs and counters.
     pub(super) kind: &'static str,
+    /// Of which contract alone, if of one.
+    pub(super) contract: Option<ContractId>,
     /// Whether it takes messages.
     pub(super) is_alive: Box<dyn Fn() -> bool>,
     /// Starts one over the state that the last one left; also the first time.
@@ -25,11 +30,14 @@ impl fmt::Debug for Ward {
     }
 }
 
+/// All that are watched over, on the supervising thread.
+pub(super) type Wards = Rc<RefCell<Vec<Ward>>>;
+
 /// Raises wards that die, for ever; whoever makes them raises them the first time.
-pub(super) async fn watch(wards: Vec<Ward>, metrics: Arc<Metrics>) {
+pub(super) async fn watch_over(wards: Wards, metrics: Arc<Metrics>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        for ward in wards.iter().filter(|ward| !(ward.is_alive)()) {
+        for ward in wards.borrow().iter().filter(|ward| !(ward.is_alive)()) {
             metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", ward.kind)])).inc();
             tracing::error!(actor = ward.kind, "an actor died and is rebuilt");
             (ward.raise)();

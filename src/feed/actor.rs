@@ -2,19 +2,22 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::control::{self, NAMES_PER_REQUEST_MAX, REQUESTS_PER_SECOND_MAX},
-    feed::{Plan, intake::Intake},
-    market::{SymbolHandle, VenueClock},
+    exchange::binance::control::REQUESTS_PER_SECOND_MAX,
+    feed::{Streams, intake::Intake, requests::Requests},
+    market::VenueClock,
     metrics::{Labels, Metrics},
-    net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, with_causes},
+    net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, WriteError, with_causes},
 };
 use actix::prelude::*;
 use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
 
 /// Frames taken off a socket before the contracts' actors get their turn.
 const FRAMES_MAX: usize = 256;
 /// How soon a batch that was refused is tried again when the socket is quiet.
 const RETRY: Duration = Duration::from_millis(5);
+/// Why a connection ends that carries nothing any more.
+const IDLE: &str = "idle";
 
 /// How connections behave.
 #[derive(Clone, Debug)]
@@ -34,10 +37,10 @@ pub struct Options {
 /// Everything that a connection needs, and its successor too.
 #[derive(Clone)]
 pub struct Spec {
-    /// Path and streams.
-    pub plan: Plan,
-    /// Where each stream's prints go, in the order of the plan.
-    pub handles: Vec<SymbolHandle>,
+    /// The path of the venue's host.
+    pub path: &'static str,
+    /// What it carries. A change is asked for on the open connection; it ends when nobody can change it any more.
+    pub streams: watch::Receiver<Streams>,
     /// How to reach the venue.
     pub dialer: Arc<dyn Dial>,
     /// How to behave.
@@ -52,7 +55,10 @@ pub struct Spec {
 
 impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spec").field("plan", &self.plan).finish_non_exhaustive()
+        f.debug_struct("Spec")
+            .field("path", &self.path)
+            .field("streams", &self.streams.borrow().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,21 +84,23 @@ impl Actor for FeedActor {
     }
 }
 
-/// Connects, follows, and connects again.
-async fn follow(spec: Spec) {
-    let options = &spec.options;
+/// Connects, follows, and connects again, while there is something to follow.
+async fn follow(mut spec: Spec) {
+    let options = spec.options.clone();
     let (base, cap) = options.backoff;
     let mut backoff = Backoff::new(base, cap, options.stable_after, options.seed);
-    let mut intake =
-        Intake::new(&spec.plan, &spec.handles, Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
-    loop {
+    let mut intake = Intake::new(Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
+    while spec.streams.wait_for(|streams| !streams.is_empty()).await.is_ok() {
         let started = spec.clock.monotonic();
-        let reason = connection(&spec, &mut intake).await;
+        let reason = connection(&mut spec, &mut intake).await;
         intake.disconnected();
+        if reason == IDLE {
+            continue;
+        }
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
         backoff.stable(spec.clock.monotonic() - started);
         let wait = backoff.delay();
-        tracing::warn!(reason, path = spec.plan.path, wait_ms = wait.as_millis(), "connection to the venue ended");
+        tracing::warn!(reason, path = spec.path, wait_ms = wait.as_millis(), "connection to the venue ended");
         pause(&mut intake, wait).await;
     }
 }
@@ -107,29 +115,68 @@ async fn pause(intake: &mut Intake, wait: Duration) {
 }
 
 /// One connection's life; the result says why it ended.
-async fn connection(spec: &Spec, intake: &mut Intake) -> &'static str {
-    let (options, path) = (&spec.options, spec.plan.path);
+async fn connection(spec: &mut Spec, intake: &mut Intake) -> &'static str {
+    let (options, path) = (&spec.options, spec.path);
     let mut socket = match WebSocket::open(&*spec.dialer, &options.endpoint, path, &options.limits).await {
         Ok(socket) => socket,
         Err(error) => return told(&error, error.reason(), path),
     };
     intake.connected();
-    let _up = Up::new(&spec.metrics);
-    if let Err(error) = subscribe(spec, &mut socket).await {
-        return told(&error, error.reason(), path);
+    let metrics = Arc::clone(&spec.metrics);
+    let _up = Up::new(&metrics);
+    tracing::info!(endpoint = %options.endpoint, path, streams = spec.streams.borrow().len(), "connected");
+    match read(&mut spec.streams, intake, &mut socket).await {
+        Ok(()) => {
+            socket.close().await;
+            IDLE
+        }
+        Err(Ended::Read(error)) => told(&error, error.reason(), path),
+        Err(Ended::Write(error)) => told(&error, error.reason(), path),
     }
-    tracing::info!(endpoint = %options.endpoint, path, streams = spec.plan.streams.len(), "connected");
-    let error = read(intake, &mut socket).await;
-    told(&error, error.reason(), path)
 }
 
-/// Reads until the connection is over; silence ends it, too, by the socket's own pings.
-async fn read(intake: &mut Intake, socket: &mut WebSocket) -> ReadError {
-    let mut held = false;
+/// Why a connection is over.
+enum Ended {
+    Read(ReadError),
+    Write(WriteError),
+}
+
+/// Reads until the connection is over, or carries nothing any more; silence ends it, too, by the socket's own pings. Streams
+/// that come or go meanwhile are asked for, while reading goes on.
+async fn read(
+    streams: &mut watch::Receiver<Streams>,
+    intake: &mut Intake,
+    socket: &mut WebSocket,
+) -> Result<(), Ended> {
+    let (mut held, mut requests) = (false, Requests::default());
+    let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
+    streams.mark_changed();
     loop {
-        let reading = socket.read(FRAMES_MAX, |frame| intake.take(frame));
-        // A timer costs more than a small batch: only while something is held back.
-        let read = if held { tokio::time::timeout(RETRY, reading).await.ok() } else { Some(reading.await) };
+        if streams.has_changed().unwrap_or(true) {
+            let wanted = Arc::clone(&streams.borrow_and_update());
+            if wanted.is_empty() || streams.has_changed().is_err() {
+                return Ok(());
+            }
+            requests.want(&wanted);
+            intake.carry(&wanted);
+        }
+        let read = tokio::select! {
+            biased;
+            () = pace.ready(), if requests.are_due() => {
+                if let Some(request) = requests.next() {
+                    socket.send(request).await.map_err(Ended::Write)?;
+                }
+                continue;
+            }
+            // Before what comes rarely: while frames come, nothing else is polled.
+            read = socket.read(FRAMES_MAX, |frame| intake.take(frame)) => Some(read),
+            _ = streams.changed() => {
+                streams.mark_changed();
+                continue;
+            }
+            // A timer costs more than a small batch: only while something is held back.
+            () = async { tokio::time::sleep(RETRY).await }, if held => None,
+        };
         held = intake.deliver();
         match read {
             Some(Ok(_)) => {
@@ -137,7 +184,7 @@ async fn read(intake: &mut Intake, socket: &mut WebSocket) -> ReadError {
                 tokio::task::yield_now().await;
                 intake.prove();
             }
-            Some(Err(error)) => return error,
+            Some(Err(error)) => return Err(Ended::Read(error)),
             None => {}
         }
     }
@@ -147,17 +194,6 @@ async fn read(intake: &mut Intake, socket: &mut WebSocket) -> ReadError {
 fn told(error: &dyn std::error::Error, reason: &'static str, path: &str) -> &'static str {
     tracing::error!(path, reason, "{}", with_causes(error));
     reason
-}
-
-/// Asks for every stream of the plan, within the venue's limits of names a request and requests a second.
-async fn subscribe(spec: &Spec, socket: &mut WebSocket) -> Result<(), crate::net::WriteError> {
-    let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
-    for (id, streams) in (1..).zip(spec.plan.streams.chunks(NAMES_PER_REQUEST_MAX)) {
-        let names: Vec<String> = streams.iter().map(|stream| stream.name.clone()).collect();
-        pace.ready().await;
-        socket.send(control::subscribe(id, &names)).await?;
-    }
-    Ok(())
 }
 
 /// Counts a connection as up for as long as it lives.

@@ -3,10 +3,10 @@
 use crate::{
     clock::Clock,
     exchange::binance::{Event, Outcome, decode},
-    feed::Plan,
-    market::{Batch, Contract, Flow, Print, SymbolHandle, VenueClock},
+    feed::PlannedStream,
+    market::{Batch, Contract, Flow, Print, VenueClock},
     metrics::{Labels, Metrics},
-    model::UnixMillis,
+    model::{ContractId, UnixMillis},
 };
 use prometheus_client::metrics::counter::Counter;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -54,32 +54,17 @@ pub(super) struct Intake {
 #[derive(Debug)]
 struct Lane {
     contract: Arc<Contract>,
-    handle: SymbolHandle,
     prints: Vec<Print>,
     /// Whether its stream has delivered on this connection: prints of the last one may still be held.
     heard: bool,
 }
 
 impl Intake {
-    pub(super) fn new(
-        plan: &Plan,
-        handles: &[SymbolHandle],
-        venue_clock: Arc<VenueClock>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        let lane = |(stream, handle): (&crate::feed::PlannedStream, &SymbolHandle)| Lane {
-            contract: Arc::clone(&stream.contract),
-            handle: handle.clone(),
-            prints: Vec::new(),
-            heard: false,
-        };
-        let lanes: Vec<_> = plan.streams.iter().zip(handles).map(lane).collect();
-        let lane_of = lanes.iter().zip(0..).map(|(lane, at)| (lane.contract.symbol.as_str().into(), at)).collect();
+    pub(super) fn new(venue_clock: Arc<VenueClock>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let counter = |kind| metrics.upstream_messages.get_or_create_owned(&Labels::new([("kind", kind)]));
         Self {
-            lanes,
-            lane_of,
+            lanes: Vec::new(),
+            lane_of: HashMap::new(),
             dirty: Vec::new(),
             proof_due: false,
             recent: 0,
@@ -95,6 +80,20 @@ impl Intake {
             full: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "symbol")])),
             metrics,
         }
+    }
+
+    /// Says what the connection carries now; what else is held is dropped with its contract.
+    pub(super) fn carry(&mut self, streams: &[PlannedStream]) {
+        let mut known: HashMap<ContractId, Lane> = self.lanes.drain(..).map(|lane| (lane.contract.id, lane)).collect();
+        let lane = |stream: &PlannedStream| {
+            let new = || Lane { contract: Arc::clone(&stream.contract), prints: Vec::new(), heard: false };
+            known.remove(&stream.contract.id).unwrap_or_else(new)
+        };
+        self.lanes = streams.iter().map(lane).collect();
+        let named = |(lane, at): (&Lane, usize)| (lane.contract.symbol.as_str().into(), at);
+        self.lane_of = self.lanes.iter().zip(0..).map(named).collect();
+        self.dirty = (0..self.lanes.len()).filter(|at| !self.lanes[*at].prints.is_empty()).collect();
+        known.values().for_each(|lane| lane.contract.flow.store(None));
     }
 
     /// Begins a connection: nothing on it is proven to flow yet.
@@ -216,7 +215,7 @@ impl Intake {
         self.dirty.retain(|at| {
             let lane = &mut lanes[*at];
             let next = Vec::with_capacity(lane.prints.len().min(BATCH_ROOM_MAX));
-            let Err(refused) = lane.handle.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
+            let Err(refused) = lane.contract.actor.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
                 // The first on this connection, or since the contract's actor died with what it had been given.
                 *proof_due |= lane.heard && !lane.contract.is_live();
                 return false;
@@ -276,7 +275,7 @@ mod tests {
     use super::*;
     use crate::{
         exchange::binance::Routes,
-        feed::plan,
+        feed::Plan,
         market::{Contracts, TapeKind},
         model::Symbol,
     };
@@ -286,10 +285,14 @@ mod tests {
     fn intake() -> Intake {
         let symbol = Symbol::new("BTCUSDT").expect("a symbol");
         let contracts = Contracts::new([(symbol, TapeKind::Aggregate, 64)]);
-        let plans = plan(contracts.iter(), &Routes::default(), 1);
-        let handles = [SymbolHandle::new(plans[0].streams[0].contract.id)];
+        let mut plan = Plan::new(Routes::default(), 1);
+        contracts.iter().for_each(|contract| {
+            plan.assign(contract);
+        });
         let clock = Clock::starting_at(UnixMillis::new(NOW));
-        Intake::new(&plans[0], &handles, Arc::new(VenueClock::new(clock)), clock, Arc::default())
+        let mut intake = Intake::new(Arc::new(VenueClock::new(clock)), clock, Arc::default());
+        intake.carry(&plan.streams(0));
+        intake
     }
 
     fn take(intake: &mut Intake, id: u64, event_time: i64, trade_time: i64) {

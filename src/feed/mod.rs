@@ -6,8 +6,9 @@
 mod actor;
 mod intake;
 mod plan;
+mod requests;
 
 #[expect(clippy::module_name_repetitions, reason = "actors bear their full names everywhere")]
 pub use actor::FeedActor;
 pub use actor::{Options, Spec};
-pub use plan::{Plan, PlannedStream, plan};
+pub use plan::{Plan, PlannedStream, Streams};

@@ -2,7 +2,7 @@
 
 use crate::{
     history::jobs::{Arrival, RECENT_MS, Series},
-    market::{Contract, Contracts, Healed, Stored, SymbolHandle, TapeKind},
+    market::{Contract, Contracts, Healed, Stored, TapeKind},
     model::IdRange,
 };
 use std::{sync::Arc, time::Duration};
@@ -16,8 +16,6 @@ const OFFER_AGAIN: Duration = Duration::from_millis(100);
 pub struct Adopting {
     /// What is recorded.
     pub contracts: Arc<Contracts>,
-    /// Where ids go, by contract.
-    pub symbols: Vec<SymbolHandle>,
     /// Who folds minutes anew.
     pub healed: mpsc::Sender<Healed>,
 }
@@ -33,15 +31,17 @@ impl Adopting {
     async fn hand_on(&self, arrival: &Arrival) {
         let contract = self.contracts.find(arrival.symbol.as_str()).filter(|contract| is_of(contract, arrival.series));
         let Some(contract) = contract else { return };
-        let Some(handle) = self.symbols.get(contract.id.index()) else { return };
-        let runs = filled(contract, arrival.ids);
+        let runs = filled(&contract, arrival.ids);
         let Some((first, last)) = runs.first().zip(runs.last()) else { return };
         let ids = IdRange { first: first.first, last: last.last };
         let stored = Stored(runs.into());
-        while !handle.stored(stored.clone()).await {
+        while !contract.actor.stored(stored.clone()).await {
+            if contract.is_retired() {
+                return;
+            }
             sleep(OFFER_AGAIN).await;
         }
-        if let Some(ids) = in_memory(contract, ids) {
+        if let Some(ids) = in_memory(&contract, ids) {
             // Nobody folds any more only while everything ends.
             self.healed.send(Healed { contract: contract.id, ids }).await.unwrap_or_default();
         }

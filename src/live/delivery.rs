@@ -134,6 +134,8 @@ pub enum Event {
         /// Whose bucket is not complete.
         incomplete: Arc<[Symbol]>,
     },
+    /// The last message: the contract is not recorded any more.
+    Ended,
     /// The last message: the session was too slow too often; the newest trade id that it was sent, if any.
     TooSlow(Option<u64>),
 }
@@ -144,12 +146,12 @@ impl Event {
         match self {
             Self::Snapshot(rows) | Self::Trades(rows) | Self::Repair(rows) | Self::Correction(rows) => rows.body.len(),
             Self::Candles { closed, open } => closed.body.len() + open.as_ref().map_or(0, Bytes::len),
-            Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::TooSlow(_) => 0,
+            Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::Ended | Self::TooSlow(_) => 0,
         }
     }
 
     /// Whether it is taken however much waits: what a request bounds, and what comes once.
     pub(super) fn needs_no_room(&self) -> bool {
-        matches!(self, Self::Snapshot(_) | Self::Barrier { .. } | Self::TooSlow(_))
+        matches!(self, Self::Snapshot(_) | Self::Barrier { .. } | Self::Ended | Self::TooSlow(_))
     }
 }

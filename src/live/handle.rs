@@ -98,6 +98,17 @@ impl Handle {
         self.send(topic.contract, topics::Unsubscribe { topic, session, sub })
     }
 
+    /// Begins to fold a contract that was not recorded before. A thread that cannot take it now finds it within a minute.
+    pub fn begin(&self, contract: ContractId) {
+        let _ = self.send(contract, topics::Recorded::Begins(contract));
+    }
+
+    /// Ends every subscription to a contract that is not recorded any more. A thread that cannot take it now finds it within
+    /// a minute.
+    pub fn end(&self, contract: ContractId) {
+        let _ = self.send(contract, topics::Recorded::Ends(contract));
+    }
+
     /// Every candle that memory holds, ascending; the current one last.
     ///
     /// # Errors

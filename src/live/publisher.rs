@@ -228,6 +228,16 @@ impl<P: Publish> Post<P> {
         self.tell(leave);
     }
 
+    /// Ends every line: its contract is not recorded any more. A line that is behind is not told, and its socket cut.
+    pub(super) fn end(self) {
+        let mut state = self.state();
+        for line in state.lines().drain(..) {
+            if line.offer(Event::Ended) == Offer::Full {
+                line.subscriber.cut.now();
+            }
+        }
+    }
+
     /// Forgets sessions that ended without saying so.
     pub(super) fn sweep(&mut self) {
         self.subscriptions.retain(|subscription| subscription.subscriber.mailbox.connected());

@@ -45,7 +45,7 @@ impl Refolder {
     pub async fn run(self, mut healed: mpsc::Receiver<Healed>) {
         for contract in self.contracts.iter() {
             for ids in contract.holding.get().map(doubtful).unwrap_or_default() {
-                self.refold(contract, ids).await;
+                self.refold(&contract, ids).await;
             }
         }
         let mut again: VecDeque<Healed> = VecDeque::new();
@@ -63,7 +63,7 @@ impl Refolder {
             };
             let contract = self.contracts.get(next.contract);
             let done = match contract {
-                Some(contract) => self.refold(contract, next.ids).await,
+                Some(contract) => self.refold(&contract, next.ids).await,
                 None => true,
             };
             if !done && again.len() < AGAIN_MAX {

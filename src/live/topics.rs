@@ -4,7 +4,7 @@ use crate::{
     candle::{FoldOptions, LiveFold, regroup},
     clock::Clock,
     live::{
-        Channel, Encoder, Event, Replay, SessionKey, Subscription, Topic,
+        Channel, Delivery, Encoder, Event, Replay, SessionKey, Subscriber, Subscription, Topic,
         lines::Publishing,
         publisher::{Announce, Leave, Post, Publish, Tick, Wake},
         tape::{TapeActor, TapeState},
@@ -74,6 +74,14 @@ pub(super) struct Unsubscribe {
     pub(super) sub: u32,
 }
 
+/// See [`crate::live::Handle::begin`] and [`crate::live::Handle::end`].
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(super) enum Recorded {
+    Begins(ContractId),
+    Ends(ContractId),
+}
+
 /// See [`crate::live::Handle::candles`].
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Candle>")]
@@ -103,8 +111,8 @@ pub(super) struct Refold {
 pub struct TopicsState {
     thread: usize,
     threads: usize,
-    /// Every `threads`-th of all, by id.
-    contracts: Vec<Arc<Contract>>,
+    /// Every `threads`-th of them is this thread's.
+    contracts: Arc<Contracts>,
     bell: Arc<Bell>,
     clock: Clock,
     venue_clock: Arc<VenueClock>,
@@ -121,7 +129,7 @@ pub struct TopicsState {
 impl TopicsState {
     /// The state of live thread `thread` of `threads`, over the contracts that fall to it.
     pub fn new(
-        contracts: &Contracts,
+        contracts: Arc<Contracts>,
         (thread, threads): (usize, usize),
         bell: Arc<Bell>,
         clock: Clock,
@@ -129,7 +137,6 @@ impl TopicsState {
         options: Options,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let contracts = contracts.iter().filter(|contract| contract.id.index() % threads == thread).cloned().collect();
         Self {
             thread,
             threads,
@@ -147,7 +154,7 @@ impl TopicsState {
     }
 
     fn contract(&self, id: ContractId) -> Option<Arc<Contract>> {
-        self.contracts.get(id.index() / self.threads).filter(|contract| contract.id == id).cloned()
+        self.contracts.get(id)
     }
 
     fn publishing(&self, channel: &str) -> Publishing {
@@ -162,7 +169,8 @@ impl TopicsState {
 
     /// Starts the 1-minute fold of every contract, and again each publisher that has died.
     fn raise(&mut self) {
-        for contract in self.contracts.clone() {
+        let (thread, threads) = (self.thread, self.threads);
+        for contract in self.contracts.iter().filter(|contract| contract.id.index() % threads == thread) {
             self.fold(&contract, Timeframe::MINUTE);
         }
         self.raise_dead();
@@ -211,8 +219,14 @@ impl TopicsState {
     }
 
     fn subscribe(&mut self, subscription: Subscription) {
-        let Some(contract) = self.contract(subscription.topic.contract) else { return };
-        let cut = subscription.subscriber.cut.clone();
+        let Subscriber { cut, mailbox, sub, .. } = subscription.subscriber.clone();
+        let Some(contract) = self.contract(subscription.topic.contract) else {
+            // It ended since the session looked.
+            if mailbox.try_send(Delivery { sub, event: Event::Ended }).is_err() {
+                cut.now();
+            }
+            return;
+        };
         let taken = match subscription.topic.channel {
             Channel::Trades => self.tape(&contract).join(subscription),
             Channel::Candles(timeframe) => self.fold(&contract, timeframe).join(subscription),
@@ -244,6 +258,20 @@ impl TopicsState {
             }
         }
         self.retire();
+    }
+
+    /// Begins with a contract.
+    fn begin(&mut self, id: ContractId) {
+        if let Some(contract) = self.contract(id) {
+            self.fold(&contract, Timeframe::MINUTE);
+        }
+    }
+
+    /// Ends with a contract: the last message of each of its lines says so.
+    fn end(&mut self, id: ContractId) {
+        self.tapes.remove(&id).into_iter().for_each(|tape| tape.end());
+        let folds = self.folds.extract_if((id, Timeframe::FIRST).., |(of, _), _| *of == id);
+        folds.for_each(|(_, fold)| fold.end());
     }
 
     /// Stops publishers that nobody listens to; the 1-minute folds go on.
@@ -349,6 +377,10 @@ impl TopicsState {
     fn sweep(&mut self) {
         self.tapes.values_mut().for_each(Post::sweep);
         self.folds.values_mut().for_each(Post::sweep);
+        let of_folds = self.folds.keys().map(|(id, _)| *id);
+        let mut gone: BTreeSet<ContractId> = self.tapes.keys().copied().chain(of_folds).collect();
+        gone.retain(|id| self.contract(*id).is_none());
+        gone.into_iter().for_each(|id| self.end(id));
         self.retire();
         self.raise();
     }
@@ -430,6 +462,17 @@ impl Handler<Unsubscribe> for TopicsActor {
     fn handle(&mut self, unsubscribe: Unsubscribe, _: &mut Self::Context) {
         let Unsubscribe { topic, session, sub } = unsubscribe;
         self.state().unsubscribe(Leave { session, sub }, topic);
+    }
+}
+
+impl Handler<Recorded> for TopicsActor {
+    type Result = ();
+
+    fn handle(&mut self, recorded: Recorded, _: &mut Self::Context) {
+        match recorded {
+            Recorded::Begins(id) => self.state().begin(id),
+            Recorded::Ends(id) => self.state().end(id),
+        }
     }
 }
 

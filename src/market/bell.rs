@@ -3,13 +3,13 @@
 //! A bell belongs to one consumer thread. Ringing sets the contract's bit and wakes the consumer unless a wake is
 //! already on its way, so a burst of any size costs one wake and the consumer reads everything by its own cursors.
 
-use crate::model::ContractId;
+use crate::{market::CONTRACTS_MAX, model::ContractId};
 use futures_util::{Stream, task::AtomicWaker};
 use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -18,20 +18,27 @@ use std::{
 #[derive(Debug)]
 pub struct Bell {
     dirty: Box<[AtomicU64]>,
+    /// Words up to it have been rung; the others need no look.
+    used: AtomicUsize,
     /// Whether the consumer has been called and has not answered yet.
     rung: AtomicBool,
     consumer: AtomicWaker,
 }
 
 impl Bell {
-    /// A bell for contract ids below `contracts`.
-    pub fn new(contracts: usize) -> Arc<Self> {
-        let dirty = (0..contracts.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
-        Arc::new(Self { dirty, rung: AtomicBool::new(false), consumer: AtomicWaker::new() })
+    /// A bell for every contract of the process.
+    pub fn new() -> Arc<Self> {
+        let dirty = (0..CONTRACTS_MAX.div_ceil(64)).map(|_| AtomicU64::new(0)).collect();
+        let (used, rung) = (AtomicUsize::new(0), AtomicBool::new(false));
+        Arc::new(Self { dirty, used, rung, consumer: AtomicWaker::new() })
     }
 
     /// Says that `contract` has something new.
     pub fn ring(&self, contract: ContractId) {
+        // Before the swap below, so that the `take` after it looks far enough. It rises a few times in a process.
+        if self.used.load(Ordering::Relaxed) <= contract.index() / 64 {
+            self.used.fetch_max(contract.index() / 64 + 1, Ordering::Relaxed);
+        }
         // Release pairs with the Acquire in `take`: who sees the bit sees what was published before it.
         self.dirty[contract.index() / 64].fetch_or(1 << (contract.index() % 64), Ordering::Release);
         // AcqRel pairs with the swap in `Rings::poll_next`: either that swap sees this call, or this one sees `false`
@@ -43,7 +50,7 @@ impl Bell {
 
     /// Hands over every contract rung since the last call.
     pub fn take(&self, mut each: impl FnMut(ContractId)) {
-        for (word, bits) in (0u32..).zip(&self.dirty) {
+        for (word, bits) in (0u32..).zip(&self.dirty).take(self.used.load(Ordering::Relaxed)) {
             if bits.load(Ordering::Relaxed) == 0 {
                 continue;
             }
@@ -88,7 +95,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_burst_is_one_wake_and_names_every_contract() {
-        let bell = Bell::new(130);
+        let bell = Bell::new();
         let mut rings = Rings::of(Arc::clone(&bell));
         for id in [0, 63, 64, 129, 64] {
             bell.ring(ContractId::new(id));
@@ -105,7 +112,7 @@ mod tests {
     #[test]
     fn no_ring_is_missed_between_threads() {
         const RINGS: u64 = 20_000;
-        let bell = Bell::new(1);
+        let bell = Bell::new();
         let published = Arc::new(AtomicU64::new(0));
         let writer = std::thread::spawn({
             let (bell, published) = (Arc::clone(&bell), Arc::clone(&published));

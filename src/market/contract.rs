@@ -1,11 +1,11 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{Flow, Tape},
+    market::{Flow, SymbolHandle, Tape},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::Holding,
 };
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     collections::HashMap,
     sync::{
@@ -62,10 +62,14 @@ pub struct Contract {
     pub kind: TapeKind,
     /// The hot end of its trades.
     pub tape: Arc<Tape>,
+    /// Where its prints go.
+    pub actor: SymbolHandle,
     /// What the store holds of it; none without a store.
     pub holding: OnceLock<Holding>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
+    /// Whether it is not recorded any more.
+    retired: AtomicBool,
     /// The connection that is proven to carry its stream; none while it is not.
     pub flow: ArcSwapOption<Flow>,
     /// What the venue's listing says; none until it has been read, or when the venue does not list it.
@@ -77,8 +81,8 @@ impl Contract {
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
         let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
-        let (holding, waiting) = (OnceLock::new(), AtomicBool::new(false));
-        Self { id, symbol, kind, tape, holding, waiting, flow, listing }
+        let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        Self { id, symbol, kind, tape, actor: SymbolHandle::default(), holding, waiting, retired, flow, listing }
     }
 
     /// Says whether prints wait for ids before theirs.
@@ -96,58 +100,148 @@ impl Contract {
         self.flow.load().as_ref().map_or(UnixMillis::new(i64::MIN), |flow| flow.proven_to())
     }
 
+    /// Whether it is not recorded any more: nobody takes its trades.
+    pub fn is_retired(&self) -> bool {
+        // Tells of nothing else.
+        self.retired.load(Ordering::Relaxed)
+    }
+
     /// Whether its stream is proven to flow.
     pub fn is_live(&self) -> bool {
         self.flow.load().is_some()
     }
 }
 
-/// The recorded contracts, by id and by symbol.
+/// What is recorded: symbol, kind of tape, and least number of trades in its ring.
+pub type Spec = (Symbol, TapeKind, usize);
+
+/// Why a contract cannot be recorded.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AddError {
+    /// It is recorded.
+    #[error("`{0}` is recorded already")]
+    Known(Symbol),
+    /// Numbers are not used twice in a process.
+    #[error("{CONTRACTS_MAX} contracts were recorded since the start: restart to record others")]
+    Full,
+}
+
+/// Contracts that a process can record one after another.
+pub const CONTRACTS_MAX: usize = 16_384;
+
+/// The recorded contracts, by id and by symbol. They come and go; a number is never used twice.
 #[derive(Debug, Default)]
 pub struct Contracts {
-    by_id: Vec<Arc<Contract>>,
+    /// Replaced whole: it changes rarely, and readers must not wait.
+    listed: ArcSwap<Listed>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Listed {
+    /// A place is empty once its contract is not recorded any more.
+    by_id: Vec<Option<Arc<Contract>>>,
     by_symbol: HashMap<Symbol, ContractId>,
+}
+
+impl Listed {
+    fn add(&mut self, (symbol, kind, ring_trades): Spec) -> Result<Arc<Contract>, AddError> {
+        if self.by_symbol.contains_key(&symbol) {
+            return Err(AddError::Known(symbol));
+        }
+        let number = u32::try_from(self.by_id.len()).ok().filter(|_| self.by_id.len() < CONTRACTS_MAX);
+        let id = ContractId::new(number.ok_or(AddError::Full)?);
+        let contract = Arc::new(Contract::new(id, symbol.clone(), kind, ring_trades));
+        self.by_symbol.insert(symbol, id);
+        self.by_id.push(Some(Arc::clone(&contract)));
+        Ok(contract)
+    }
+
+    fn get(&self, id: ContractId) -> Option<&Arc<Contract>> {
+        self.by_id.get(id.index())?.as_ref()
+    }
 }
 
 impl Contracts {
     /// Numbers the contracts in the order given; a symbol that came before is left out.
-    pub fn new(specs: impl IntoIterator<Item = (Symbol, TapeKind, usize)>) -> Self {
-        let mut contracts = Self::default();
-        for (symbol, kind, ring_trades) in specs {
-            let Ok(number) = u32::try_from(contracts.by_id.len()) else { break };
-            if contracts.by_symbol.contains_key(&symbol) {
-                continue;
-            }
-            let id = ContractId::new(number);
-            contracts.by_symbol.insert(symbol.clone(), id);
-            contracts.by_id.push(Arc::new(Contract::new(id, symbol, kind, ring_trades)));
+    pub fn new(specs: impl IntoIterator<Item = Spec>) -> Self {
+        let mut listed = Listed::default();
+        for spec in specs {
+            // One that is known, or for which there is no number, is left out.
+            let _ = listed.add(spec);
         }
-        contracts
+        Self { listed: ArcSwap::from_pointee(listed) }
+    }
+
+    /// Begins with a contract. One task adds and removes.
+    ///
+    /// # Errors
+    ///
+    /// When it is there already, or too many were before it.
+    pub fn add(&self, spec: Spec) -> Result<Arc<Contract>, AddError> {
+        let mut listed = Listed::clone(&self.listed.load());
+        let contract = listed.add(spec)?;
+        self.listed.store(Arc::new(listed));
+        Ok(contract)
+    }
+
+    /// Ends with a contract, which whoever has it may go on reading.
+    pub fn remove(&self, id: ContractId) -> Option<Arc<Contract>> {
+        let mut listed = Listed::clone(&self.listed.load());
+        let contract = listed.by_id.get_mut(id.index())?.take()?;
+        listed.by_symbol.remove(&contract.symbol);
+        contract.retired.store(true, Ordering::Relaxed);
+        self.listed.store(Arc::new(listed));
+        Some(contract)
     }
 
     /// The contract of that number.
-    pub fn get(&self, id: ContractId) -> Option<&Arc<Contract>> {
-        self.by_id.get(id.index())
+    pub fn get(&self, id: ContractId) -> Option<Arc<Contract>> {
+        self.listed.load().get(id).cloned()
     }
 
     /// The contract of that symbol, which a client may write in any ASCII case.
-    pub fn find(&self, symbol: &str) -> Option<&Arc<Contract>> {
+    pub fn find(&self, symbol: &str) -> Option<Arc<Contract>> {
         let symbol = Symbol::new(symbol).ok()?;
-        self.get(*self.by_symbol.get(&symbol)?)
+        let listed = self.listed.load();
+        listed.get(*listed.by_symbol.get(&symbol)?).cloned()
     }
 
-    /// All contracts, by id.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Contract>> {
-        self.by_id.iter()
+    /// All contracts that are recorded now, by id.
+    pub fn iter(&self) -> impl Iterator<Item = Arc<Contract>> + use<> {
+        let listed = self.listed.load_full();
+        (0..listed.by_id.len()).filter_map(move |place| listed.by_id[place].clone())
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.listed.load().by_symbol.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(symbol: &str) -> Spec {
+        (Symbol::new(symbol).expect("a symbol"), TapeKind::Aggregate, 2)
+    }
+
+    #[test]
+    fn a_number_is_never_used_twice_and_a_symbol_may_come_back() {
+        let contracts = Contracts::new([spec("AUSDT"), spec("BUSDT"), spec("AUSDT")]);
+        assert_eq!(contracts.add(spec("BUSDT")).err(), Some(AddError::Known(spec("BUSDT").0)));
+        let gone = contracts.remove(ContractId::new(0)).expect("recorded");
+        assert_eq!((gone.symbol.as_str(), contracts.len()), ("AUSDT", 1));
+        assert!(contracts.find("AUSDT").is_none() && contracts.get(gone.id).is_none());
+        assert!(contracts.remove(gone.id).is_none());
+        let back = contracts.add(spec("AUSDT")).expect("it is not recorded");
+        assert_eq!(back.id, ContractId::new(2));
+        let ids: Vec<_> = contracts.iter().map(|contract| contract.id.get()).collect();
+        assert_eq!(ids, [1, 2]);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     market::{Print, SymbolActor},
-    model::{ContractId, IdRange, Trade},
+    model::{IdRange, Trade},
     store::record::Origin,
 };
 use actix::prelude::*;
@@ -36,10 +36,9 @@ pub struct Stored(pub Arc<[IdRange]>);
 pub struct Crash;
 
 /// Where a contract's prints go: follows its actor through rebuilds.
-#[derive(Clone, Debug)]
+#[derive(Debug, Default)]
 pub struct SymbolHandle {
-    contract: ContractId,
-    actor: Arc<ArcSwapOption<Addr<SymbolActor>>>,
+    actor: ArcSwapOption<Addr<SymbolActor>>,
 }
 
 /// A batch that could not be delivered, given back.
@@ -52,16 +51,6 @@ pub struct Refused {
 }
 
 impl SymbolHandle {
-    /// A handle without an actor yet.
-    pub fn new(contract: ContractId) -> Self {
-        Self { contract, actor: Arc::new(ArcSwapOption::empty()) }
-    }
-
-    /// Whose it is.
-    pub fn contract(&self) -> ContractId {
-        self.contract
-    }
-
     /// Puts a new actor in place.
     pub fn replace(&self, actor: Addr<SymbolActor>) {
         self.actor.store(Some(Arc::new(actor)));
@@ -97,6 +86,11 @@ impl SymbolHandle {
     pub async fn stored(&self, stored: Stored) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(stored).await.is_ok()
+    }
+
+    /// Lets go of the actor, which ends once it has dealt with what waits for it: actix ends an actor without an address.
+    pub fn retire(&self) {
+        self.actor.store(None);
     }
 
     /// Makes the actor panic; see [`Crash`]. Whether its mailbox had room for that.

@@ -74,9 +74,9 @@ fn reach(shared: &Shared, contract: &Contract) -> Reach {
 
 async fn every_contract(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     let rows = web::block(move || {
-        let row = |contract: &Arc<Contract>| {
+        let row = |contract: Arc<Contract>| {
             let holding = contract.holding.get()?;
-            let coverage = query::coverage(&contract.tape, holding, ALL, reach(&shared, contract));
+            let coverage = query::coverage(&contract.tape, holding, ALL, reach(&shared, &contract));
             let mut row = counts(&CoverageCounts::of(&coverage));
             row["symbol"] = json!(contract.symbol.as_str());
             row["whole_from_id"] = json!(coverage.whole_from_id);

@@ -35,6 +35,8 @@ struct Line {
     head: Vec<u8>,
     seq: u64,
     pending: VecDeque<Pending>,
+    /// Whether its last frame was taken.
+    ended: bool,
 }
 
 /// A frame in the making.
@@ -45,6 +47,7 @@ enum Pending {
     Update(VecDeque<Bytes>, Option<Bytes>),
     Gap(IdRange),
     Missing(u64),
+    Ended,
 }
 
 impl Outbox {
@@ -52,7 +55,7 @@ impl Outbox {
     pub(super) fn open(&mut self, sub: u32, channel: &str, symbol: &str) {
         // Symbols hold no character that JSON escapes; see `model::Symbol`.
         let head = format!(",\"sub\":{sub},\"ch\":\"{channel}\",\"sym\":\"{symbol}\",\"seq\":").into_bytes();
-        self.lines.insert(sub, Line { head, seq: 0, pending: VecDeque::new() });
+        self.lines.insert(sub, Line { head, seq: 0, pending: VecDeque::new(), ended: false });
     }
 
     /// Ends a subscription; what waits of it is not written.
@@ -83,6 +86,10 @@ impl Outbox {
                 line.pending.push_back(Pending::Missing(missing));
                 0
             }
+            Event::Ended => {
+                line.pending.push_back(Pending::Ended);
+                0
+            }
             Event::Barrier { .. } | Event::TooSlow(_) => 0,
         };
     }
@@ -110,6 +117,9 @@ impl Outbox {
                 self.due.pop_front();
                 continue;
             };
+            if self.lines.get(sub).is_some_and(|line| line.ended) {
+                self.lines.remove(sub);
+            }
             bytes += frame.len();
             self.pending_bytes = self.pending_bytes.saturating_sub(frame.len());
             write(frame);
@@ -154,6 +164,7 @@ impl Line {
         if is_whole {
             self.pending.pop_front();
         }
+        self.ended = matches!(part, Part::Ended);
         Some(self.frame(&part, now))
     }
 
@@ -179,6 +190,7 @@ impl Pending {
             Self::Rows(kind, rows) => (Part::Rows(kind, vec![std::mem::take(rows).body]), true),
             Self::Gap(ids) => (Part::Gap(*ids), true),
             Self::Missing(missing) => (Part::Missing(*missing), true),
+            Self::Ended => (Part::Ended, true),
             Self::Update(settled, current) => {
                 let (mut bodies, mut bytes) = (Vec::new(), 0);
                 while bytes < bytes_max
@@ -199,6 +211,7 @@ enum Part {
     Rows(&'static str, Vec<Bytes>),
     Gap(IdRange),
     Missing(u64),
+    Ended,
 }
 
 impl Part {
@@ -207,13 +220,14 @@ impl Part {
             Self::Rows(kind, _) => kind,
             Self::Gap(_) => "gap",
             Self::Missing(_) => "status",
+            Self::Ended => "ended",
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Rows(_, bodies) => bodies.iter().map(|body| body.len() + 1).sum(),
-            Self::Gap(_) | Self::Missing(_) => 0,
+            Self::Gap(_) | Self::Missing(_) | Self::Ended => 0,
         }
     }
 
@@ -228,6 +242,7 @@ impl Part {
                 out.extend_from_slice(complete);
                 integer(out, b",\"missing\":", *missing);
             }
+            Self::Ended => out.extend_from_slice(b",\"reason\":\"not_recorded\""),
             Self::Rows(_, bodies) => {
                 out.extend_from_slice(b",\"data\":[");
                 for (at, body) in bodies.iter().enumerate() {

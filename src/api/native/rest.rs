@@ -25,7 +25,7 @@ pub(in crate::api) const COMPLETE: &str = "x-tapedeck-complete";
 /// The recorded contracts.
 pub(in crate::api) async fn symbols(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
-    let data: Vec<_> = shared.contracts.iter().map(|contract| described(contract)).collect();
+    let data: Vec<_> = shared.contracts.iter().map(|contract| described(&contract)).collect();
     Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
 }
 

@@ -74,7 +74,7 @@ impl Sweep {
             let looking = tokio::task::spawn_blocking(move || lacking(&holding, kind, now, span_ms_max));
             // A look that panics is one that found nothing.
             let Some(lacking) = looking.await.ok().flatten() else { continue };
-            self.ask(contract, lacking).await;
+            self.ask(&contract, lacking).await;
         }
     }
 

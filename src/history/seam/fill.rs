@@ -3,11 +3,11 @@
 use crate::{
     history::rest::{FillError, Filled, Piece, Source, Want},
     history::seam::sight::Next,
-    market::{Fetched, SymbolHandle},
+    market::{Contract, Fetched},
     model::{IdRange, Trade},
     store::record::Origin,
 };
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep},
@@ -30,24 +30,24 @@ pub(super) struct Ended {
 }
 
 /// Fetches what is wanted, and hands trades to the contract's actor as they come, ascending.
-pub(super) async fn fill(source: Source, want: Want, next: Next, handle: SymbolHandle) -> Ended {
+pub(super) async fn fill(source: Source, want: Want, next: Next, contract: Arc<Contract>) -> Ended {
     let (sender, receiver) = mpsc::channel(PIECES_MAX);
     let filling = async {
         let result = source.fill(&want, next.priority, &sender).await;
         drop(sender);
         result
     };
-    let (result, spoken) = tokio::join!(filling, hand_over(receiver, &handle));
+    let (result, spoken) = tokio::join!(filling, hand_over(receiver, &contract));
     Ended { ids: next.ids, spoken, result }
 }
 
 /// Hands every trade over; returns the other pieces.
-async fn hand_over(mut pieces: mpsc::Receiver<Piece>, handle: &SymbolHandle) -> Vec<Piece> {
+async fn hand_over(mut pieces: mpsc::Receiver<Piece>, contract: &Contract) -> Vec<Piece> {
     let mut spoken = Vec::new();
     while let Some(piece) = pieces.recv().await {
         match piece {
             Piece::Trades(trades) => {
-                if !offer(trades, handle).await {
+                if !offer(trades, contract).await {
                     break;
                 }
             }
@@ -58,11 +58,11 @@ async fn hand_over(mut pieces: mpsc::Receiver<Piece>, handle: &SymbolHandle) -> 
 }
 
 /// Offers trades until they are taken: the mailbox may be full, the actor in pieces, or the disk without room.
-async fn offer(trades: Vec<Trade>, handle: &SymbolHandle) -> bool {
+async fn offer(trades: Vec<Trade>, contract: &Contract) -> bool {
     let fetched = Fetched { trades: trades.into(), origin: Origin::Rest };
     let (begun, mut wait) = (Instant::now(), OFFER_AGAIN.0);
-    while !handle.fetched(fetched.clone()).await {
-        if begun.elapsed() >= OFFER_FOR {
+    while !contract.actor.fetched(fetched.clone()).await {
+        if begun.elapsed() >= OFFER_FOR || contract.is_retired() {
             return false;
         }
         sleep(wait).await;

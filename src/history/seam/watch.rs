@@ -10,7 +10,7 @@ use crate::{
             sight::{Next, Sight},
         },
     },
-    market::{Bell, Contract, Contracts, Healed, Rings, SymbolHandle, TapeKind},
+    market::{Bell, Contract, Contracts, Healed, Rings, TapeKind},
     metrics::{Labels, Metrics},
     model::{ContractId, IdRange, UnixMillis},
     net::with_causes,
@@ -43,8 +43,6 @@ pub type Told = Arc<dyn Fn(ContractId, &Piece) + Send + Sync>;
 pub struct Seam {
     /// What is recorded.
     pub contracts: Arc<Contracts>,
-    /// Where trades go, by contract.
-    pub symbols: Vec<SymbolHandle>,
     /// Rung when ids of a contract are missing; nobody else may listen to it.
     pub bell: Arc<Bell>,
     /// Where trades come from.
@@ -102,8 +100,8 @@ impl Seam {
 
 struct Watch {
     seam: Seam,
-    /// By contract.
-    sights: Vec<Sight>,
+    /// By contract, of those that are recorded.
+    sights: BTreeMap<ContractId, Sight>,
     /// When contracts are looked at.
     due: BTreeMap<ContractId, Instant>,
     /// Contracts that wait for their turn.
@@ -126,9 +124,8 @@ impl Wanted {
 
 impl Watch {
     fn new(seam: Seam) -> Self {
-        let sights = seam.contracts.iter().map(|_| Sight::default()).collect();
         let (due, waiting, fills) = (BTreeMap::new(), BTreeMap::new(), FuturesUnordered::new());
-        Self { seam, sights, due, waiting, fills }
+        Self { seam, sights: BTreeMap::new(), due, waiting, fills }
     }
 
     fn rung(&mut self) {
@@ -140,7 +137,9 @@ impl Watch {
 
     fn sweep(&mut self) {
         let contracts = Arc::clone(&self.seam.contracts);
-        contracts.iter().for_each(|contract| self.look(contract));
+        self.sights.retain(|id, _| contracts.get(*id).is_some());
+        self.waiting.retain(|id, _| contracts.get(*id).is_some());
+        contracts.iter().for_each(|contract| self.look(&contract));
         let open: u64 = contracts.iter().map(|contract| contract.tape.aside().holes().count()).sum();
         self.seam.metrics.gap_open_ids.set(i64::try_from(open).unwrap_or(i64::MAX));
     }
@@ -151,7 +150,7 @@ impl Watch {
             self.due.iter().filter(|(_, at)| **at <= now).map(|(contract, _)| *contract).collect();
         for id in due {
             self.due.remove(&id);
-            if let Some(contract) = self.seam.contracts.get(id).cloned() {
+            if let Some(contract) = self.seam.contracts.get(id) {
                 self.look(&contract);
             }
         }
@@ -163,7 +162,7 @@ impl Watch {
             return self.tell_raw(contract);
         }
         let now = Instant::now();
-        let Some(sight) = self.sights.get_mut(contract.id.index()) else { return };
+        let sight = self.sights.entry(contract.id).or_default();
         if sight.is_filling || sight.rests_until.is_some_and(|until| until > now) {
             return;
         }
@@ -188,7 +187,7 @@ impl Watch {
 
     /// REST has raw trades only for who has a key: their holes wait for the archive.
     fn tell_raw(&mut self, contract: &Contract) {
-        let Some(sight) = self.sights.get_mut(contract.id.index()) else { return };
+        let sight = self.sights.entry(contract.id).or_default();
         let holes: Vec<IdRange> = contract.tape.aside().holes().iter().collect();
         let news: Vec<IdRange> = holes.into_iter().flat_map(|hole| sight.unspoken(hole)).collect();
         for ids in news {
@@ -198,7 +197,7 @@ impl Watch {
 
     /// Notes and tells what became of missing ids.
     fn speak(&mut self, id: ContractId, piece: &Piece, ids: IdRange) {
-        let Some(sight) = self.sights.get_mut(id.index()) else { return };
+        let Some(sight) = self.sights.get_mut(&id) else { return };
         sight.note(piece, ids, Instant::now());
         let (state, piece) = match piece {
             Piece::Absent(absent) => ("absent", Piece::Absent(Absent { ids, at: absent.at })),
@@ -209,7 +208,7 @@ impl Watch {
     }
 
     fn tell_healed(&mut self, contract: ContractId) {
-        let Some(sight) = self.sights.get_mut(contract.index()) else { return };
+        let Some(sight) = self.sights.get_mut(&contract) else { return };
         while let Some(ids) = sight.healed.pop_first() {
             if self.seam.healed.try_send(Healed { contract, ids }).is_err() {
                 return sight.healed.open(ids);
@@ -220,23 +219,22 @@ impl Watch {
     fn start_fills(&mut self) {
         while self.fills.len() < self.seam.options.fills_max.max(1) {
             let first = self.waiting.iter().min_by_key(|(_, wanted)| wanted.rank()).map(|(contract, _)| *contract);
-            let Some((contract, Wanted { next, want })) = first.and_then(|first| self.waiting.remove_entry(&first))
-            else {
+            let Some((id, Wanted { next, want })) = first.and_then(|first| self.waiting.remove_entry(&first)) else {
                 break;
             };
-            let handle = self.seam.symbols.get(contract.index()).cloned();
-            let (Some(handle), Some(sight)) = (handle, self.sights.get_mut(contract.index())) else { continue };
+            let recorded = self.seam.contracts.get(id);
+            let (Some(contract), Some(sight)) = (recorded, self.sights.get_mut(&id)) else { continue };
             sight.is_filling = true;
-            let filling = fill(self.seam.source.clone(), want, next, handle);
-            self.fills.push(filling.map(move |ended| (contract, ended)).boxed());
+            let filling = fill(self.seam.source.clone(), want, next, contract);
+            self.fills.push(filling.map(move |ended| (id, ended)).boxed());
         }
         self.seam.metrics.gap_fills.set(i64::try_from(self.fills.len()).unwrap_or(i64::MAX));
     }
 
     fn end(&mut self, id: ContractId, Ended { ids, spoken, result }: Ended) {
-        let Some(contract) = self.seam.contracts.get(id).cloned() else { return };
+        let Some(contract) = self.seam.contracts.get(id) else { return };
         spoken.iter().for_each(|piece| self.speak_of_missing(&contract, piece));
-        let Some(sight) = self.sights.get_mut(id.index()) else { return };
+        let Some(sight) = self.sights.get_mut(&id) else { return };
         sight.is_filling = false;
         sight.healed.open(ids);
         let Err(error) = result else {
@@ -256,7 +254,7 @@ impl Watch {
 
     /// A page serves several holes at once; what lies between them is held.
     fn speak_of_missing(&mut self, contract: &Contract, piece: &Piece) {
-        let (Some(ids), Some(sight)) = (piece.ids(), self.sights.get(contract.id.index())) else { return };
+        let (Some(ids), Some(sight)) = (piece.ids(), self.sights.get(&contract.id)) else { return };
         let missing: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
         let clipped =
             missing.into_iter().filter_map(|hole| IdRange::new(hole.first.max(ids.first), hole.last.min(ids.last)));

@@ -29,7 +29,7 @@ fn assert_others_whole(rig: &Rig, probes: &[Probe]) {
 fn a_crash_under_load_is_healed_by_the_feed_that_keeps_its_batch() {
     in_virtual_time(async {
         let (rig, probes) = running(21).await;
-        let handle = rig.engine.symbols[probes[0].contract.id.index()].clone();
+        let handle = &probes[0].contract.actor;
         assert!(handle.crash());
         tokio::time::sleep(4 * MINUTE).await;
         assert!(handle.is_alive());
@@ -44,7 +44,7 @@ fn a_crash_under_load_is_healed_by_the_feed_that_keeps_its_batch() {
 fn ids_that_waited_when_it_crashed_are_a_hole() {
     in_virtual_time(async {
         let (rig, probes) = running(22).await;
-        let handle = rig.engine.symbols[probes[0].contract.id.index()].clone();
+        let handle = &probes[0].contract.actor;
         let newest = probes[0].contract.tape.newest_id().expect("it trades");
         rig.exchange.faults().drop_next(&probes[0].contract.symbol, 1);
         // Long enough for successors to wait for the lost one, too short for it to be given up.
@@ -70,7 +70,7 @@ fn ids_that_waited_when_it_crashed_are_a_hole() {
 fn crashes_again_and_again_never_make_a_wrong_candle() {
     in_virtual_time(async {
         let (rig, probes) = running(23).await;
-        let handle = rig.engine.symbols[probes[0].contract.id.index()].clone();
+        let handle = &probes[0].contract.actor;
         for round in 0_u64..20 {
             rig.exchange.faults().reorder_next(&probes[0].contract.symbol);
             tokio::time::sleep(Duration::from_millis(611 + 37 * round)).await;

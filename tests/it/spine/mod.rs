@@ -3,6 +3,7 @@
 //! Engine, exchange and subscribers run on one thread, over in-memory streams, in virtual time; `threads` alone runs
 //! them on several, over sockets, in real time.
 
+mod coming_going;
 mod crash;
 mod faults;
 pub(crate) mod oracle;
@@ -160,7 +161,12 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn contract(&self, symbol: &str) -> Arc<market::Contract> {
-        Arc::clone(self.engine.contracts.find(symbol).expect("recorded"))
+        self.engine.contracts.find(symbol).expect("recorded")
+    }
+
+    /// The contract that was named first.
+    pub(crate) fn first(&self) -> Arc<market::Contract> {
+        self.engine.contracts.iter().next().expect("at least one")
     }
 
     /// A subscriber to trades, and to candles of some lengths in minutes, of one contract.

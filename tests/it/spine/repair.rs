@@ -30,7 +30,7 @@ fn silent(encoder: Encoder) -> (Rig, MemoryListener) {
 }
 
 fn send(rig: &Rig, prints: impl IntoIterator<Item = Print>) {
-    rig.engine.symbols[0].send(Batch(prints.into_iter().collect())).expect("taken");
+    rig.first().actor.send(Batch(prints.into_iter().collect())).expect("taken");
 }
 
 async fn settle() {

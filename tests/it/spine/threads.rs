@@ -102,7 +102,7 @@ fn disturb(rig: &Rig, round: u32) {
         faults.cut(round % 40 == 13);
     }
     if round == 40 {
-        assert!(rig.engine.symbols[rig.contract("XRPUSDT").id.index()].crash());
+        assert!(rig.contract("XRPUSDT").actor.crash());
     }
 }
 
@@ -122,7 +122,7 @@ impl Repairs {
             let lost = published.iter().filter(|trade| hole.contains(trade.id)).map(|trade| Print::Trade(*trade));
             let burnt = burnt.iter().filter(|id| hole.contains(**id)).map(|id| Print::Burnt(*id));
             for print in lost.chain(burnt) {
-                rig.engine.symbols[contract.id.index()].send(Batch(vec![print])).expect("a mailbox with room");
+                contract.actor.send(Batch(vec![print])).expect("a mailbox with room");
             }
         }
         let hole = contract.tape.aside().holes().iter().find(|hole| hole.first > self.seen_to);
@@ -261,7 +261,7 @@ fn view_of_overtaken(kind: TapeKind, brought: fn(u64) -> Print) -> probe::View {
         let rig = Rig { exchange: setup.open(), engine, metrics };
         let probe = rig.probe("SOLUSDT", &[1], (0, 0));
         let tape = &probe.contract.tape;
-        let send = |prints: Vec<Print>| rig.engine.symbols[0].send(Batch(prints)).expect("a mailbox with room");
+        let send = |prints: Vec<Print>| rig.first().actor.send(Batch(prints)).expect("a mailbox with room");
         send((1..=5).map(trade).collect());
         until("told", || is_told_all(&probe)).await;
         let release = keep_busy(&threads.live[0]).await;

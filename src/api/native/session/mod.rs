@@ -350,6 +350,9 @@ impl Handler<Delivery> for SessionActor {
             Event::TooSlow(last_id) => self.too_slow(last_id, context),
             event @ Event::Barrier { .. } => self.barrier(&event, context),
             event => {
+                if event == Event::Ended {
+                    self.ended(delivery.sub);
+                }
                 self.outbox.push(delivery.sub, event);
                 self.plan_flush(context);
             }

@@ -49,6 +49,12 @@ impl SessionActor {
         if !self.is_replaying(&replaying) {
             return;
         }
+        if replaying.contract.is_retired() {
+            let sub = replaying.subscription.subscriber.sub;
+            self.ended(sub);
+            self.outbox.push(sub, Event::Ended);
+            return self.plan_flush(context);
+        }
         let sub = replaying.subscription.subscriber.sub;
         let ReplayPage { gap, trades, repairs, lost, is_last } = page;
         let (trades, repairs) = (rows(&trades).map(Event::Trades), rows(&repairs).map(Event::Repair));

@@ -7,11 +7,12 @@ use crate::{
     },
     live::{DialectId, Replay, Subscriber, Subscription, Topic},
     metrics::Labels,
+    model::Symbol,
 };
 use actix::prelude::*;
 use actix_http::ws::CloseCode;
 use serde_json::{Value, json};
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 /// The dialect's place among the encoders.
 const DIALECT: DialectId = DialectId(0);
@@ -110,7 +111,8 @@ impl SessionActor {
 
     /// How a subscription is named in answers.
     fn described(&self, sub: u32, wish: &Wish) -> Value {
-        let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.as_str());
+        let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.clone());
+        let symbol = symbol.as_ref().map(Symbol::as_str);
         let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
         if let Some(timeframe) = wish.timeframe() {
             canonical["interval"] = timeframe.to_string().into();
@@ -128,7 +130,7 @@ impl SessionActor {
         let topic = Topic { contract: contract.id, channel: wish.channel };
         self.check_room(topic, &wish)?;
         let sub = self.next_sub;
-        let replay = wish.resume_after.map(|after| Replay::begin(contract, after)).transpose()?;
+        let replay = wish.resume_after.map(|after| Replay::begin(&contract, after)).transpose()?;
         let subscriber = Subscriber {
             session: self.key,
             sub,
@@ -139,8 +141,7 @@ impl SessionActor {
             backlog: self.backlog.clone(),
         };
         let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
-        let (subscription, contract) =
-            (Subscription { topic, snapshot, closed_only, subscriber }, Arc::clone(contract));
+        let subscription = Subscription { topic, snapshot, closed_only, subscriber };
         if replay.is_none() {
             self.shared.live.subscribe(subscription.clone())?;
             self.snapshots_due.insert(sub, snapshot);
@@ -191,6 +192,14 @@ impl SessionActor {
         if let Err(error) = self.shared.live.unsubscribe(topic, self.key, sub) {
             // The publisher drops the line when it finds the mailbox gone, or sweeps it within a minute.
             tracing::debug!(%error, "an unsubscription was not taken");
+        }
+    }
+
+    /// Notes that a publisher has ended a subscription; its last frame is still to be written.
+    pub(super) fn ended(&mut self, sub: u32) {
+        self.snapshots_due.remove(&sub);
+        if let Some((_, wish)) = self.subs.remove(&sub) {
+            self.gauge(&wish, -1);
         }
     }
 

@@ -109,7 +109,7 @@ fn a_contract_whose_actor_panics_in_the_middle_of_a_repair_is_healed() {
         for _ in 0..8 {
             tokio::time::sleep(Duration::from_millis(330)).await;
             seen.push(scene.missing("SOLUSDT"));
-            assert!(scene.rig.engine.symbols[0].crash());
+            assert!(scene.rig.first().actor.crash());
         }
         assert!(seen.iter().any(|missing| *missing > 0), "{seen:?}");
         assert_eq!(scene.counter("actor_rebuilds_total"), 7, "the last is being rebuilt");

@@ -1,0 +1,90 @@
+//! Which requests make a connection carry what it shall?
+
+use crate::{
+    exchange::binance::control::{self, NAMES_PER_REQUEST_MAX},
+    feed::PlannedStream,
+};
+use std::collections::BTreeSet;
+
+/// What was asked for on one connection, and what still has to be.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    asked: BTreeSet<String>,
+    wanted: BTreeSet<String>,
+    are_due: bool,
+    next_id: u64,
+}
+
+impl Requests {
+    /// Says what the connection shall carry.
+    pub(super) fn want(&mut self, streams: &[PlannedStream]) {
+        self.wanted = streams.iter().map(|stream| stream.name.clone()).collect();
+        self.are_due = self.asked != self.wanted;
+    }
+
+    /// Whether something has to be asked for.
+    pub(super) fn are_due(&self) -> bool {
+        self.are_due
+    }
+
+    /// The next request, which counts as sent. What ends goes first: the venue counts streams as they are.
+    pub(super) fn next(&mut self) -> Option<String> {
+        let some = |from: &BTreeSet<String>, without: &BTreeSet<String>| -> Vec<String> {
+            from.difference(without).take(NAMES_PER_REQUEST_MAX).cloned().collect()
+        };
+        let gone = some(&self.asked, &self.wanted);
+        let new = some(&self.wanted, &self.asked);
+        let request = match (gone.is_empty(), new.is_empty()) {
+            (false, _) => control::unsubscribe(self.next_id + 1, &gone),
+            (true, false) => control::subscribe(self.next_id + 1, &new),
+            (true, true) => return None,
+        };
+        self.next_id += 1;
+        if gone.is_empty() {
+            self.asked.extend(new);
+        } else {
+            self.asked.retain(|name| !gone.contains(name));
+        }
+        self.are_due = self.asked != self.wanted;
+        Some(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        market::{Contracts, TapeKind},
+        model::Symbol,
+    };
+
+    fn streams(names: std::ops::Range<usize>) -> Vec<PlannedStream> {
+        let symbol = Symbol::new("BTCUSDT").expect("a symbol");
+        let contract = Contracts::new([(symbol, TapeKind::Aggregate, 2)]).iter().next().expect("one");
+        names.map(|at| PlannedStream { contract: contract.clone(), name: format!("s{at:03}") }).collect()
+    }
+
+    fn names(request: &str) -> (String, usize) {
+        let request: serde_json::Value = serde_json::from_str(request).expect("JSON");
+        (request["method"].as_str().expect("text").to_owned(), request["params"].as_array().expect("a list").len())
+    }
+
+    #[test]
+    fn only_what_changed_is_asked_for_and_what_ends_goes_first() {
+        let mut requests = Requests::default();
+        requests.want(&streams(0..450));
+        let sent: Vec<_> = std::iter::from_fn(|| requests.next()).map(|request| names(&request)).collect();
+        assert_eq!(sent, [200, 200, 50].map(|count| ("SUBSCRIBE".to_owned(), count)));
+        assert!(!requests.are_due());
+        requests.want(&streams(1..452));
+        assert!(requests.are_due());
+        let sent: Vec<_> = std::iter::from_fn(|| requests.next()).collect();
+        assert_eq!(
+            sent,
+            [
+                r#"{"method":"UNSUBSCRIBE","params":["s000"],"id":5}"#,
+                r#"{"method":"SUBSCRIBE","params":["s450","s451"],"id":6}"#
+            ]
+        );
+    }
+}
