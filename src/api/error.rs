@@ -3,7 +3,8 @@
 use crate::{
     history::jobs::{SubmitError, WantError},
     live::Unavailable,
-    model::{TimeError, TimeframeError},
+    market::{AddError, ChangeError},
+    model::{SymbolError, TimeError, TimeframeError},
 };
 use actix_web::{
     HttpResponse, ResponseError,
@@ -12,6 +13,9 @@ use actix_web::{
 };
 use actix_web_actors::ws::HandshakeError;
 use serde_json::json;
+
+/// What most resources allow.
+pub(in crate::api) const READ: &str = "GET, HEAD, OPTIONS";
 
 /// Why a request is refused.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +40,8 @@ pub(in crate::api) enum ApiError {
     NoStore,
     #[error("nothing is at `{0}`")]
     NotFound(String),
-    #[error("`{0}` is not allowed here")]
-    Method(String),
+    #[error("`{method}` is not allowed here: {allowed} are")]
+    Method { method: String, allowed: &'static str },
     #[error("the host `{0}` is not served: on a loopback address only localhost is")]
     Host(String),
     #[error("pages of this origin may not open a WebSocket: see server.allowed_origins")]
@@ -72,6 +76,10 @@ pub(in crate::api) enum ApiError {
     Want(#[from] WantError),
     #[error(transparent)]
     Submit(#[from] SubmitError),
+    #[error("`symbol`: {0}")]
+    Symbol(#[from] SymbolError),
+    #[error(transparent)]
+    Change(#[from] ChangeError),
     #[error("there is no job {0}")]
     UnknownJob(String),
     #[error("the server has no thread for this now")]
@@ -92,7 +100,7 @@ impl ApiError {
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
             Self::NoStore => ("no_store", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
-            Self::Method(_) => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Method { .. } => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
             Self::Host(_) => ("misdirected", StatusCode::MISDIRECTED_REQUEST),
             Self::Origin => ("origin_refused", StatusCode::FORBIDDEN),
             Self::ManyHosts => ("many_hosts", StatusCode::BAD_REQUEST),
@@ -122,6 +130,12 @@ impl ApiError {
             Self::Want(WantError::Symbols | WantError::NoSeries) => ("bad_body", StatusCode::BAD_REQUEST),
             Self::Submit(SubmitError::TooMany) => ("too_many_jobs", StatusCode::TOO_MANY_REQUESTS),
             Self::Submit(SubmitError::Io(_)) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Symbol(_) => ("bad_symbol", StatusCode::BAD_REQUEST),
+            Self::Change(ChangeError::Add(AddError::Known(_))) => ("already_recorded", StatusCode::CONFLICT),
+            Self::Change(ChangeError::NotRecorded(_) | ChangeError::Unlisted { .. }) => {
+                ("unknown_symbol", StatusCode::NOT_FOUND)
+            }
+            Self::Change(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
             Self::UnknownJob(_) => ("unknown_job", StatusCode::NOT_FOUND),
             Self::Other(status) => ("refused", *status),
             Self::Unavailable(_) | Self::Busy(_) => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -143,7 +157,7 @@ impl ApiError {
             Self::Want(WantError::NoSeries | WantError::TradesKept { .. } | WantError::OtherTape { .. }) => {
                 Some("series")
             }
-            Self::UnknownSymbol(_) => Some("symbol"),
+            Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) => Some("symbol"),
             _ => None,
         }
     }
@@ -157,10 +171,11 @@ impl ResponseError for ApiError {
     /// Status and headers. The body is written around the request, since it names it.
     fn error_response(&self) -> HttpResponse {
         let (_, status) = self.code();
+        let allowed = if let Self::Method { allowed, .. } = self { allowed } else { READ };
         let mut response = HttpResponse::build(status);
         match status {
             StatusCode::SERVICE_UNAVAILABLE => response.insert_header((header::RETRY_AFTER, "1")),
-            StatusCode::METHOD_NOT_ALLOWED => response.insert_header((header::ALLOW, "GET, HEAD, OPTIONS")),
+            StatusCode::METHOD_NOT_ALLOWED => response.insert_header((header::ALLOW, allowed)),
             StatusCode::UPGRADE_REQUIRED => response.insert_header((header::UPGRADE, "websocket")),
             // What is left of such a request is not worth reading.
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT => response.force_close(),

@@ -3,12 +3,12 @@
 use crate::api::{
     Options, Shared,
     connection::{Places, admit},
-    error::ApiError,
+    error::{ApiError, READ},
     health, native, shell,
 };
 use actix_web::{
-    App, HttpRequest, HttpServer, Responder, Route,
-    dev::Server,
+    App, HttpRequest, HttpServer, Resource, Responder, Route,
+    dev::{HttpServiceFactory, Server},
     guard,
     http::header,
     middleware::{Compress, from_fn},
@@ -21,6 +21,10 @@ const KEEP_ALIVE: Duration = Duration::from_mins(1);
 
 /// Connections above the limit that are accepted to be turned away.
 const SPARE_CONNECTIONS: usize = 256;
+
+/// What resources allow to which something can be added, and those that can be removed.
+const ADD: &str = "GET, HEAD, POST, OPTIONS";
+const REMOVE: &str = "GET, HEAD, DELETE, OPTIONS";
 
 /// Why the server does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -65,25 +69,32 @@ pub fn serve(shared: Shared) -> Result<(Server, SocketAddr), ServeError> {
 }
 
 fn routes(config: &mut web::ServiceConfig) {
-    let resource = |path: &'static str, route: fn() -> Route| {
-        web::resource(path).route(route()).default_service(web::to(method_not_allowed)).wrap(Compress::default())
-    };
     config
-        .service(resource("/livez", || read().to(health::livez)))
-        .service(resource("/readyz", || read().to(health::readyz)))
-        .service(resource("/healthz", || read().to(health::readyz)))
-        .service(resource("/metrics", || read().to(health::metrics)))
-        .service(resource("/api/v1/symbols", || read().to(native::rest::symbols)))
-        .service(resource("/api/v1/trades", || read().to(native::rest::trades)))
-        .service(resource("/api/v1/candles", || read().to(native::rest::candles)))
-        .service(resource("/api/v1/coverage", || read().to(native::coverage::coverage)))
-        .service(resource("/api/v1/admin/weight", || read().to(native::jobs::weight)))
-        .service(resource("/api/v1/jobs", || read().to(native::jobs::list)))
-        .service(resource("/api/v1/backfill", || web::post().to(native::jobs::submit)))
-        .service(
-            resource("/api/v1/jobs/{id}", || read().to(native::jobs::one))
-                .route(web::delete().to(native::jobs::cancel)),
-        )
+        .service(resource("/livez", READ, [read().to(health::livez)]))
+        .service(resource("/readyz", READ, [read().to(health::readyz)]))
+        .service(resource("/healthz", READ, [read().to(health::readyz)]))
+        .service(resource("/metrics", READ, [read().to(health::metrics)]))
+        .service(resource(
+            "/api/v1/symbols",
+            ADD,
+            [read().to(native::symbols::list), web::post().to(native::symbols::add)],
+        ))
+        .service(resource(
+            "/api/v1/symbols/{symbol}",
+            REMOVE,
+            [read().to(native::symbols::one), web::delete().to(native::symbols::remove)],
+        ))
+        .service(resource("/api/v1/trades", READ, [read().to(native::rest::trades)]))
+        .service(resource("/api/v1/candles", READ, [read().to(native::rest::candles)]))
+        .service(resource("/api/v1/coverage", READ, [read().to(native::coverage::coverage)]))
+        .service(resource("/api/v1/admin/weight", READ, [read().to(native::jobs::weight)]))
+        .service(resource("/api/v1/jobs", READ, [read().to(native::jobs::list)]))
+        .service(resource("/api/v1/backfill", "POST, OPTIONS", [web::post().to(native::jobs::submit)]))
+        .service(resource(
+            "/api/v1/jobs/{id}",
+            REMOVE,
+            [read().to(native::jobs::one), web::delete().to(native::jobs::cancel)],
+        ))
         .service(web::resource("/api/v1/ws").route(web::get().to(native::open)))
         .default_service(web::to(not_found));
 }
@@ -97,8 +108,17 @@ async fn not_found(request: HttpRequest) -> impl Responder {
     Err::<&str, _>(ApiError::NotFound(request.path().chars().take(128).collect()))
 }
 
-async fn method_not_allowed(request: HttpRequest) -> impl Responder {
-    Err::<&str, _>(ApiError::Method(request.method().to_string()))
+/// A resource; whatever it does not answer is told what it does.
+fn resource<const N: usize>(
+    path: &str,
+    allowed: &'static str,
+    routes: [Route; N],
+) -> impl HttpServiceFactory + 'static {
+    let refuse = move |request: HttpRequest| async move {
+        Err::<&str, _>(ApiError::Method { method: request.method().to_string(), allowed })
+    };
+    let resource = web::resource(path).default_service(web::to(refuse)).wrap(Compress::default());
+    routes.into_iter().fold(resource, Resource::route)
 }
 
 /// Whether a page of this request's origin may open a WebSocket: one without an origin is no page.

@@ -5,7 +5,8 @@ use crate::{
     market::Contract,
     model::{Origin, TimeError, Timeframe, UnixMillis},
 };
-use actix_web::web;
+use actix_web::{HttpRequest, http::header, web};
+use serde::de::DeserializeOwned;
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Rows of an answer when nothing else is asked for.
@@ -132,4 +133,15 @@ pub fn moment(text: &str) -> Result<UnixMillis, MomentError> {
     let date = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
     let timestamp = text.parse::<jiff::Timestamp>().ok().or_else(date);
     timestamp.map(|timestamp| UnixMillis::new(timestamp.as_millisecond())).ok_or(MomentError::Form)
+}
+
+/// The body of a request, which says that it is JSON.
+///
+/// A page elsewhere cannot send this type without asking first, and is told no.
+pub(in crate::api) fn json_body<T: DeserializeOwned>(request: &HttpRequest, body: &[u8]) -> Result<T, ApiError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(ApiError::MediaType);
+    }
+    serde_json::from_slice(body).map_err(|error| ApiError::Body(error.to_string()))
 }

@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     history::{budget::Budget, jobs::Jobs},
     live::Handle,
-    market::Contracts,
+    market::{Contracts, Roster},
     metrics::Metrics,
     store::{Desk, Health},
 };
@@ -21,6 +21,8 @@ pub struct Shared {
     pub contracts: Arc<Contracts>,
     /// Where subscriptions go.
     pub live: Handle,
+    /// Where contracts are asked for.
+    pub roster: Roster,
     /// Time.
     pub clock: Clock,
     /// Counters.

@@ -88,7 +88,7 @@ pub struct Engine {
     pub holes_bell: Arc<Bell>,
     /// The venue's time.
     pub venue_clock: Arc<VenueClock>,
-    assembly: Assembly,
+    assembly: RefCell<Assembly>,
     wards: Wards,
     supervision: JoinHandle<()>,
 }
@@ -143,7 +143,7 @@ impl Engine {
             holes_bell: Arc::clone(&assembly.holes_bell),
             venue_clock: Arc::clone(&assembly.venue_clock),
             supervision: actix_rt::spawn(watch_over(Rc::clone(&wards), Arc::clone(metrics))),
-            assembly,
+            assembly: RefCell::new(assembly),
             wards,
         }
     }
@@ -153,17 +153,18 @@ impl Engine {
     /// # Errors
     ///
     /// When it is recorded already, or too many were.
-    pub fn record(&mut self, spec: Spec, hold: impl Fn(&Contract)) -> Result<Arc<Contract>, AddError> {
+    pub fn record(&self, spec: Spec, hold: impl Fn(&Contract)) -> Result<Arc<Contract>, AddError> {
         let contract = self.contracts.add(spec)?;
         hold(&contract);
-        let at = self.assembly.plan.assign(Arc::clone(&contract));
-        let mut wards = Vec::from_iter(self.assembly.symbol(&contract, at));
+        let mut assembly = self.assembly.borrow_mut();
+        let at = assembly.plan.assign(Arc::clone(&contract));
+        let mut wards = Vec::from_iter(assembly.symbol(&contract, at));
         // The feed comes last, so that nothing is sent to nobody.
-        if at < self.assembly.streams.len() {
+        if at < assembly.streams.len() {
             wards.iter().for_each(|ward| (ward.raise)());
-            self.assembly.carry(at);
+            assembly.carry(at);
         } else {
-            wards.push(self.assembly.feed(at));
+            wards.push(assembly.feed(at));
             wards.iter().for_each(|ward| (ward.raise)());
         }
         self.wards.borrow_mut().extend(wards);
@@ -172,10 +173,11 @@ impl Engine {
     }
 
     /// Ends with a contract: its stream, its actor, and the subscriptions to it. What was stored stays.
-    pub fn forget(&mut self, id: ContractId) -> Option<Arc<Contract>> {
+    pub fn forget(&self, id: ContractId) -> Option<Arc<Contract>> {
         let contract = self.contracts.remove(id)?;
-        if let Some(at) = self.assembly.plan.release(id) {
-            self.assembly.carry(at);
+        let mut assembly = self.assembly.borrow_mut();
+        if let Some(at) = assembly.plan.release(id) {
+            assembly.carry(at);
         }
         self.wards.borrow_mut().retain(|ward| ward.contract != Some(id));
         contract.actor.retire();

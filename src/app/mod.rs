@@ -3,7 +3,7 @@
 mod engine;
 mod filling;
 mod healing;
-mod listings;
+mod registry;
 mod server;
 mod storing;
 mod supervisor;
@@ -11,4 +11,6 @@ mod supervisor;
 pub use engine::{Engine, Options, Placement, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;
+pub use registry::{Registry, Source as ListingSource, Wanted};
 pub use server::{Running, start, stop_signal};
+pub use storing::Shelving;

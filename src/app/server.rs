@@ -3,8 +3,8 @@
 use crate::{
     api,
     app::{
-        Engine, Healing, Options, Placement, Seams, filling, healing, listings,
-        storing::{self, Storing},
+        Engine, Healing, Options, Placement, Registry, Seams, filling, healing, registry,
+        storing::{self, Shelving, Storing},
     },
     candle::FoldOptions,
     clock::Clock,
@@ -17,8 +17,10 @@ use crate::{
         rest::Source,
         seam,
     },
-    live, market,
+    live,
+    market::{self, Roster},
     metrics::Metrics,
+    model::Symbol,
     net::{DialLimits, Endpoint, Fetch, FetchLimits, HttpClient, Limits, TcpDialer, tls::client_config},
 };
 use actix::prelude::*;
@@ -27,6 +29,7 @@ use std::{
     io,
     net::SocketAddr,
     path::Path,
+    rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -48,7 +51,7 @@ pub struct Running {
     /// Every figure.
     pub metrics: Arc<Metrics>,
     /// The live path.
-    pub engine: Engine,
+    pub engine: Rc<Engine>,
     /// What may be asked of the venue's REST API: whoever asks takes it from here.
     pub budget: Budget,
     shared: api::Shared,
@@ -58,6 +61,9 @@ pub struct Running {
     aux: tokio::runtime::Runtime,
     /// Does jobs; nothing without a store.
     filling: Option<tokio::task::JoinHandle<()>>,
+    /// Keeps what is recorded in step.
+    registry: tokio::task::JoinHandle<()>,
+    wishes: mpsc::Sender<registry::Wanted>,
     shutdown: Duration,
 }
 
@@ -78,11 +84,15 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
     let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
     let placement = Placement { ingest: handles(&ingest), live: handles(&live) };
-    let hold = |contract: &market::Contract| storing.iter().for_each(|storing| storing.hold(contract));
-    let options = engine_options(config, seed(clock))?;
-    let engine = Engine::start(options, Seams { dialer, clock }, placement, &metrics, hold);
+    let shelving = storing.as_ref().map(|storing| storing.shelving().clone());
+    let hold = |contract: &market::Contract| shelving.iter().for_each(|shelving| shelving.hold(contract));
+    let mut options = engine_options(config, seed(clock))?;
+    // What fits a pattern and was recorded before is recorded at once; the others wait for the venue's listing.
+    let known = shelving.iter().flat_map(Shelving::symbols).filter(|symbol| config.symbols.fits(symbol));
+    options.contracts.extend(known.map(|symbol| spec(config, &symbol)));
+    let engine = Rc::new(Engine::start(options, Seams { dialer, clock }, placement, &metrics, hold));
     let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
-    let (rest_url, contracts) = (config.binance.rest_url.clone(), Arc::clone(&engine.contracts));
+    let rest_url = config.binance.rest_url.clone();
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
     // Before anything is asked.
     let banned_until = storing.as_ref().and_then(|storing| storing.library().ledger().banned_until());
@@ -91,7 +101,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
     let filling =
         storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
+    let (roster, changes) = Roster::new();
     let shared = api::Shared {
+        roster,
         budget: budget.clone(),
         jobs: filling.as_ref().map(|(jobs, _)| jobs.clone()),
         contracts: Arc::clone(&engine.contracts),
@@ -107,7 +119,16 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let handle = http.handle();
     actix_rt::spawn(http);
     let aux = aux_runtime(config.threads.aux.get())?;
-    aux.spawn(listings::read(Arc::clone(&fetch), budget.clone(), rest_url, contracts, seed(clock)));
+    let listing = registry::Source {
+        fetch,
+        budget: budget.clone(),
+        rest_url,
+        refresh: config.binance.listing_refresh,
+        seed: seed(clock),
+    };
+    let (wishes, wished) = mpsc::channel(1);
+    let registry = Registry::new(Rc::clone(&engine), listing, wanted(config), shelving);
+    let registry = actix_rt::spawn(registry.run(changes, wished));
     let (told, (arrived, arrivals)) =
         (healing::tell(Arc::clone(&engine.contracts)), mpsc::channel(healing::ARRIVALS_MAX));
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
@@ -123,10 +144,30 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     });
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;
-    Ok(Running { address, metrics, engine, budget, shared, http: handle, arbiters, storing, aux, filling, shutdown })
+    Ok(Running {
+        address,
+        metrics,
+        engine,
+        budget,
+        shared,
+        http: handle,
+        arbiters,
+        storing,
+        aux,
+        filling,
+        registry,
+        wishes,
+        shutdown,
+    })
 }
 
 impl Running {
+    /// Records what another configuration selects from now on. Whatever else it says needs a restart.
+    pub async fn select(&self, config: &Config) {
+        // Nobody takes it any more only while everything ends.
+        self.wishes.send(wanted(config)).await.unwrap_or_default();
+    }
+
     /// Says goodbye to every session, waits for them within the time allowed, and ends every thread.
     pub async fn stop(self) {
         let begun = Instant::now();
@@ -136,6 +177,7 @@ impl Running {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.http.stop(false).await;
+        self.registry.abort();
         // A job that is cut off goes on at the next start.
         self.filling.iter().for_each(tokio::task::JoinHandle::abort);
         drop(self.engine);
@@ -185,19 +227,26 @@ pub(super) fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime>
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
 }
 
-fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
-    let contract = |symbol: &crate::model::Symbol| {
-        let kept = config.contract(symbol);
-        let kind = match kept.tape {
-            TapeKind::Aggregate => market::TapeKind::Aggregate,
-            TapeKind::Raw => market::TapeKind::Raw,
-        };
-        (symbol.clone(), kind, kept.ring_trades.get())
+fn wanted(config: &Config) -> registry::Wanted {
+    let (selection, config) = (config.symbols.clone(), config.clone());
+    registry::Wanted { selection, spec: Box::new(move |symbol| spec(&config, symbol)) }
+}
+
+/// How a contract is recorded.
+fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
+    let kept = config.contract(symbol);
+    let kind = match kept.tape {
+        TapeKind::Aggregate => market::TapeKind::Aggregate,
+        TapeKind::Raw => market::TapeKind::Raw,
     };
+    (symbol.clone(), kind, kept.ring_trades.get())
+}
+
+fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
     let binance = &config.binance;
     let routes: Vec<_> = binance.routes.iter().collect();
     Ok(Options {
-        contracts: config.symbols.iter().map(contract).collect(),
+        contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
         feed: feed::Options {

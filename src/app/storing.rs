@@ -8,11 +8,11 @@ use crate::{
     model::Symbol,
     net::with_causes,
     store::{
-        self, Desk, Holding, Opened,
+        self, Desk, Enlisted, Holding, Opened,
         files::{Lock, RealDisk},
         identity::Identity,
         library::Library,
-        record::{ContractRow, Kind},
+        record::Kind,
         recovery::Finding,
         retention::Retention,
         seal::{Filler, Sealer, Step},
@@ -44,13 +44,18 @@ const SEAL_END: Duration = Duration::from_secs(5);
 /// How long the sealing thread rests when there is nothing to do, or when it failed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
 
+/// Where contracts find their places in a store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Shelving {
+    library: Arc<Library>,
+    desk: Desk,
+}
+
 /// A store that is being written.
 #[derive(Debug)]
 pub(super) struct Storing {
-    library: Arc<Library>,
-    desk: Desk,
+    shelving: Shelving,
     filler: Filler,
-    contracts: Vec<ContractRow>,
     /// Dropped, they tell the threads to end.
     stops: Vec<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
@@ -71,7 +76,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
         let wanted = Identity { store: random()?, venue: venue(config), created: clock.wall() };
         let mut opened = store::open(&disk, &wanted, options(&config.store), clock)?;
         opened.storage.set_upkeep(upkeep(&config.store));
-        run(opened, &config.symbols, clock, metrics)
+        run(opened, &config.symbols.named, clock, metrics)
     };
     open().map(Some).with_context(|| format!("store.dir `{}` cannot be used", dir.display()))
 }
@@ -79,7 +84,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
 fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>) -> anyhow::Result<Storing> {
     let Opened { library, desk, mut storage, sealer, findings, identity, lock } = opened;
     findings.iter().for_each(report);
-    let contracts = storage.register(symbols, clock.now()).context("the contracts cannot be noted")?;
+    storage.register(symbols, clock.now()).context("the contracts cannot be noted")?;
     tracing::info!(venue = identity.venue, store = format!("{:032x}", identity.store), "the tape is stored");
     let ((storage_stop, stopped), (sealer_stop, sealer_stopped)) = (bounded(1), bounded(1));
     let filler = sealer.filler();
@@ -88,7 +93,8 @@ fn run(opened: Opened, symbols: &[Symbol], clock: Clock, metrics: &Arc<Metrics>)
         spawn("storage", move || write_on(storage, clock, &stopped, &metrics, &of_desk))?,
         spawn(SEAL, move || seal_on(sealer, &sealer_stopped))?,
     ];
-    Ok(Storing { library, desk, filler, contracts, stops: vec![storage_stop, sealer_stop], threads, lock })
+    let shelving = Shelving::new(library, desk);
+    Ok(Storing { shelving, filler, stops: vec![storage_stop, sealer_stop], threads, lock })
 }
 
 fn report(finding: &Finding) {
@@ -103,27 +109,52 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-impl Storing {
-    /// Lets a contract's trades be kept.
-    pub(super) fn hold(&self, contract: &Contract) {
+impl Shelving {
+    /// In a store that is open.
+    pub fn new(library: Arc<Library>, desk: Desk) -> Self {
+        Self { library, desk }
+    }
+
+    /// Gives contracts numbers in the store, durably; waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails.
+    pub fn enlist(&self, contracts: Vec<Enlisted>) -> std::io::Result<()> {
+        self.desk.enlist(contracts)
+    }
+
+    /// Lets the trades of a contract be kept that has a number.
+    pub fn hold(&self, contract: &Contract) {
         let kind = match contract.kind {
             TapeKind::Aggregate => Kind::Trade,
             TapeKind::Raw => Kind::RawTrade,
         };
-        let row = self.contracts.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol));
-        if let Some(row) = row {
+        if let Some(row) = self.library.find(&contract.symbol) {
             contract.holding.get_or_init(|| Holding::new(&self.library, &self.desk, row.number, kind));
         }
     }
 
+    /// Contracts that the store knows.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol> {
+        self.library.contracts().into_iter().filter_map(|row| row.symbol())
+    }
+}
+
+impl Storing {
+    /// Where contracts find their places.
+    pub(super) fn shelving(&self) -> &Shelving {
+        &self.shelving
+    }
+
     /// Where rows are handed in.
     pub(super) fn desk(&self) -> &Desk {
-        &self.desk
+        &self.shelving.desk
     }
 
     /// What is stored.
     pub(super) fn library(&self) -> &Arc<Library> {
-        &self.library
+        &self.shelving.library
     }
 
     /// Where back-filled rows are handed in.

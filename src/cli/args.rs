@@ -7,7 +7,7 @@ use crate::{
 use std::path::PathBuf;
 
 /// Flags of every command that reads the configuration.
-#[derive(Debug, clap::Args)]
+#[derive(Clone, Debug, clap::Args)]
 pub(super) struct Common {
     /// Configuration file [default: $TAPEDECK_CONFIG, ./tapedeck.toml or /etc/tapedeck/config.toml]
     #[arg(long, value_name = "FILE")]

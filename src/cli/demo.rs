@@ -53,7 +53,7 @@ async fn tell(running: &Running, config: &Config) -> Result<(), Failure> {
     let mut status = Status::default();
     let mut ticks = tokio::time::interval(Duration::from_secs(1));
     let mut stopped = std::pin::pin!(app::stop_signal().context("signals cannot be listened to")?);
-    stdout.write_all(banner(reachable(running.address), &config.symbols).as_bytes())?;
+    stdout.write_all(banner(reachable(running.address), &config.symbols.named).as_bytes())?;
     loop {
         tokio::select! {
             () = &mut stopped => {

@@ -11,6 +11,7 @@ mod failure;
 mod healthcheck;
 mod inspect;
 mod logging;
+mod reload;
 mod repair;
 mod screen;
 mod serve;

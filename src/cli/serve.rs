@@ -6,6 +6,7 @@ use crate::{
         args::{Common, Serving},
         failure::Failure,
         logging,
+        reload::Reloads,
     },
     config::Config,
 };
@@ -21,17 +22,26 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<(), Failure> {
-    let config = args.common.load(args.serving.assignments())?;
+    let flags = args.serving.assignments();
+    let settings = args.common.clone().settings(flags.clone())?;
+    let config = Config::new(&settings)?;
     logging::start(&config.log);
-    Ok(actix::System::new().block_on(serve(&config))?)
+    let reloads = || Reloads::new(args.common, flags, settings);
+    Ok(actix::System::new().block_on(serve(&config, reloads))?)
 }
 
-async fn serve(config: &Config) -> anyhow::Result<()> {
+async fn serve(config: &Config, reloads: impl FnOnce() -> std::io::Result<Reloads>) -> anyhow::Result<()> {
     // Before anything runs: whoever reads that it serves may end it.
-    let stopped = app::stop_signal().context("signals cannot be listened to")?;
+    let mut stopped = std::pin::pin!(app::stop_signal().context("signals cannot be listened to")?);
+    let mut reloads = reloads().context("signals cannot be listened to")?;
     let running = app::start(config)?;
-    tracing::info!(address = %running.address, symbols = config.symbols.len(), "serving");
-    stopped.await;
+    tracing::info!(address = %running.address, symbols = running.engine.contracts.len(), "serving");
+    loop {
+        tokio::select! {
+            () = &mut stopped => break,
+            config = reloads.next() => running.select(&config).await,
+        }
+    }
     running.stop().await;
     Ok(())
 }

@@ -19,10 +19,10 @@ mod url;
 pub use backfill::Backfill;
 pub use options::{Binance, Candle, Config, Log, LogFormat, Repair, Server, Session, Sim, Store, SyncWhen, Threads};
 pub use origin::Origin;
-pub use problem::{Problem, Problems, Reason};
+pub use problem::{Problem, Problems, Reason, nearest};
 pub use settings::{Setting, Settings};
 pub use sources::{Assignment, Sources};
-pub use symbols::{Contract, TapeKind};
+pub use symbols::{Contract, Selection, TapeKind};
 
 /// `config/demo.toml`: what `tapedeck demo` changes.
 pub const DEMO: &str = include_str!("../../config/demo.toml");

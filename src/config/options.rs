@@ -6,7 +6,7 @@ use crate::{
         problem::{Problems, Reason},
         reader::Reader,
         settings::Settings,
-        symbols::{self, Contract, Override, TapeKind},
+        symbols::{self, Contract, Override, Selection, TapeKind},
         url,
     },
     model::Symbol,
@@ -31,7 +31,7 @@ const HEADER_TIMEOUT_MIN: i64 = 1_000;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// What to record: at least one, none twice.
-    pub symbols: Vec<Symbol>,
+    pub symbols: Selection,
     /// `[server]`, what concerns sockets and requests.
     pub server: Server,
     /// `[server]`, what concerns WebSocket sessions.
@@ -162,6 +162,8 @@ pub struct Binance {
     pub extra_ca_file: Option<PathBuf>,
     /// Streams on one connection.
     pub streams_per_connection_max: NonZeroUsize,
+    /// Between readings of the venue's listing.
+    pub listing_refresh: Duration,
     /// To connect.
     pub connect_timeout: Duration,
     /// From the connection to the open WebSocket.
@@ -358,6 +360,7 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
         routes: reader.value("venue.binance.routes", routes),
         extra_ca_file: reader.text("venue.binance.extra_ca_file", path),
         streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1024),
+        listing_refresh: reader.millis("venue.binance.listing_refresh_ms", 1_000..=86_400_000),
         connect_timeout: reader.millis("venue.binance.connect_timeout_ms", 100..=TEN_MINUTES),
         handshake_timeout: reader.millis("venue.binance.handshake_timeout_ms", 100..=TEN_MINUTES),
         idle_timeout: reader.millis("venue.binance.idle_timeout_ms", 1000..=3_600_000),

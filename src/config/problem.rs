@@ -162,7 +162,7 @@ impl std::error::Error for Problems {}
 /// The `known` word that takes the fewest edits to reach from `word`; the first of equals.
 ///
 /// A key whose last part fits counts as near, whatever its section, so `listen` finds `server.listen`.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> &'a str {
     let cost = |key: &&str| edits(word, key).min(1 + 2 * edits(last_part(word), last_part(key)));
     known.into_iter().min_by_key(cost).unwrap_or_default()
 }

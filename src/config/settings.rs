@@ -148,6 +148,11 @@ impl Settings {
         let Some(setting) = self.0.iter_mut().find(|setting| setting.key == key) else {
             return problems.push(self.unknown(key, origin));
         };
+        // A list of one may be written without its brackets.
+        let value = match (&setting.default, value) {
+            (Value::Array(_), value @ Value::String(_)) => Value::Array(vec![value]),
+            (_, value) => value,
+        };
         if setting.default.same_type(&value) {
             setting.value = value;
             setting.origin = origin;
@@ -177,6 +182,17 @@ impl Settings {
     /// The setting of `key`, or nothing for an unknown key.
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.0.iter().find(|setting| setting.key == key)
+    }
+
+    /// Keys whose values differ from what `before` says.
+    pub fn changed_from<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a str> {
+        let differs = |setting: &&Setting| before.get(&setting.key).is_none_or(|other| other.value != setting.value);
+        self.0.iter().filter(differs).map(|setting| setting.key.as_str())
+    }
+
+    /// Whether a file said any of it.
+    pub fn come_from_a_file(&self) -> bool {
+        self.0.iter().any(|setting| matches!(setting.origin, Origin::File(..)))
     }
 
     /// All, in the order of the built-in file.

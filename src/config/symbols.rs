@@ -99,18 +99,54 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
     Ok(Override { pattern, tape: tape.transpose()?, ring_trades: trades.transpose()? })
 }
 
-/// Takes the list `symbols`: at least one, none twice.
-pub(super) fn symbols(value: &Value) -> Result<Vec<Symbol>, Reason> {
-    let mut symbols = Vec::new();
+/// Which contracts are recorded: those that are named, and those of the venue's listing that fit a pattern.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selection {
+    /// In the order given; recorded from the start on.
+    pub named: Vec<Symbol>,
+    /// In which `*` is any text and `?` any one character, in upper case.
+    pub patterns: Vec<String>,
+}
+
+impl Selection {
+    /// Whether a listed symbol is among them.
+    pub fn selects(&self, symbol: &Symbol) -> bool {
+        self.named.contains(symbol) || self.fits(symbol)
+    }
+
+    /// Whether a pattern fits it.
+    pub fn fits(&self, symbol: &Symbol) -> bool {
+        self.patterns.iter().any(|pattern| glob::fits(pattern, symbol.as_str()))
+    }
+}
+
+/// Takes the list `symbols`: at least one name or pattern, none twice; `all` is the pattern of everything.
+pub(super) fn symbols(value: &Value) -> Result<Selection, Reason> {
+    let mut selection = Selection::default();
     for (index, value) in value.as_array().into_iter().flatten().enumerate() {
         let wrong = || Reason::Inside { key: format!("symbols[{index}]"), expected: "a string" };
-        let symbol = Symbol::new(value.as_str().ok_or_else(wrong)?)?;
-        if symbols.contains(&symbol) {
-            return Err(Reason::Duplicate(symbol.as_str().to_owned()));
+        let text = value.as_str().ok_or_else(wrong)?;
+        let text = if text.eq_ignore_ascii_case("all") { "*" } else { text };
+        if text.contains(['*', '?']) {
+            let pattern = text.to_ascii_uppercase();
+            // What stands beside the wild cards has to be part of a symbol.
+            let plain: String = pattern.chars().filter(|c| !"*?".contains(*c)).collect();
+            if !plain.is_empty() {
+                Symbol::new(&plain)?;
+            }
+            if selection.patterns.contains(&pattern) {
+                return Err(Reason::Duplicate(pattern));
+            }
+            selection.patterns.push(pattern);
+        } else {
+            let symbol = Symbol::new(text)?;
+            if selection.named.contains(&symbol) {
+                return Err(Reason::Duplicate(symbol.as_str().to_owned()));
+            }
+            selection.named.push(symbol);
         }
-        symbols.push(symbol);
     }
-    if symbols.is_empty() { Err(Reason::Empty) } else { Ok(symbols) }
+    if selection == Selection::default() { Err(Reason::Empty) } else { Ok(selection) }
 }
 
 /// Takes a table from symbols to whole numbers from 0 to `max`.

@@ -82,8 +82,8 @@ mod tests {
         assert_eq!(
             sent,
             [
-                r#"{"method":"UNSUBSCRIBE","params":["s000"],"id":5}"#,
-                r#"{"method":"SUBSCRIBE","params":["s450","s451"],"id":6}"#
+                r#"{"method":"UNSUBSCRIBE","params":["s000"],"id":4}"#,
+                r#"{"method":"SUBSCRIBE","params":["s450","s451"],"id":5}"#
             ]
         );
     }

@@ -132,6 +132,12 @@ impl Contract {
         self.price_places + self.quantity_places
     }
 
+    /// Its state at a time; none before it is listed.
+    pub fn status_at(&self, now: UnixMillis) -> Option<Status> {
+        let status = if now < self.delivery { self.status } else { Status::Settling };
+        (now >= self.onboard).then_some(status)
+    }
+
     /// Whether it ever trades.
     pub fn trades(&self) -> bool {
         self.status == Status::Trading && self.trades_per_minute > 0

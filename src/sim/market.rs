@@ -19,10 +19,17 @@ use std::{
 const CACHED_FILLS_MAX: usize = 1 << 20;
 /// Hours whose block counts are kept.
 const CACHED_HOURS_MAX: usize = 512;
-/// Ids start at 1 in this hour, 2023-01-01 00:00 UTC; nothing trades before it.
+/// Nothing trades before this hour, 2023-01-01 00:00 UTC.
 const EPOCH_HOUR: i64 = 1_672_531_200_000 / UnixMillis::HOUR;
 /// Nothing trades from this hour on, 3000-01-01 00:00 UTC: ids that no test reaches stay far from overflow.
 const END_HOUR: i64 = 32_503_680_000_000 / UnixMillis::HOUR;
+
+/// The whole hours in which a contract may trade; its ids start at 1 in the first of them.
+fn hours(contract: &Contract) -> std::ops::Range<i64> {
+    let onboard = contract.onboard.get();
+    let begin = onboard.div_euclid(UnixMillis::HOUR) + i64::from(onboard.rem_euclid(UnixMillis::HOUR) > 0);
+    begin.max(EPOCH_HOUR)..contract.delivery.get().div_euclid(UnixMillis::HOUR).min(END_HOUR)
+}
 
 /// The trades of every contract.
 #[derive(Debug)]
@@ -71,8 +78,8 @@ impl Market {
     /// From when to when (exclusive) a contract trades, if it ever does.
     pub(super) fn span(&self, contract: usize) -> Option<(i64, i64)> {
         let Some(blocks) = &self.recorded else {
-            let span = (EPOCH_HOUR * UnixMillis::HOUR, END_HOUR * UnixMillis::HOUR);
-            return self.contracts.get(contract)?.trades().then_some(span);
+            let hours = self.contracts.get(contract).filter(|contract| contract.trades()).map(hours)?;
+            return (!hours.is_empty()).then_some((hours.start * UnixMillis::HOUR, hours.end * UnixMillis::HOUR));
         };
         let fills = &blocks.get(contract)?.fills;
         Some((fills.first()?.time.get(), fills.last()?.time.get() + 1))
@@ -88,7 +95,11 @@ impl Market {
     fn block_at(&self, contract: usize, time: i64) -> i64 {
         match self.recorded {
             Some(_) => 0,
-            None => time.max(EPOCH_HOUR * UnixMillis::HOUR).div_euclid(block::block_ms(&self.contracts[contract])),
+            None => {
+                let (contract, hours) = (&self.contracts[contract], hours(&self.contracts[contract]));
+                let (begin, end) = (hours.start * UnixMillis::HOUR, hours.end * UnixMillis::HOUR);
+                time.min(end - 1).max(begin).div_euclid(block::block_ms(contract))
+            }
         }
     }
 
@@ -99,7 +110,7 @@ impl Market {
         }
         let described = &self.contracts[contract];
         let length = block::block_ms(described);
-        let hours = EPOCH_HOUR..END_HOUR;
+        let hours = hours(described);
         if !described.trades() || !hours.contains(&index.div_euclid(UnixMillis::HOUR / length)) {
             return None;
         }
@@ -124,7 +135,7 @@ impl Market {
         let hour = index.div_euclid(blocks);
         let counts = self.hour(contract, hour);
         let within = usize::try_from(index.rem_euclid(blocks)).ok()?;
-        let hours = u64::try_from(hour - EPOCH_HOUR).ok()?;
+        let hours = u64::try_from(hour - hours(&self.contracts[contract]).start).ok()?;
         let count = usize::try_from(counts[within + 1] - counts[within]).ok()?;
         Some(Place { start: index * length, before: hours * self.per_hour(contract) + counts[within], count })
     }
@@ -156,7 +167,9 @@ impl Market {
         }
         let position = id.checked_sub(1)?;
         let per_hour = self.per_hour(contract);
-        let hour = EPOCH_HOUR.checked_add(i64::try_from(position / per_hour).ok()?).filter(|&hour| hour < END_HOUR)?;
+        let hours = hours(&self.contracts[contract]);
+        let hour = hours.start.checked_add(i64::try_from(position / per_hour).ok()?);
+        let hour = hour.filter(|hour| hours.contains(hour))?;
         let counts = self.hour(contract, hour);
         // Of several blocks that begin with the same count, all but the last are empty.
         let within = counts.partition_point(|&before| before <= position % per_hour).saturating_sub(1);

@@ -1,13 +1,19 @@
 //! How do rows get to the storage thread without ever waiting for the disk?
 
-use crate::store::{
-    record::{Origin, Rows},
-    shelf::{Batch, Shelf},
+use crate::{
+    model::{Symbol, UnixMillis},
+    store::{
+        record::{Origin, Rows},
+        shelf::{Batch, Shelf},
+    },
 };
 use crossbeam::channel::{Receiver, Sender, bounded};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicUsize, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, AtomicUsize, Ordering},
+    },
 };
 
 /// Batches in the queue at most, and bytes for which there is room for one; their bytes are bounded apart.
@@ -40,11 +46,38 @@ impl Health {
     }
 }
 
+/// Wishes to enlist contracts that wait for the storage thread; who has one waits for the answer.
+const ENLISTINGS_MAX: usize = 16;
+
 /// Where rows are handed in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Desk {
     sender: Sender<Batch>,
+    enlistings: Sender<Enlisting>,
     gauge: Arc<Gauge>,
+}
+
+/// A contract that shall have a number in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enlisted {
+    /// Its ticker.
+    pub symbol: Symbol,
+    /// When it was listed, if that is known.
+    pub onboard_time: Option<UnixMillis>,
+}
+
+/// Contracts that shall have numbers, and who waits for it.
+#[derive(Debug)]
+pub(super) struct Enlisting {
+    pub(super) contracts: Vec<Enlisted>,
+    pub(super) done: Sender<io::Result<()>>,
+}
+
+/// What comes over a desk.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pub(super) batches: Receiver<Batch>,
+    pub(super) enlistings: Receiver<Enlisting>,
 }
 
 /// What desk and storage thread know of each other.
@@ -57,11 +90,25 @@ pub(super) struct Gauge {
 
 impl Desk {
     /// A desk whose rows, until they are durable, take at most `bytes_max` of memory, and the other end.
-    pub(super) fn new(bytes_max: usize) -> (Self, Receiver<Batch>) {
+    pub(super) fn new(bytes_max: usize) -> (Self, Inbox) {
         // The channel takes memory for all of them at once.
-        let (sender, receiver) = bounded(BATCHES_MAX.min(16 + bytes_max / BATCH_BYTES));
+        let (sender, batches) = bounded(BATCHES_MAX.min(16 + bytes_max / BATCH_BYTES));
+        let (enlister, enlistings) = bounded(ENLISTINGS_MAX);
         let gauge = Gauge { bytes: AtomicUsize::new(0), bytes_max, health: AtomicU8::new(0) };
-        (Self { sender, gauge: Arc::new(gauge) }, receiver)
+        (Self { sender, enlistings: enlister, gauge: Arc::new(gauge) }, Inbox { batches, enlistings })
+    }
+
+    /// Gives contracts numbers in the store, durably; one whose symbol another bore before gets a new one. Waits for the
+    /// storage thread and its disk.
+    ///
+    /// # Errors
+    ///
+    /// When the disk fails; then nothing of them may be recorded.
+    pub fn enlist(&self, contracts: Vec<Enlisted>) -> io::Result<()> {
+        let (done, answer) = bounded(1);
+        let gone = || io::Error::other("the storage thread has ended");
+        self.enlistings.send(Enlisting { contracts, done }).map_err(|_| gone())?;
+        answer.recv().map_err(|_| gone())?
     }
 
     /// Hands rows in, ascending by key; from here on they are held. `false` when there is no room: they are not.

@@ -4,6 +4,7 @@ use crate::{
     model::{Symbol, UnixMillis},
     store::{
         candles::Months,
+        desk::Enlisted,
         files::Disk,
         ledger::Ledger,
         record::{ContractRow, Kind},
@@ -108,15 +109,28 @@ impl Library {
         }
     }
 
-    /// The contract of a symbol, which gets the next number when it has none. Whether it is new: then nothing of it may be
-    /// written before the manifest knows it.
-    pub(super) fn register(&self, symbol: &Symbol) -> (ContractRow, bool) {
-        if let Some(row) = self.find(symbol) {
-            return (row, false);
-        }
-        let row = ContractRow::new(self.next_contract(), symbol, UnixMillis::new(0));
+    /// A contract, which gets the next number when it has none. Whether the manifest does not know it like this: then nothing
+    /// of it may be written before it does.
+    pub(super) fn register(&self, Enlisted { symbol, onboard_time }: &Enlisted) -> (ContractRow, bool) {
+        let onboard_time = onboard_time.unwrap_or(UnixMillis::new(0));
+        let row = match self.find(symbol) {
+            Some(row) if row.onboard_time >= onboard_time => return (row, false),
+            // The same contract, of which more is known now, unless everything held of it is older than this listing.
+            Some(row) if !self.ended_before(row.number, onboard_time) => {
+                ContractRow::new(row.number, symbol, onboard_time)
+            }
+            _ => ContractRow::new(self.next_contract(), symbol, onboard_time),
+        };
         self.note(row);
         (row, true)
+    }
+
+    /// Whether trades of a contract are held, all of them older than `time`.
+    fn ended_before(&self, contract: u32, time: UnixMillis) -> bool {
+        let shelves = self.shelves.read().unwrap_or_else(PoisonError::into_inner);
+        let of_contract =
+            || shelves.range((contract, Kind::Trade)..=(contract, Kind::RawTrade)).map(|(_, shelf)| shelf);
+        of_contract().any(|shelf| shelf.ends().is_some()) && of_contract().all(|shelf| shelf.parts_at(time).is_empty())
     }
 
     /// Above every number that a contract has, rows whose contract's name was lost included.

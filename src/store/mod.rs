@@ -36,7 +36,7 @@ mod holding;
 mod open;
 mod sections;
 
-pub use desk::{Desk, Health};
+pub use desk::{Desk, Enlisted, Health};
 pub use holding::{Holding, Stored};
 pub use open::{OpenError, Opened, open};
 pub use seal::{Fill, FillCounts, FillError, Filler};

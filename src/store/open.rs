@@ -71,12 +71,12 @@ pub fn open(disk: &Arc<dyn Disk>, wanted: &Identity, options: Options, clock: Cl
     // Only now is what takes the place of spent files listed.
     tidy_up(&**disk, &loaded.spent, &loaded.strange)?;
     let Loaded { library, manifest, findings, journals, next_journal, next_sequence, .. } = loaded;
-    let (desk, batches) = Desk::new(options.queue_bytes);
+    let (desk, inbox) = Desk::new(options.queue_bytes);
     let (seals, sealer) = sealer(Arc::clone(&library), manifest.next_segment, clock);
     let number = next_journal.max(manifest.sealed_below(SHARD));
     let journal =
         JournalWriter::new(Arc::clone(disk), (identity.store, SHARD), options.file_bytes, number, next_sequence);
-    let storage = Storage::new(Arc::clone(&library), options, (&desk, batches), journal, manifest, (seals, journals));
+    let storage = Storage::new(Arc::clone(&library), options, (&desk, inbox), journal, manifest, (seals, journals));
     Ok(Opened { library, desk, storage, sealer, findings, identity, lock })
 }
 

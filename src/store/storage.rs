@@ -7,7 +7,7 @@ use crate::{
     clock::Now,
     model::{Symbol, UnixMillis},
     store::{
-        desk::{Desk, Gauge, Health},
+        desk::{Desk, Enlisted, Enlisting, Gauge, Health, Inbox},
         journal::{AppendError, Body, HEADER_PAGE_BYTES, JournalFile, JournalWriter, Placed},
         library::Library,
         manifest::Manifest,
@@ -72,7 +72,7 @@ const RESUME_FILES: u64 = 2;
 pub struct Storage {
     library: Arc<Library>,
     options: Options,
-    batches: Receiver<Batch>,
+    inbox: Inbox,
     gauge: Arc<Gauge>,
     journal: JournalWriter,
     manifest: Manifest,
@@ -134,7 +134,7 @@ impl Storage {
     pub(super) fn new(
         library: Arc<Library>,
         options: Options,
-        (desk, batches): (&Desk, Receiver<Batch>),
+        (desk, inbox): (&Desk, Inbox),
         journal: JournalWriter,
         manifest: Manifest,
         (seals, left): (Seals, Vec<Arc<JournalFile>>),
@@ -142,7 +142,7 @@ impl Storage {
         Self {
             library,
             options,
-            batches,
+            inbox,
             gauge: desk.gauge(),
             journal,
             manifest,
@@ -174,7 +174,13 @@ impl Storage {
     ///
     /// When the manifest cannot be written; then nothing may be recorded.
     pub fn register(&mut self, symbols: &[Symbol], now: Now) -> io::Result<Vec<ContractRow>> {
-        let registered: Vec<_> = symbols.iter().map(|symbol| self.library.register(symbol)).collect();
+        let named = |symbol: &Symbol| Enlisted { symbol: symbol.clone(), onboard_time: None };
+        self.enlist(&symbols.iter().map(named).collect::<Vec<_>>(), now)
+    }
+
+    /// The same for contracts whose time of listing may be known.
+    fn enlist(&mut self, contracts: &[Enlisted], now: Now) -> io::Result<Vec<ContractRow>> {
+        let registered: Vec<_> = contracts.iter().map(|contract| self.library.register(contract)).collect();
         // What could not be listed once is new until it is.
         self.unregistered |= registered.iter().any(|(_, new)| *new);
         if self.unregistered {
@@ -201,7 +207,7 @@ impl Storage {
             return stop.recv_timeout(longest) == Err(RecvTimeoutError::Disconnected);
         }
         select! {
-            recv(self.batches) -> batch => {
+            recv(self.inbox.batches) -> batch => {
                 self.waiting.extend(batch);
                 false
             }
@@ -244,7 +250,12 @@ impl Storage {
     }
 
     fn take_in(&mut self, now: Now) {
-        self.waiting.extend(self.batches.try_iter());
+        while let Ok(Enlisting { contracts, done }) = self.inbox.enlistings.try_recv() {
+            let enlisted = self.enlist(&contracts, now);
+            // Who waits no more has no use for the answer.
+            let _ = done.send(enlisted.map(drop));
+        }
+        self.waiting.extend(self.inbox.batches.try_iter());
         if !self.waiting.is_empty() {
             self.write_due_ms.get_or_insert(now.monotonic_ms + self.options.write_ms);
         }

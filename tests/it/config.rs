@@ -42,7 +42,7 @@ fn symbol(text: &str) -> Symbol {
 #[test]
 fn the_defaults_load() {
     let config = load(Sources::default()).expect("valid");
-    assert_eq!(config.symbols, [symbol("BTCUSDT")]);
+    assert_eq!(config.symbols.named, [symbol("BTCUSDT")]);
     assert_eq!(config.server.listen, SocketAddr::from(([127, 0, 0, 1], 8600)));
     assert_eq!(config.session.flush, Duration::ZERO);
     assert_eq!(config.session.heartbeat, Duration::from_secs(15));
@@ -62,7 +62,7 @@ fn the_built_in_file_and_the_demo_load_as_files_too() {
     let demo = load(file(DEMO)).expect("valid");
     assert_eq!(demo.binance.ws_url, format!("ws://{}", demo.sim.listen));
     assert_eq!(demo.binance.rest_url, format!("http://{}", demo.sim.listen));
-    assert!(demo.symbols.contains(&symbol("币安人生USDT")));
+    assert!(demo.symbols.named.contains(&symbol("币安人生USDT")));
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn every_fault_is_told_at_once() {
 #[test]
 fn wrong_types_are_told_with_both() {
     for (text, expected) in [
-        ("symbols = \"BTCUSDT\"", "file:my.toml:1: `symbols` takes a list, not a string"),
+        ("symbols = 7", "file:my.toml:1: `symbols` takes a list, not an integer"),
         ("symbols = [\"BTCUSDT\", 7]", "file:my.toml:1: `symbols` = [\"BTCUSDT\", 7]: `symbols[1]` takes a string"),
         ("server.listen = 8600", "file:my.toml:1: `server.listen` takes a string, not an integer"),
         ("server.ping_ms = 1.5", "file:my.toml:1: `server.ping_ms` takes an integer, not a decimal number"),
@@ -149,6 +149,8 @@ fn values_that_will_not_do_are_told_with_the_reason() {
         ("symbols = []", "must name at least one"),
         ("symbols = [\"BTCUSDT\", \"btcusdt\"]", "names BTCUSDT twice"),
         ("symbols = [\"../etc\"]", "a symbol holds '.', which no symbol may"),
+        ("symbols = [\"../*\"]", "a symbol holds '.', which no symbol may"),
+        ("symbols = [\"*usdt\", \"*USDT\"]", "names *USDT twice"),
         ("tape = \"trades\"", "must be one of aggTrade, trade"),
         ("ring.trades = 63", "must be from 64 to 16777216"),
         ("server.listen = \"localhost\"", "must be an IP address and a port, such as 127.0.0.1:8600"),
@@ -200,7 +202,7 @@ fn the_environment_is_read_by_type() {
         ("UNRELATED", "1"),
     ]))
     .expect("valid");
-    assert_eq!(config.symbols, [symbol("BTCUSDT"), symbol("币安人生USDT")]);
+    assert_eq!(config.symbols.named, [symbol("BTCUSDT"), symbol("币安人生USDT")]);
     assert_eq!(config.contract(&symbol("ETHUSDT")).ring_trades.get(), 1024);
     assert_eq!(config.contract(&symbol("BTCUSDT")).tape, TapeKind::Raw);
     assert_eq!(config.binance.routes["aggTrade"], "market");
@@ -219,16 +221,16 @@ fn names_that_others_use_are_understood() {
         ("BINANCE_BASE_URL", ""),
     ]))
     .expect("valid");
-    assert_eq!(config.symbols, [symbol("BTCUSDT"), symbol("XRPUSDT")]);
+    assert_eq!(config.symbols.named, [symbol("BTCUSDT"), symbol("XRPUSDT")]);
     assert_eq!(config.server.listen, SocketAddr::from(([0, 0, 0, 0], 8000)));
     assert_eq!(config.log.filter, "INFO");
     assert_eq!(config.binance.rest_url, "https://fapi.binance.com", "empty counts as unset");
     let both = [("SYMBOLS", "A"), ("TRACKED_SYMBOL", "B"), ("SUPPORTED_SYMBOLS", "C"), ("API_HOST", "::1")];
     let config = load(env(&both)).expect("valid");
-    assert_eq!(config.symbols, [symbol("A")], "the first of the list wins");
+    assert_eq!(config.symbols.named, [symbol("A")], "the first of the list wins");
     assert_eq!(config.server.listen.to_string(), "[::1]:8600");
     let config = load(env(&[("SYMBOLS", "A"), ("TAPEDECK__SYMBOLS", "B")])).expect("valid");
-    assert_eq!(config.symbols, [symbol("B")], "our own name wins");
+    assert_eq!(config.symbols.named, [symbol("B")], "our own name wins");
     let error = error(env(&[("APP_PORT", "http")]));
     assert!(error.starts_with("env:APP_PORT: `server.listen` = \"127.0.0.1:http\": "), "{error}");
 }
@@ -333,7 +335,7 @@ server.connections_max = 10000                             # default
     assert_eq!(line("ring.trades").as_deref(), Some("ring.trades = 4096 # flag:--set"));
 
     let again = load(file(&shown)).expect("what is shown is a configuration");
-    assert_eq!(again.symbols, [symbol("BTCUSDT"), symbol("币安人生USDT")]);
+    assert_eq!(again.symbols.named, [symbol("BTCUSDT"), symbol("币安人生USDT")]);
     assert_eq!(again.session.flush, Duration::from_millis(50));
 }
 

@@ -75,6 +75,7 @@ fn shared(options: Options) -> Shared {
     let clock = Clock::system();
     Shared {
         contracts: Arc::new(contracts),
+        roster: tapedeck::market::Roster::new().0,
         live: live::Handle::new(1),
         clock,
         metrics: Arc::default(),

@@ -1,7 +1,12 @@
 //! What do `/api/v1/backfill`, `/api/v1/jobs` and `/api/v1/admin/weight` answer?
 
 use crate::{
-    api::{Shared, error::ApiError, moment, params::Params},
+    api::{
+        Shared,
+        error::ApiError,
+        moment,
+        params::{Params, json_body},
+    },
     history::{
         budget::{Priority, Snapshot},
         jobs::{Contract, Job, Jobs, Series, SubmitError, Want, check},
@@ -51,12 +56,7 @@ pub(in crate::api) async fn submit(
     shared: web::Data<Shared>,
 ) -> Result<HttpResponse, ApiError> {
     Params::read(request.query_string(), "no parameters")?;
-    // A page elsewhere cannot send this type without asking first, and is told no.
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
-        return Err(ApiError::MediaType);
-    }
-    let body: Body = serde_json::from_slice(&body).map_err(|error| ApiError::Body(error.to_string()))?;
+    let body: Body = json_body(&request, &body)?;
     let jobs = jobs(&shared)?;
     let want = check(want(body, &shared)?, shared.budget.now(), |symbol| known(&shared, symbol))?;
     let job = web::block(move || jobs.submit(want)).await??;

@@ -8,6 +8,7 @@ mod outbox;
 mod protocol;
 pub(in crate::api) mod rest;
 mod session;
+pub(in crate::api) mod symbols;
 
 pub(in crate::api) use encode::Decimals;
 pub use encode::ENCODER;

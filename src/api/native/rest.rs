@@ -1,4 +1,4 @@
-//! What do `/api/v1/symbols`, `/api/v1/trades` and `/api/v1/candles` answer?
+//! What do `/api/v1/trades` and `/api/v1/candles` answer?
 
 use crate::{
     api::{
@@ -10,10 +10,8 @@ use crate::{
         },
         params::Params,
     },
-    market::{Contract, TapeKind},
     model::{Timeframe, UnixMillis},
     query::{self, CandlesWanted, TradeRange},
-    store::Holding,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -21,43 +19,6 @@ use std::sync::Arc;
 
 /// Says of an answer about a range whether everything is in it, as `meta.complete` does.
 pub(in crate::api) const COMPLETE: &str = "x-tapedeck-complete";
-
-/// The recorded contracts.
-pub(in crate::api) async fn symbols(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
-    Params::read(request.query_string(), "no parameters")?;
-    let data: Vec<_> = shared.contracts.iter().map(|contract| described(&contract)).collect();
-    Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
-}
-
-fn described(contract: &Contract) -> Value {
-    let tape = match contract.kind {
-        TapeKind::Aggregate => "aggTrade",
-        TapeKind::Raw => "trade",
-    };
-    let mut row = json!({
-        "symbol": contract.symbol.as_str(),
-        "tape": tape,
-        "state": if contract.is_live() { "live" } else { "connecting" },
-        "newest_id": contract.tape.newest_id(),
-        "ring_trades": contract.tape.capacity(),
-        "missing_ids": contract.tape.aside().holes().count(),
-        "held_from_id": contract.holding.get().and_then(Holding::ends).map(|ids| ids.first),
-        "durable_through_id": contract.holding.get().and_then(Holding::durable_through_id),
-        "listing": Value::Null,
-    });
-    if let Some(listing) = contract.listing.load().as_ref() {
-        row["listing"] = json!({
-            "status": listing.status,
-            "contract_type": listing.contract_type,
-            "onboard_time": listing.onboard_time.get(),
-            "base_asset": listing.base_asset,
-            "quote_asset": listing.quote_asset,
-            "tick_size": listing.tick_size.to_string(),
-            "step_size": listing.step_size.to_string(),
-        });
-    }
-    row
-}
 
 /// Trades of a contract.
 pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {

@@ -79,12 +79,12 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
 /// What the tapes of these contracts are made of, unless something else is asked for.
 fn wanted(config: &Config, from: UnixMillis, to: Option<UnixMillis>, mut series: Vec<Series>) -> Want {
     if series.is_empty() {
-        series.extend(config.symbols.iter().map(|symbol| match config.contract(symbol).tape {
+        series.extend(config.symbols.named.iter().map(|symbol| match config.contract(symbol).tape {
             TapeKind::Aggregate => Series::Trades,
             TapeKind::Raw => Series::RawTrades,
         }));
     }
-    let symbols = config.symbols.iter().map(ToString::to_string).collect();
+    let symbols = config.symbols.named.iter().map(ToString::to_string).collect();
     Want { symbols, series, from: from.get(), to: to.map_or(i64::MAX, UnixMillis::get) }
 }
 

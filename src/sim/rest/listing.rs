@@ -1,15 +1,19 @@
 //! What does the venue list? `exchangeInfo`.
 
-use crate::sim::{
-    contract::{Contract, Kind},
-    exchange::Exchange,
-    json::Json,
-    rest::limits::WEIGHT_MAX,
+use crate::{
+    model::UnixMillis,
+    sim::{
+        contract::{Contract, Kind},
+        exchange::Exchange,
+        json::Json,
+        rest::limits::WEIGHT_MAX,
+    },
 };
 use serde_json::{Value, json};
 
 pub(super) fn exchange_info(exchange: &Exchange) -> String {
-    let symbols: Vec<Value> = exchange.contracts().iter().map(symbol_info).collect();
+    let symbols: Vec<Value> =
+        exchange.contracts().iter().filter_map(|contract| symbol_info(contract, exchange.now())).collect();
     json!({
         "timezone": "UTC",
         "serverTime": exchange.now().get(),
@@ -26,7 +30,8 @@ pub(super) fn exchange_info(exchange: &Exchange) -> String {
     .to_string()
 }
 
-fn symbol_info(contract: &Contract) -> Value {
+fn symbol_info(contract: &Contract, now: UnixMillis) -> Option<Value> {
+    let status = contract.status_at(now)?;
     let mut tick = String::new();
     Json(&mut tick).price(contract.tick, contract.price_places);
     let mut step = String::new();
@@ -35,13 +40,13 @@ fn symbol_info(contract: &Contract) -> Value {
         Kind::TradifiPerpetual => "COMMODITY",
         Kind::Perpetual | Kind::CurrentQuarter => "COIN",
     };
-    json!({
+    Some(json!({
         "symbol": contract.symbol.as_str(),
         "pair": contract.pair,
         "contractType": contract.kind.as_str(),
         "deliveryDate": contract.delivery.get(),
         "onboardDate": contract.onboard.get(),
-        "status": contract.status.as_str(),
+        "status": status.as_str(),
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
         "baseAsset": contract.base_asset,
@@ -68,5 +73,5 @@ fn symbol_info(contract: &Contract) -> Value {
         "orderTypes": ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"],
         "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
         "permissionSets": ["GRID", "COPY"],
-    })
+    }))
 }

@@ -99,6 +99,7 @@ fn with_market<R, F: Future<Output = R>>(
 fn shared(rig: &Rig, options: Options) -> Shared {
     Shared {
         contracts: Arc::clone(&rig.engine.contracts),
+        roster: tapedeck::market::Roster::new().0,
         live: rig.engine.live.clone(),
         clock: tapedeck::clock::Clock::starting_at(rig.exchange.now()),
         metrics: Arc::clone(&rig.metrics),

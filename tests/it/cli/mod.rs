@@ -10,6 +10,7 @@ mod large;
 mod pipes;
 mod serve;
 mod store;
+mod symbols;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;

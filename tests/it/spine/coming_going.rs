@@ -24,7 +24,7 @@ fn spec(name: &str) -> market::Spec {
 fn fifty_contracts_come_and_go_and_no_other_misses_an_id() {
     in_virtual_time(async {
         let (setup, names) = setup();
-        let mut rig = setup.start();
+        let rig = setup.start();
         let (first, later) = names.split_at(FROM_THE_START);
         // Until it has begun, an actor's mailbox has room for a few.
         tokio::time::sleep(Duration::from_millis(1)).await;
@@ -61,7 +61,7 @@ fn fifty_contracts_come_and_go_and_no_other_misses_an_id() {
 fn who_follows_a_contract_that_goes_is_told_and_it_may_come_back() {
     in_virtual_time(async {
         let (setup, names) = setup();
-        let mut rig = setup.start();
+        let rig = setup.start();
         let probe = rig.probe(names[9], &[1, 5], (0, 0));
         tokio::time::sleep(MINUTE).await;
         assert_eq!(rig.engine.record(spec(names[9]), |_| {}).err(), Some(AddError::Known(symbol(names[9]))));

@@ -9,6 +9,7 @@ mod faults;
 pub(crate) mod oracle;
 mod probe;
 mod recording;
+mod registry;
 mod repair;
 mod restart;
 mod rows;

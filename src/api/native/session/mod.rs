@@ -422,6 +422,7 @@ mod tests {
         Shared {
             contracts: Arc::default(),
             live: crate::live::Handle::new(1),
+            roster: crate::market::Roster::new().0,
             clock,
             metrics: Arc::default(),
             budget: crate::history::budget::Budget::new(Default::default(), clock, Arc::default()),

@@ -1,0 +1,103 @@
+//! What does `/api/v1/symbols` answer, and how do contracts come and go by it?
+
+use crate::{
+    api::{
+        Shared,
+        error::ApiError,
+        params::{Params, json_body},
+    },
+    market::{Contract, TapeKind, Wish},
+    model::Symbol,
+    store::Holding,
+};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+/// The body of `POST /api/v1/symbols`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    symbol: String,
+}
+
+/// The recorded contracts.
+pub(in crate::api) async fn list(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+    Params::read(request.query_string(), "no parameters")?;
+    let data: Vec<_> = shared.contracts.iter().map(|contract| described(&contract)).collect();
+    Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
+}
+
+fn described(contract: &Contract) -> Value {
+    let tape = match contract.kind {
+        TapeKind::Aggregate => "aggTrade",
+        TapeKind::Raw => "trade",
+    };
+    let mut row = json!({
+        "symbol": contract.symbol.as_str(),
+        "tape": tape,
+        "state": if contract.is_live() { "live" } else { "connecting" },
+        "newest_id": contract.tape.newest_id(),
+        "ring_trades": contract.tape.capacity(),
+        "missing_ids": contract.tape.aside().holes().count(),
+        "held_from_id": contract.holding.get().and_then(Holding::ends).map(|ids| ids.first),
+        "durable_through_id": contract.holding.get().and_then(Holding::durable_through_id),
+        "listing": Value::Null,
+    });
+    if let Some(listing) = contract.listing.load().as_ref() {
+        row["listing"] = json!({
+            "status": listing.status,
+            "contract_type": listing.contract_type,
+            "onboard_time": listing.onboard_time.get(),
+            "base_asset": listing.base_asset,
+            "quote_asset": listing.quote_asset,
+            "tick_size": listing.tick_size.to_string(),
+            "step_size": listing.step_size.to_string(),
+        });
+    }
+    row
+}
+
+/// Records a contract from now on, until the process ends.
+pub(in crate::api) async fn add(
+    request: HttpRequest,
+    body: web::Bytes,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    Params::read(request.query_string(), "no parameters")?;
+    let Body { symbol } = json_body(&request, &body)?;
+    let symbol = Symbol::new(&symbol)?;
+    shared.roster.ask(symbol.clone(), Wish::Begin).await?;
+    let location = format!("/api/v1/symbols/{}", escaped(&symbol));
+    let contract = shared.contracts.find(symbol.as_str()).ok_or(ApiError::UnknownSymbol(symbol.to_string()))?;
+    Ok(HttpResponse::Created().insert_header((header::LOCATION, location)).json(json!({"data": described(&contract)})))
+}
+
+/// One contract.
+pub(in crate::api) async fn one(
+    request: HttpRequest,
+    symbol: web::Path<String>,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    Params::read(request.query_string(), "no parameters")?;
+    let contract = shared.contracts.find(&symbol);
+    let contract = contract.ok_or_else(|| ApiError::UnknownSymbol(symbol.chars().take(64).collect()))?;
+    Ok(HttpResponse::Ok().json(json!({"data": described(&contract)})))
+}
+
+/// Records a contract no more; what is stored of it stays.
+pub(in crate::api) async fn remove(
+    request: HttpRequest,
+    symbol: web::Path<String>,
+    shared: web::Data<Shared>,
+) -> Result<HttpResponse, ApiError> {
+    Params::read(request.query_string(), "no parameters")?;
+    shared.roster.ask(Symbol::new(&symbol)?, Wish::End).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// As it stands in a URL: UTF-8, percent-encoded.
+fn escaped(symbol: &Symbol) -> String {
+    let escape = |byte: u8| if byte.is_ascii() { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    symbol.as_str().bytes().map(escape).collect()
+}

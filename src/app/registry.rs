@@ -1,0 +1,291 @@
+//! Which contracts are recorded, as the venue lists them, the configuration selects them, and clients add or remove some?
+
+use crate::{
+    app::{Engine, storing::Shelving},
+    config::{Selection, nearest},
+    exchange::binance::{Call, DecodeError, rest},
+    history::budget::{Budget, CallError, Priority},
+    market::{AddError, Change, ChangeError, Contract, Listing, Spec, Wish},
+    model::{Symbol, UnixMillis},
+    net::{Backoff, Fetch, with_causes},
+    store::Enlisted,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+
+/// The first and the longest wait after a failure.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// A contract that a pattern selected and that is over is recorded for so long after its last trade.
+const OVER_FOR_MS: i64 = 3_600_000;
+/// The venue's states of a contract that will not trade any more (Binance USD-M docs; 135 of 924 on 2026-10-07).
+const OVER: [&str; 5] = ["SETTLING", "CLOSE", "DELIVERED", "DELIVERING", "PRE_DELIVERING"];
+
+/// Where the venue's listing comes from.
+pub struct Source {
+    /// Fetches it.
+    pub fetch: Arc<dyn Fetch>,
+    /// Whoever asks takes from it.
+    pub budget: Budget,
+    /// Root of REST.
+    pub rest_url: String,
+    /// Between readings.
+    pub refresh: Duration,
+    /// Spreads retries.
+    pub seed: u64,
+}
+
+/// What is wanted of the listing.
+pub struct Wanted {
+    /// Which contracts.
+    pub selection: Selection,
+    /// How each is recorded.
+    pub spec: Box<dyn Fn(&Symbol) -> Spec>,
+}
+
+/// Keeps what is recorded in step with what is listed and wanted.
+pub struct Registry {
+    engine: Rc<Engine>,
+    source: Source,
+    wanted: Wanted,
+    shelving: Option<Shelving>,
+    /// Asked for beside the selection, until the process ends.
+    added: BTreeSet<Symbol>,
+    /// Not wanted though selected, until the process ends.
+    removed: BTreeSet<Symbol>,
+    /// As last read.
+    listed: BTreeMap<Symbol, Listing>,
+}
+
+impl std::fmt::Debug for Registry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Registry").field("selection", &self.wanted.selection).finish_non_exhaustive()
+    }
+}
+
+/// Why the listing is not known.
+#[derive(Debug, thiserror::Error)]
+enum ListingError {
+    #[error("the venue's listing cannot be fetched")]
+    Call(#[from] CallError),
+    #[error("the venue answers HTTP {0} instead of its listing")]
+    Status(u16),
+    #[error("the venue's listing cannot be read")]
+    Decode(#[from] DecodeError),
+}
+
+impl Registry {
+    /// Over an engine that records what was named.
+    pub fn new(engine: Rc<Engine>, source: Source, wanted: Wanted, shelving: Option<Shelving>) -> Self {
+        let (added, removed, listed) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
+        Self { engine, source, wanted, shelving, added, removed, listed }
+    }
+
+    /// Goes on for ever, on the engine's own thread. Capture does not wait for it.
+    pub async fn run(mut self, mut changes: mpsc::Receiver<Change>, mut wishes: mpsc::Receiver<Wanted>) {
+        let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
+        let mut due = Instant::now();
+        loop {
+            tokio::select! {
+                Some(Change { symbol, wish, answer }) = changes.recv() => {
+                    let made = self.change(&symbol, wish).await;
+                    // Who does not wait any more finds it in the list.
+                    let _ = answer.send(made);
+                }
+                Some(wanted) = wishes.recv() => {
+                    self.wanted = wanted;
+                    self.settle().await;
+                }
+                () = sleep_until(due) => match self.refresh().await {
+                    Ok(()) => {
+                        backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
+                        due = Instant::now() + self.source.refresh;
+                    }
+                    Err(error) => {
+                        let wait = backoff.delay() + RETRY.0;
+                        tracing::error!(retry_ms = wait.as_millis(), "{}", with_causes(&error));
+                        due = Instant::now() + wait;
+                    }
+                },
+            }
+        }
+    }
+
+    /// Reads the listing, and with it the limit of the budget, and does what follows from it.
+    async fn refresh(&mut self) -> Result<(), ListingError> {
+        let Source { fetch, budget, rest_url, .. } = &self.source;
+        let response = budget.get(&**fetch, rest_url, &Call::exchange_info(), Priority::Listing).await?;
+        if response.status != 200 {
+            return Err(ListingError::Status(response.status));
+        }
+        let info = rest::exchange_info(&response.body)?;
+        info.weight_per_minute.into_iter().for_each(|limit| budget.set_limit(limit));
+        let listing = |listed: rest::ContractInfo| {
+            let listing = Listing {
+                status: listed.status,
+                contract_type: listed.contract_type,
+                onboard_time: listed.onboard_date,
+                base_asset: listed.base_asset,
+                quote_asset: listed.quote_asset,
+                tick_size: listed.tick_size,
+                step_size: listed.step_size,
+            };
+            (listed.symbol, listing)
+        };
+        self.listed = info.contracts.into_iter().map(listing).collect();
+        self.announce();
+        self.settle().await;
+        Ok(())
+    }
+
+    /// Notes what is new of the contracts that are recorded.
+    fn announce(&self) {
+        for contract in self.engine.contracts.iter() {
+            let before = contract.listing.load_full();
+            match (self.listed.get(&contract.symbol), before.as_deref()) {
+                (None, None) => {
+                    let symbol = &contract.symbol;
+                    tracing::error!(%symbol, "the venue does not list this symbol: nothing will come for it");
+                }
+                (None, Some(_)) => tracing::warn!(symbol = %contract.symbol, "the venue lists this symbol no more"),
+                (Some(now), before) => {
+                    before.into_iter().for_each(|before| tell_changes(&contract.symbol, before, now));
+                    contract.listing.store(Some(Arc::new(now.clone())));
+                }
+            }
+        }
+    }
+
+    /// Begins and ends what the listing and the wishes say.
+    async fn settle(&mut self) {
+        for contract in self.engine.contracts.iter() {
+            if self.is_reused(&contract) || !self.is_wanted(&contract.symbol) || self.is_over(&contract) {
+                tracing::info!(symbol = %contract.symbol, "not recorded any more");
+                self.engine.forget(contract.id);
+            }
+        }
+        for symbol in self.missing() {
+            match self.begin(&symbol).await {
+                Ok(()) => tracing::info!(%symbol, "recorded from now on"),
+                Err(error) => tracing::error!("a contract is not recorded: {error}"),
+            }
+        }
+    }
+
+    /// Contracts that should be recorded and are not.
+    fn missing(&self) -> Vec<Symbol> {
+        let named = self.wanted.selection.named.iter().chain(&self.added);
+        let fits = |(symbol, listing): &(&Symbol, &Listing)| {
+            self.wanted.selection.fits(symbol) && !OVER.contains(&listing.status.as_str())
+        };
+        let fitting = self.listed.iter().filter(fits).map(|(symbol, _)| symbol);
+        let wanted: BTreeSet<&Symbol> = named.chain(fitting).filter(|symbol| !self.removed.contains(*symbol)).collect();
+        let is_missing = |symbol: &&&Symbol| self.engine.contracts.find(symbol.as_str()).is_none();
+        wanted.iter().filter(|symbol| is_missing(symbol)).copied().cloned().collect()
+    }
+
+    fn is_wanted(&self, symbol: &Symbol) -> bool {
+        let selected = self.added.contains(symbol) || self.wanted.selection.selects(symbol);
+        selected && !self.removed.contains(symbol)
+    }
+
+    /// Whether a contract that nobody named has come to its end.
+    fn is_over(&self, contract: &Contract) -> bool {
+        if self.listed.is_empty()
+            || self.wanted.selection.named.contains(&contract.symbol)
+            || self.added.contains(&contract.symbol)
+        {
+            return false;
+        }
+        let ended = self.listed.get(&contract.symbol).is_none_or(|now| OVER.contains(&now.status.as_str()));
+        let quiet_from = self.source.budget.now().plus(-OVER_FOR_MS);
+        ended && contract.tape.newest(1).first().is_none_or(|newest| newest.time < quiet_from)
+    }
+
+    /// Whether the symbol is another contract's by now: the listing is younger than every trade held.
+    fn is_reused(&self, contract: &Contract) -> bool {
+        let Some(now) = self.listed.get(&contract.symbol) else { return false };
+        let newest = contract.tape.newest(1).first().map(|trade| trade.time);
+        let stored = contract
+            .holding
+            .get()
+            .is_some_and(|holding| holding.ends().is_some() && holding.first_id_at(now.onboard_time).is_none());
+        newest.map_or(stored, |newest| newest < now.onboard_time)
+    }
+
+    async fn change(&mut self, symbol: &Symbol, wish: Wish) -> Result<(), ChangeError> {
+        let recorded = self.engine.contracts.find(symbol.as_str());
+        match (wish, recorded) {
+            (Wish::Begin, Some(_)) => Err(AddError::Known(symbol.clone()).into()),
+            (Wish::Begin, None) => {
+                self.check_listed(symbol)?;
+                self.begin(symbol).await?;
+                self.removed.remove(symbol);
+                self.added.insert(symbol.clone());
+                Ok(())
+            }
+            (Wish::End, None) => Err(ChangeError::NotRecorded(symbol.clone())),
+            (Wish::End, Some(contract)) => {
+                self.added.remove(symbol);
+                self.removed.insert(symbol.clone());
+                self.engine.forget(contract.id);
+                Ok(())
+            }
+        }
+    }
+
+    fn check_listed(&self, symbol: &Symbol) -> Result<(), ChangeError> {
+        if self.listed.contains_key(symbol) {
+            return Ok(());
+        }
+        let nearest = nearest(symbol.as_str(), self.listed.keys().map(Symbol::as_str));
+        let nearest = Symbol::new(nearest).map_err(|_| ChangeError::ListingUnknown)?;
+        Err(ChangeError::Unlisted { symbol: symbol.clone(), nearest })
+    }
+
+    /// Records a contract; the store knows it first.
+    async fn begin(&self, symbol: &Symbol) -> Result<(), ChangeError> {
+        let listing = self.listed.get(symbol).cloned();
+        let onboard_time = listing.as_ref().map(|listing| listing.onboard_time);
+        if let Some(shelving) = self.shelving.clone() {
+            self.enlist(shelving, symbol, onboard_time).await?;
+        }
+        let hold = |contract: &Contract| {
+            self.shelving.iter().for_each(|shelving| shelving.hold(contract));
+            contract.listing.store(listing.clone().map(Arc::new));
+        };
+        self.engine.record((self.wanted.spec)(symbol), hold)?;
+        Ok(())
+    }
+
+    async fn enlist(
+        &self,
+        shelving: Shelving,
+        symbol: &Symbol,
+        onboard_time: Option<UnixMillis>,
+    ) -> Result<(), ChangeError> {
+        let contract = Enlisted { symbol: symbol.clone(), onboard_time };
+        let failed = |reason: String| ChangeError::Store { symbol: symbol.clone(), reason };
+        let enlisting = tokio::task::spawn_blocking(move || shelving.enlist(vec![contract]));
+        enlisting.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
+    }
+}
+
+/// Says what the venue has changed of a contract.
+fn tell_changes(symbol: &Symbol, before: &Listing, now: &Listing) {
+    let (was, is) = ((&before.status, &before.contract_type), (&now.status, &now.contract_type));
+    if was != is {
+        tracing::warn!(%symbol, from = ?was, to = ?is, "the venue has changed the state of a contract");
+    }
+    if (before.tick_size, before.step_size) != (now.tick_size, now.step_size) {
+        let (tick, step) = (now.tick_size.to_string(), now.step_size.to_string());
+        tracing::warn!(%symbol, tick, step, "the venue has changed the steps of a contract");
+    }
+}

@@ -1,0 +1,152 @@
+//! Does what is recorded follow the venue's listing, the selection, and what clients ask for?
+
+use super::*;
+use std::rc::Rc;
+use tapedeck::{
+    app::{ListingSource, Registry, Wanted},
+    config::{Config, Settings, Sources},
+    history::budget::{self, Budget},
+    market::{AddError, ChangeError, Roster, Wish},
+    net::{Fetch, FetchLimits},
+    sim::ExchangeFetch,
+};
+use tokio::sync::mpsc;
+
+const HOUR_MS: i64 = 3_600_000;
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// What of `symbols` the configuration selects.
+fn wanted(symbols: &str) -> Wanted {
+    let file = (Arc::from(std::path::Path::new("my.toml")), Ok(format!("symbols = {symbols}")));
+    let sources = Sources { files: vec![file], ..Sources::default() };
+    let config = Config::new(&Settings::gather(sources).expect("settings")).expect("a configuration");
+    let spec = |symbol: &Symbol| (symbol.clone(), TapeKind::Aggregate, RING_TRADES);
+    Wanted { selection: config.symbols, spec: Box::new(spec) }
+}
+
+struct Scene {
+    engine: Rc<Engine>,
+    exchange: Arc<Exchange>,
+    metrics: Arc<Metrics>,
+    roster: Roster,
+    wishes: mpsc::Sender<Wanted>,
+}
+
+impl Scene {
+    /// An engine that begins with `named`, and a registry that follows `symbols`.
+    fn start(setup: &Setup, symbols: &str) -> Self {
+        let Rig { exchange, engine, metrics } = setup.start();
+        let engine = Rc::new(engine);
+        let clock = Clock::starting_at(exchange.now());
+        let fetch: Arc<dyn Fetch> = Arc::new(ExchangeFetch::new(Arc::clone(&exchange), FetchLimits::default()));
+        let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
+        let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh: REFRESH, seed: 3 };
+        let (roster, changes) = Roster::new();
+        let (wishes, wished) = mpsc::channel(1);
+        let registry = Registry::new(Rc::clone(&engine), source, wanted(symbols), None);
+        tokio::task::spawn_local(registry.run(changes, wished));
+        Self { engine, exchange, metrics, roster, wishes }
+    }
+
+    fn recorded(&self) -> Vec<String> {
+        let mut symbols: Vec<_> = self.engine.contracts.iter().map(|contract| contract.symbol.to_string()).collect();
+        symbols.sort();
+        symbols
+    }
+
+    /// The newest time at which a contract's tape has a trade.
+    fn newest(&self, symbol: &str) -> Option<UnixMillis> {
+        self.engine.contracts.find(symbol)?.tape.newest(1).first().map(|trade| trade.time)
+    }
+}
+
+/// Four that trade, one that will be listed in an hour, and one that will be delisted then.
+fn setup() -> Setup {
+    let all = ["AUSDT", "BUSDT", "币安人生USDT", "BTCUSDT_261225", "NEWUSDT", "OLDUSDT"];
+    let mut setup = Setup::generated(51, &all.map(|symbol| (symbol, TapeKind::Aggregate, 120)));
+    setup.start = START / HOUR_MS * HOUR_MS;
+    let hour = at(setup.start + HOUR_MS);
+    for contract in &mut setup.exchange.contracts {
+        match contract.symbol.as_str() {
+            "NEWUSDT" => contract.onboard = hour,
+            "OLDUSDT" => contract.delivery = hour,
+            _ => {}
+        }
+    }
+    setup.contracts.truncate(1);
+    setup
+}
+
+#[test]
+fn what_fits_a_pattern_comes_and_goes_with_the_listing() {
+    in_virtual_time(async {
+        let scene = Scene::start(&setup(), r#"["AUSDT", "*USDT"]"#);
+        assert_eq!(scene.recorded(), ["AUSDT"], "what is named waits for no listing");
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(scene.recorded(), ["AUSDT", "BUSDT", "OLDUSDT", "币安人生USDT"]);
+        assert!(scene.recorded().iter().all(|symbol| scene.newest(symbol).is_some()), "each has trades");
+        tokio::time::sleep(60 * MINUTE + REFRESH).await;
+        // What is over stays for an hour after its last trade.
+        assert_eq!(scene.recorded(), ["AUSDT", "BUSDT", "NEWUSDT", "OLDUSDT", "币安人生USDT"]);
+        let listing = scene.engine.contracts.find("OLDUSDT").and_then(|contract| contract.listing.load_full());
+        assert_eq!(listing.expect("listed").status, "SETTLING");
+        let new = scene.engine.contracts.find("NEWUSDT").expect("recorded");
+        assert!(new.tape.held().first().is_some_and(|trade| trade.time >= at(setup().start + HOUR_MS)));
+        tokio::time::sleep(60 * MINUTE + REFRESH).await;
+        assert_eq!(scene.recorded(), ["AUSDT", "BUSDT", "NEWUSDT", "币安人生USDT"]);
+        let text = scene.metrics.text().expect("encodes");
+        assert!(!text.contains("tapedeck_upstream_reconnects_total{"), "no socket was touched");
+    });
+}
+
+#[test]
+fn another_selection_changes_only_what_differs() {
+    in_virtual_time(async {
+        let scene = Scene::start(&setup(), r#"["AUSDT"]"#);
+        tokio::time::sleep(MINUTE).await;
+        let kept = scene.engine.contracts.find("AUSDT").expect("recorded");
+        scene.wishes.send(wanted(r#""all""#)).await.expect("the registry runs");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(scene.recorded(), ["AUSDT", "BTCUSDT_261225", "BUSDT", "OLDUSDT", "币安人生USDT"]);
+        scene.wishes.send(wanted(r#"["AUSDT", "BTCUSDT_??????"]"#)).await.expect("the registry runs");
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(scene.recorded(), ["AUSDT", "BTCUSDT_261225"]);
+        assert!(Arc::ptr_eq(&kept, &scene.engine.contracts.find("AUSDT").expect("recorded")));
+        assert!(scene.newest("BTCUSDT_261225").is_some());
+    });
+}
+
+#[test]
+fn clients_add_and_remove_what_the_venue_lists() {
+    in_virtual_time(async {
+        let scene = Scene::start(&setup(), r#"["AUSDT", "BUSDT"]"#);
+        let ask = |text: &str, wish| scene.roster.ask(symbol(text), wish);
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(ask("币安人生USDT", Wish::Begin).await, Ok(()));
+        assert_eq!(ask("AUSDT", Wish::Begin).await, Err(ChangeError::Add(AddError::Known(symbol("AUSDT")))));
+        let unlisted = ChangeError::Unlisted { symbol: symbol("OLDUSD"), nearest: symbol("OLDUSDT") };
+        assert_eq!(ask("OLDUSD", Wish::Begin).await, Err(unlisted));
+        assert_eq!(ask("BUSDT", Wish::End).await, Ok(()));
+        assert_eq!(ask("BUSDT", Wish::End).await, Err(ChangeError::NotRecorded(symbol("BUSDT"))));
+        tokio::time::sleep(2 * REFRESH).await;
+        assert_eq!(scene.recorded(), ["AUSDT", "币安人生USDT"], "the listing does not undo what was asked for");
+        assert_eq!(ask("BUSDT", Wish::Begin).await, Ok(()));
+        tokio::time::sleep(MINUTE).await;
+        assert!(scene.newest("BUSDT") > Some(scene.exchange.now().plus(-60_000)));
+    });
+}
+
+#[test]
+fn a_venue_that_does_not_answer_keeps_nothing_named_from_being_recorded() {
+    in_virtual_time(async {
+        let setup = setup();
+        let scene = Scene::start(&setup, r#"["AUSDT", "*"]"#);
+        scene.exchange.faults().rest().next("/fapi/v1/exchangeInfo", sim::RestFault::Overloaded, 20);
+        assert_eq!(scene.roster.ask(symbol("BUSDT"), Wish::Begin).await, Err(ChangeError::ListingUnknown));
+        tokio::time::sleep(MINUTE).await;
+        assert_eq!(scene.recorded(), ["AUSDT"]);
+        assert!(scene.newest("AUSDT").is_some());
+        tokio::time::sleep(30 * MINUTE).await;
+        assert_eq!(scene.recorded().len(), 5);
+    });
+}
