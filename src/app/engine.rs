@@ -77,6 +77,19 @@ impl Placement {
     }
 }
 
+/// What can be done about streams that do not flow, the gentlest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// To ask for one anew on its connection.
+    AskAgain(ContractId),
+    /// To ask for one on another connection.
+    MoveAway(ContractId),
+    /// To open a connection anew.
+    Renew(usize),
+    /// To open it anew on another of the venue's paths.
+    Reroute(usize),
+}
+
 /// The running live path. Dropping it ends the connections and the supervision; the other actors end with their arbiters.
 #[derive(Debug)]
 pub struct Engine {
@@ -113,7 +126,7 @@ struct Assembly {
     live: Handle,
     plan: Plan,
     /// What each connection of the plan carries.
-    streams: Vec<watch::Sender<Streams>>,
+    streams: Vec<watch::Sender<Arc<Streams>>>,
 }
 
 impl Engine {
@@ -172,6 +185,39 @@ impl Engine {
         Ok(contract)
     }
 
+    /// The connection that carries a contract's stream.
+    pub fn connection_of(&self, id: ContractId) -> Option<usize> {
+        self.assembly.borrow().plan.place_of(id)
+    }
+
+    /// Does something so that streams flow again that do not.
+    pub fn revive(&self, remedy: Remedy) {
+        let mut assembly = self.assembly.borrow_mut();
+        let changed = match remedy {
+            Remedy::AskAgain(id) => assembly.plan.ask_again(id).into_iter().collect(),
+            Remedy::MoveAway(id) => {
+                assembly.plan.move_away(id).map_or_else(Vec::new, |(from, to)| vec![from, to])
+            }
+            Remedy::Renew(at) => {
+                assembly.plan.renew(at);
+                vec![at]
+            }
+            Remedy::Reroute(at) => {
+                assembly.plan.reroute(at);
+                vec![at]
+            }
+        };
+        for at in changed {
+            if at < assembly.streams.len() {
+                assembly.carry(at);
+            } else {
+                let ward = assembly.feed(at);
+                (ward.raise)();
+                self.wards.borrow_mut().push(ward);
+            }
+        }
+    }
+
     /// Ends with a contract: its stream, its actor, and the subscriptions to it. What was stored stays.
     pub fn forget(&self, id: ContractId) -> Option<Arc<Contract>> {
         let contract = self.contracts.remove(id)?;
@@ -199,7 +245,7 @@ impl Assembly {
         let bells = (0..threads).map(|_| Bell::new()).collect();
         let (holes_bell, live) = (Bell::new(), Handle::new(threads));
         let venue_clock = Arc::new(VenueClock::new(seams.clock));
-        let (plan, streams) = (Plan::new(options.routes.clone(), options.streams_per_connection_max), Vec::new());
+        let (plan, streams) = (Plan::new(options.routes.clone(), options.streams_per_connection_max, placement.ingest.len()), Vec::new());
         Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, plan, streams }
     }
 
@@ -232,7 +278,7 @@ impl Assembly {
 
     /// The thread of a connection, where its contracts live, too.
     fn shard_of(&self, connection: usize) -> ArbiterHandle {
-        self.placement.ingest[connection % self.placement.ingest.len()].clone()
+        self.placement.ingest[self.plan.shard(connection)].clone()
     }
 
     /// Nothing when the tape has a writer already.
@@ -261,17 +307,16 @@ impl Assembly {
 
     /// Tells a connection what it carries now.
     fn carry(&self, at: usize) {
-        self.streams[at].send_replace(self.plan.streams(at));
+        self.streams[at].send_replace(Arc::new(self.plan.streams(at).clone()));
     }
 
     /// A new connection of the plan.
     fn feed(&mut self, at: usize) -> Ward {
-        let (sender, streams) = watch::channel(self.plan.streams(at));
+        let (sender, streams) = watch::channel(Arc::new(self.plan.streams(at).clone()));
         self.streams.push(sender);
         let mut options = self.options.feed.clone();
         options.seed = options.seed.wrapping_add(at as u64);
         let spec = feed::Spec {
-            path: self.plan.path(at),
             streams,
             dialer: Arc::clone(&self.seams.dialer),
             options,

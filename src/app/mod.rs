@@ -7,10 +7,12 @@ mod registry;
 mod server;
 mod storing;
 mod supervisor;
+mod watching;
 
-pub use engine::{Engine, Options, Placement, Seams};
+pub use engine::{Engine, Options, Placement, Remedy, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;
 pub use registry::{Registry, Source as ListingSource, Wanted};
 pub use server::{Running, start, stop_signal};
 pub use storing::Shelving;
+pub use watching::Watching;

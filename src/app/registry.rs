@@ -5,7 +5,7 @@ use crate::{
     config::{Selection, nearest},
     exchange::binance::{Call, DecodeError, rest},
     history::budget::{Budget, CallError, Priority},
-    market::{AddError, Change, ChangeError, Contract, Listing, Spec, Wish},
+    market::{AddError, Change, ChangeError, Contract, Listing, OVER, Spec, Wish},
     model::{Symbol, UnixMillis},
     net::{Backoff, Fetch, with_causes},
     store::Enlisted,
@@ -25,8 +25,6 @@ use tokio::{
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// A contract that a pattern selected and that is over is recorded for so long after its last trade.
 const OVER_FOR_MS: i64 = 3_600_000;
-/// The venue's states of a contract that will not trade any more (Binance USD-M docs; 135 of 924 on 2026-10-07).
-const OVER: [&str; 5] = ["SETTLING", "CLOSE", "DELIVERED", "DELIVERING", "PRE_DELIVERING"];
 
 /// Where the venue's listing comes from.
 pub struct Source {

@@ -18,6 +18,8 @@ const FRAMES_MAX: usize = 256;
 const RETRY: Duration = Duration::from_millis(5);
 /// Why a connection ends that carries nothing any more.
 const IDLE: &str = "idle";
+/// Why one ends that is to be opened anew.
+const RENEWED: &str = "renewed";
 
 /// How connections behave.
 #[derive(Clone, Debug)]
@@ -37,10 +39,8 @@ pub struct Options {
 /// Everything that a connection needs, and its successor too.
 #[derive(Clone)]
 pub struct Spec {
-    /// The path of the venue's host.
-    pub path: &'static str,
-    /// What it carries. A change is asked for on the open connection; it ends when nobody can change it any more.
-    pub streams: watch::Receiver<Streams>,
+    /// What it carries, and where. A change of streams is asked for on the open connection; it ends when nobody can change it any more.
+    pub streams: watch::Receiver<Arc<Streams>>,
     /// How to reach the venue.
     pub dialer: Arc<dyn Dial>,
     /// How to behave.
@@ -55,10 +55,7 @@ pub struct Spec {
 
 impl std::fmt::Debug for Spec {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Spec")
-            .field("path", &self.path)
-            .field("streams", &self.streams.borrow().len())
-            .finish_non_exhaustive()
+        f.debug_struct("Spec").field("streams", &self.streams.borrow()).finish_non_exhaustive()
     }
 }
 
@@ -90,7 +87,7 @@ async fn follow(mut spec: Spec) {
     let (base, cap) = options.backoff;
     let mut backoff = Backoff::new(base, cap, options.stable_after, options.seed);
     let mut intake = Intake::new(Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
-    while spec.streams.wait_for(|streams| !streams.is_empty()).await.is_ok() {
+    while spec.streams.wait_for(|streams| !streams.list.is_empty()).await.is_ok() {
         let started = spec.clock.monotonic();
         let reason = connection(&mut spec, &mut intake).await;
         intake.disconnected();
@@ -100,7 +97,7 @@ async fn follow(mut spec: Spec) {
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
         backoff.stable(spec.clock.monotonic() - started);
         let wait = backoff.delay();
-        tracing::warn!(reason, path = spec.path, wait_ms = wait.as_millis(), "connection to the venue ended");
+        tracing::warn!(reason, path = spec.streams.borrow().path, wait_ms = wait.as_millis(), "connection to the venue ended");
         pause(&mut intake, wait).await;
     }
 }
@@ -116,7 +113,7 @@ async fn pause(intake: &mut Intake, wait: Duration) {
 
 /// One connection's life; the result says why it ended.
 async fn connection(spec: &mut Spec, intake: &mut Intake) -> &'static str {
-    let (options, path) = (&spec.options, spec.path);
+    let (options, path) = (&spec.options, spec.streams.borrow().path);
     let mut socket = match WebSocket::open(&*spec.dialer, &options.endpoint, path, &options.limits).await {
         Ok(socket) => socket,
         Err(error) => return told(&error, error.reason(), path),
@@ -124,11 +121,11 @@ async fn connection(spec: &mut Spec, intake: &mut Intake) -> &'static str {
     intake.connected();
     let metrics = Arc::clone(&spec.metrics);
     let _up = Up::new(&metrics);
-    tracing::info!(endpoint = %options.endpoint, path, streams = spec.streams.borrow().len(), "connected");
+    tracing::info!(endpoint = %options.endpoint, path, streams = spec.streams.borrow().list.len(), "connected");
     match read(&mut spec.streams, intake, &mut socket).await {
-        Ok(()) => {
+        Ok(reason) => {
             socket.close().await;
-            IDLE
+            reason
         }
         Err(Ended::Read(error)) => told(&error, error.reason(), path),
         Err(Ended::Write(error)) => told(&error, error.reason(), path),
@@ -141,24 +138,28 @@ enum Ended {
     Write(WriteError),
 }
 
-/// Reads until the connection is over, or carries nothing any more; silence ends it, too, by the socket's own pings. Streams
+/// Reads until the connection is over, or it is not wanted like this any more, and why; silence ends it, too, by the socket's own pings. Streams
 /// that come or go meanwhile are asked for, while reading goes on.
 async fn read(
-    streams: &mut watch::Receiver<Streams>,
+    streams: &mut watch::Receiver<Arc<Streams>>,
     intake: &mut Intake,
     socket: &mut WebSocket,
-) -> Result<(), Ended> {
+) -> Result<&'static str, Ended> {
+    let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
     let (mut held, mut requests) = (false, Requests::default());
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
     streams.mark_changed();
     loop {
         if streams.has_changed().unwrap_or(true) {
             let wanted = Arc::clone(&streams.borrow_and_update());
-            if wanted.is_empty() || streams.has_changed().is_err() {
-                return Ok(());
+            if wanted.list.is_empty() || streams.has_changed().is_err() {
+                return Ok(IDLE);
             }
-            requests.want(&wanted);
-            intake.carry(&wanted);
+            if (wanted.path, wanted.renewals) != (path, renewals) {
+                return Ok(RENEWED);
+            }
+            requests.want(&wanted.list);
+            intake.carry(&wanted.list);
         }
         let read = tokio::select! {
             biased;

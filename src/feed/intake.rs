@@ -285,13 +285,13 @@ mod tests {
     fn intake() -> Intake {
         let symbol = Symbol::new("BTCUSDT").expect("a symbol");
         let contracts = Contracts::new([(symbol, TapeKind::Aggregate, 64)]);
-        let mut plan = Plan::new(Routes::default(), 1);
+        let mut plan = Plan::new(Routes::default(), 1, 1);
         contracts.iter().for_each(|contract| {
             plan.assign(contract);
         });
         let clock = Clock::starting_at(UnixMillis::new(NOW));
         let mut intake = Intake::new(Arc::new(VenueClock::new(clock)), clock, Arc::default());
-        intake.carry(&plan.streams(0));
+        intake.carry(&plan.streams(0).list);
         intake
     }
 

@@ -7,8 +7,10 @@ mod actor;
 mod intake;
 mod plan;
 mod requests;
+mod vigil;
 
 #[expect(clippy::module_name_repetitions, reason = "actors bear their full names everywhere")]
 pub use actor::FeedActor;
 pub use actor::{Options, Spec};
 pub use plan::{Plan, PlannedStream, Streams};
+pub use vigil::{Finding, Vigil};

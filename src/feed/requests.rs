@@ -4,13 +4,14 @@ use crate::{
     exchange::binance::control::{self, NAMES_PER_REQUEST_MAX},
     feed::PlannedStream,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What was asked for on one connection, and what still has to be.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    asked: BTreeSet<String>,
-    wanted: BTreeSet<String>,
+    /// By name, with how often it was to be asked for.
+    asked: BTreeMap<String, u32>,
+    wanted: BTreeMap<String, u32>,
     are_due: bool,
     next_id: u64,
 }
@@ -18,7 +19,7 @@ pub(super) struct Requests {
 impl Requests {
     /// Says what the connection shall carry.
     pub(super) fn want(&mut self, streams: &[PlannedStream]) {
-        self.wanted = streams.iter().map(|stream| stream.name.clone()).collect();
+        self.wanted = streams.iter().map(|stream| (stream.name.clone(), stream.asks)).collect();
         self.are_due = self.asked != self.wanted;
     }
 
@@ -29,8 +30,9 @@ impl Requests {
 
     /// The next request, which counts as sent. What ends goes first: the venue counts streams as they are.
     pub(super) fn next(&mut self) -> Option<String> {
-        let some = |from: &BTreeSet<String>, without: &BTreeSet<String>| -> Vec<String> {
-            from.difference(without).take(NAMES_PER_REQUEST_MAX).cloned().collect()
+        let some = |from: &BTreeMap<String, u32>, without: &BTreeMap<String, u32>| -> Vec<String> {
+            let differs = |(name, asks): &(&String, &u32)| without.get(*name) != Some(asks);
+            from.iter().filter(differs).map(|(name, _)| name.clone()).take(NAMES_PER_REQUEST_MAX).collect()
         };
         let gone = some(&self.asked, &self.wanted);
         let new = some(&self.wanted, &self.asked);
@@ -41,9 +43,10 @@ impl Requests {
         };
         self.next_id += 1;
         if gone.is_empty() {
-            self.asked.extend(new);
+            let asks = |name: String| self.wanted.get(&name).map(|asks| (name.clone(), *asks));
+            self.asked.extend(new.into_iter().filter_map(asks));
         } else {
-            self.asked.retain(|name| !gone.contains(name));
+            self.asked.retain(|name, _| !gone.contains(name));
         }
         self.are_due = self.asked != self.wanted;
         Some(request)
@@ -61,7 +64,7 @@ mod tests {
     fn streams(names: std::ops::Range<usize>) -> Vec<PlannedStream> {
         let symbol = Symbol::new("BTCUSDT").expect("a symbol");
         let contract = Contracts::new([(symbol, TapeKind::Aggregate, 2)]).iter().next().expect("one");
-        names.map(|at| PlannedStream { contract: contract.clone(), name: format!("s{at:03}") }).collect()
+        names.map(|at| PlannedStream { contract: contract.clone(), name: format!("s{at:03}"), asks: 0 }).collect()
     }
 
     fn names(request: &str) -> (String, usize) {
@@ -86,5 +89,20 @@ mod tests {
                 r#"{"method":"SUBSCRIBE","params":["s450","s451"],"id":5}"#
             ]
         );
+    }
+
+    #[test]
+    fn a_stream_that_is_to_be_asked_for_anew_is_let_go_first() {
+        let mut requests = Requests::default();
+        requests.want(&streams(0..2));
+        let _ = requests.next();
+        let mut again = streams(0..2);
+        again[1].asks += 1;
+        requests.want(&again);
+        let sent: Vec<_> = std::iter::from_fn(|| requests.next()).collect();
+        assert_eq!(sent, [
+            r#"{"method":"UNSUBSCRIBE","params":["s001"],"id":2}"#,
+            r#"{"method":"SUBSCRIBE","params":["s001"],"id":3}"#
+        ]);
     }
 }

@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
 };
 
@@ -51,6 +51,52 @@ pub struct Healed {
     pub ids: IdRange,
 }
 
+/// The venue's states of a contract that will not trade any more (Binance USD-M docs; 135 of 924 on 2026-10-07).
+pub const OVER: [&str; 5] = ["SETTLING", "CLOSE", "DELIVERED", "DELIVERING", "PRE_DELIVERING"];
+
+/// What is wrong with a contract's stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Trouble {
+    /// Nothing that is known of.
+    None,
+    /// The venue traded and the stream did not tell; something was done about it.
+    Recovering,
+    /// The same, and it did not help so far.
+    Stale,
+}
+
+/// How a contract fares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Its stream is proven to flow, and nothing is missing.
+    Live,
+    /// The venue trades it, and its stream does not tell, whatever was tried.
+    Stale,
+    /// Its stream is not proven to flow, or not again yet.
+    Recovering,
+    /// Its stream flows, and ids are missing that may come.
+    Backfilling,
+    /// The venue lists it, and it does not trade now.
+    Halted,
+    /// It will not trade any more.
+    Delisted,
+}
+
+impl State {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::Recovering => "recovering",
+            Self::Backfilling => "backfilling",
+            Self::Halted => "halted",
+            Self::Delisted => "delisted",
+        }
+    }
+}
+
 /// One contract that is recorded.
 #[derive(Debug)]
 pub struct Contract {
@@ -68,6 +114,8 @@ pub struct Contract {
     pub holding: OnceLock<Holding>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
+    /// What is wrong with its stream.
+    trouble: AtomicU8,
     /// Whether it is not recorded any more.
     retired: AtomicBool,
     /// The connection that is proven to carry its stream; none while it is not.
@@ -81,8 +129,9 @@ impl Contract {
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
         let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        let trouble = AtomicU8::new(Trouble::None as u8);
         let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, symbol, kind, tape, actor: SymbolHandle::default(), holding, waiting, retired, flow, listing }
+        Self { id, symbol, kind, tape, actor: SymbolHandle::default(), holding, waiting, trouble, retired, flow, listing }
     }
 
     /// Says whether prints wait for ids before theirs.
@@ -104,6 +153,31 @@ impl Contract {
     pub fn is_retired(&self) -> bool {
         // Tells of nothing else.
         self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Notes what is wrong with its stream.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        // Tells of nothing else.
+        self.trouble.store(trouble as u8, Ordering::Relaxed);
+    }
+
+    /// Whether something is wrong with its stream.
+    pub fn is_in_trouble(&self) -> bool {
+        self.trouble.load(Ordering::Relaxed) != Trouble::None as u8
+    }
+
+    /// How it fares.
+    pub fn state(&self) -> State {
+        let status = self.listing.load_full().map(|listing| listing.status.clone());
+        let trouble = self.trouble.load(Ordering::Relaxed);
+        match status.as_deref() {
+            Some(status) if OVER.contains(&status) => State::Delisted,
+            Some(status) if status != "TRADING" => State::Halted,
+            _ if trouble == Trouble::Stale as u8 => State::Stale,
+            _ if trouble == Trouble::Recovering as u8 || !self.is_live() => State::Recovering,
+            _ if self.tape.aside().holes().iter().next().is_some() => State::Backfilling,
+            _ => State::Live,
+        }
     }
 
     /// Whether its stream is proven to flow.

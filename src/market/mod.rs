@@ -16,7 +16,9 @@ mod tape;
 
 pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Rings};
-pub use contract::{AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, Spec, TapeKind};
+pub use contract::{
+    AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
+};
 pub use flow::{Flow, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Refused, Stored, SymbolHandle};
 pub use holes::Holes;

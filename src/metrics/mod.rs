@@ -103,6 +103,10 @@ metrics! {
     upstream_connected: Gauge = "upstream_connected";
     /// Connections to the venue that ended, by reason.
     upstream_reconnects: Counters<1> = "upstream_reconnects";
+    /// What was done about streams that did not deliver, by remedy: ask_again, move_away, renew, reroute.
+    stream_remedies: Counters<1> = "stream_remedies";
+    /// Contracts whose streams do not deliver what the venue trades, as far as is known.
+    streams_behind: Gauge = "streams_behind";
     /// Requests that the venue refused.
     upstream_refused: Counter = "upstream_refused";
     /// Frames received, by event kind.

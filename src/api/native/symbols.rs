@@ -36,7 +36,7 @@ fn described(contract: &Contract) -> Value {
     let mut row = json!({
         "symbol": contract.symbol.as_str(),
         "tape": tape,
-        "state": if contract.is_live() { "live" } else { "connecting" },
+        "state": contract.state().name(),
         "newest_id": contract.tape.newest_id(),
         "ring_trades": contract.tape.capacity(),
         "missing_ids": contract.tape.aside().holes().count(),

@@ -83,7 +83,8 @@ impl StreamKind {
 }
 
 impl Route {
-    const ALL: [Self; 3] = [Self::Public, Self::Market, Self::Legacy];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Public, Self::Market, Self::Legacy];
 
     /// Its name in configuration.
     pub const fn name(self) -> &'static str {

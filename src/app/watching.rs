@@ -1,0 +1,188 @@
+//! What is done about streams that do not flow?
+//!
+//! A stream is asked for anew, then moved to another connection, then reported. When most of a connection's streams are
+//! behind, it is the connection that is opened anew, then on another path.
+
+use crate::{
+    app::{Engine, Remedy},
+    clock::Clock,
+    exchange::binance::{Call, rest},
+    feed::{Finding, Vigil},
+    history::budget::{Budget, Priority},
+    market::{Contract, Trouble},
+    metrics::{Labels, Metrics},
+    model::ContractId,
+    net::Fetch,
+};
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often the tapes are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// So many streams of a connection behind at once may be the connection's fault; fewer when it carries no more.
+const MANY: usize = 3;
+/// Attempts after which a stream is called stale.
+const TRIES: u32 = 2;
+
+/// Watches over every stream.
+pub struct Watching {
+    /// What is watched, and does what is to be done.
+    pub engine: Rc<Engine>,
+    /// Where the venue is asked.
+    pub fetch: Arc<dyn Fetch>,
+    /// Whoever asks takes from it.
+    pub budget: Budget,
+    /// Root of REST.
+    pub rest_url: String,
+    /// Time.
+    pub clock: Clock,
+    /// Where it is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl std::fmt::Debug for Watching {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watching").finish_non_exhaustive()
+    }
+}
+
+impl Watching {
+    /// Goes on for ever, on the engine's own thread.
+    pub async fn run(self) {
+        let mut vigil = Vigil::default();
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            looks.tick().await;
+            self.see(&mut vigil);
+            if vigil.shall_ask(self.clock.monotonic_ms()) {
+                vigil.ask(self.clock.monotonic_ms());
+                self.ask(&mut vigil).await;
+            }
+            self.act(&mut vigil).await;
+        }
+    }
+
+    fn see(&self, vigil: &mut Vigil) {
+        let (contracts, now_ms) = (&self.engine.contracts, self.clock.monotonic_ms());
+        vigil.retain(|id| contracts.get(id).is_some());
+        for contract in contracts.iter() {
+            vigil.see(contract.id, newest_raw_id(&contract), now_ms);
+        }
+    }
+
+    /// Has the venue tell every contract's newest raw trade. One call of weight 40; without an answer nothing is known.
+    async fn ask(&self, vigil: &mut Vigil) {
+        let asked = self.budget.get(&*self.fetch, &self.rest_url, &Call::tickers(), Priority::Listing).await;
+        let Ok(response) = asked.map_err(|error| tracing::warn!("the venue's statistics cannot be fetched: {error}"))
+        else {
+            return;
+        };
+        let Ok(tickers) = rest::tickers(&response.body) else { return };
+        let now_ms = self.clock.monotonic_ms();
+        for (symbol, ticker) in tickers.iter() {
+            let newest = u64::try_from(ticker.last_id).ok().zip(self.engine.contracts.find(symbol));
+            newest.into_iter().for_each(|(newest, contract)| vigil.tell(contract.id, newest, now_ms));
+        }
+    }
+
+    async fn act(&self, vigil: &mut Vigil) {
+        let mut by_connection: BTreeMap<usize, Vec<(ContractId, Finding)>> = BTreeMap::new();
+        for (id, finding) in vigil.findings(self.clock.monotonic_ms()) {
+            match finding {
+                Finding::Healed(after_ms) => self.note_healed(id, after_ms),
+                _ => {
+                    let connection = self.engine.connection_of(id).into_iter();
+                    connection.for_each(|at| by_connection.entry(at).or_default().push((id, finding)));
+                }
+            }
+        }
+        for (at, behind) in by_connection {
+            let fresh = vigil.fresh(self.clock.monotonic_ms(), |id| self.engine.connection_of(id) == Some(at));
+            if fresh == 0 || behind.len() >= MANY.max(fresh) {
+                self.revive_connection(vigil, at, &behind);
+            } else {
+                for (id, finding) in behind {
+                    self.revive_stream(vigil, id, finding).await;
+                }
+            }
+        }
+        let stale = self.engine.contracts.iter().filter(|contract| contract.is_in_trouble()).count();
+        self.metrics.streams_behind.set(i64::try_from(stale).unwrap_or(i64::MAX));
+    }
+
+    fn revive_connection(&self, vigil: &mut Vigil, at: usize, behind: &[(ContractId, Finding)]) {
+        let tries = behind.iter().map(|(_, finding)| tries(*finding)).max().unwrap_or_default();
+        let remedy = if tries == 0 { Remedy::Renew(at) } else { Remedy::Reroute(at) };
+        tracing::error!(connection = at, streams = behind.len(), ?remedy, "a connection does not deliver what the venue trades");
+        self.do_it(remedy);
+        behind.iter().for_each(|(id, _)| self.note_tried(vigil, *id, tries));
+    }
+
+    async fn revive_stream(&self, vigil: &mut Vigil, id: ContractId, finding: Finding) {
+        let Some(contract) = self.engine.contracts.get(id) else { return };
+        if let Finding::Behind(told) = finding
+            && !self.is_lacking(&contract).await
+        {
+            return vigil.excuse(id, told);
+        }
+        let remedy = if tries(finding) % 2 == 0 { Remedy::AskAgain(id) } else { Remedy::MoveAway(id) };
+        tracing::warn!(symbol = %contract.symbol, ?remedy, "a stream does not deliver what the venue trades");
+        self.do_it(remedy);
+        self.note_tried(vigil, id, tries(finding));
+    }
+
+    /// Whether the venue has published a trade that the tape lacks: what its statistics tell of may be no trade of the
+    /// stream's, such as a liquidation against the insurance fund. When it does not answer, it has.
+    async fn is_lacking(&self, contract: &Contract) -> bool {
+        let call = Call::newest_agg_trade(&contract.symbol);
+        let Ok(response) = self.budget.get(&*self.fetch, &self.rest_url, &call, Priority::Listing).await else {
+            return true;
+        };
+        let newest = rest::agg_trades(&response.body).ok().and_then(|trades| trades.last().map(|trade| trade.last_id));
+        newest.is_none_or(|newest| newest_raw_id(contract) < Some(newest))
+    }
+
+    fn do_it(&self, remedy: Remedy) {
+        let name = match remedy {
+            Remedy::AskAgain(_) => "ask_again",
+            Remedy::MoveAway(_) => "move_away",
+            Remedy::Renew(_) => "renew",
+            Remedy::Reroute(_) => "reroute",
+        };
+        self.metrics.stream_remedies.get_or_create(&Labels::new([("remedy", name)])).inc();
+        self.engine.revive(remedy);
+    }
+
+    fn note_tried(&self, vigil: &mut Vigil, id: ContractId, tries: u32) {
+        vigil.tried(id, self.clock.monotonic_ms());
+        let Some(contract) = self.engine.contracts.get(id) else { return };
+        if tries == TRIES {
+            tracing::error!(symbol = %contract.symbol, "a stream stays silent whatever is tried: its contract is stale");
+        }
+        contract.set_trouble(if tries >= TRIES { Trouble::Stale } else { Trouble::Recovering });
+    }
+
+    fn note_healed(&self, id: ContractId, after_ms: i64) {
+        let Some(contract) = self.engine.contracts.get(id) else { return };
+        contract.set_trouble(Trouble::None);
+        tracing::info!(symbol = %contract.symbol, after_ms, "a stream flows again");
+    }
+}
+
+/// How often something was done about it before.
+const fn tries(finding: Finding) -> u32 {
+    match finding {
+        Finding::Still(tries) => tries,
+        Finding::Behind(_) | Finding::Healed(_) => 0,
+    }
+}
+
+fn newest_raw_id(contract: &Contract) -> Option<u64> {
+    contract.tape.newest(1).first().map(|trade| trade.last_id)
+}

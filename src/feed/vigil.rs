@@ -1,0 +1,221 @@
+//! Which streams have gone quiet though their contracts trade?
+//!
+//! An acknowledgement proves nothing, and a quiet contract may just not trade. What proves a stream dead is the venue itself:
+//! its rolling statistics tell every contract's newest raw trade id. A stream that is silent for longer than its own pace
+//! allows has them asked for at once; all are asked for from time to time.
+
+use crate::model::ContractId;
+use std::collections::BTreeMap;
+
+/// The venue is asked about all contracts this often, and no sooner than this again when streams are silent.
+const ASK_EVERY_MS: (i64, i64) = (20_000, 4_000);
+/// A stream may be silent for so many of its own mean gaps, within these bounds.
+const GAPS_MAX: i64 = 20;
+const SILENCE_MS: (i64, i64) = (3_000, 60_000);
+/// What the venue has traded is on the tape so long after it was told of, or the stream is behind: it is published within
+/// 160 ms, and ids wait for those before theirs for `candle.reorder_ms`.
+const GRACE_MS: i64 = 2_000;
+/// The waits after the first, the second and every later attempt.
+const RETRY_MS: [i64; 3] = [8_000, 12_000, 60_000];
+/// A tape that has moved so lately is fresh.
+const FRESH_MS: i64 = 5_000;
+/// The share of a gap by which the mean moves.
+const WEIGHT: i64 = 8;
+
+/// What is watched of the streams.
+#[derive(Debug, Default)]
+pub struct Vigil {
+    watched: BTreeMap<ContractId, Watched>,
+    asked_ms: Option<i64>,
+}
+
+/// How one contract's stream does.
+#[derive(Debug)]
+struct Watched {
+    /// The newest raw trade id on its tape, and when it was first seen there.
+    newest: Option<u64>,
+    moved_ms: i64,
+    /// The mean time between two moves, as far as it is known.
+    gap_ms: Option<i64>,
+    /// A raw id beyond the tape's, and when the venue told of it.
+    told: Option<(u64, i64)>,
+    /// Told ids up to it are known to be no trades of the stream's.
+    excused: u64,
+    trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Trouble {
+    since_ms: i64,
+    tries: u32,
+    next_ms: i64,
+}
+
+/// What has become of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// It lacks trades that the venue has told of, of which this is the newest raw id. Nobody has done anything about it.
+    Behind(u64),
+    /// The same, and so many attempts to revive it have not helped.
+    Still(u32),
+    /// It flows again, after so many milliseconds.
+    Healed(i64),
+}
+
+impl Vigil {
+    /// Forgets every contract that is not `known`.
+    pub fn retain(&mut self, known: impl Fn(ContractId) -> bool) {
+        self.watched.retain(|id, _| known(*id));
+    }
+
+    /// Notes the newest raw trade id on a contract's tape.
+    pub fn see(&mut self, id: ContractId, newest: Option<u64>, now_ms: i64) {
+        let watched = self.watched.entry(id).or_insert_with(|| Watched::new(now_ms));
+        if watched.newest == newest {
+            return;
+        }
+        let gap_ms = now_ms - watched.moved_ms;
+        let mean_ms = watched.gap_ms.map_or(gap_ms, |mean_ms| mean_ms + (gap_ms - mean_ms) / WEIGHT);
+        // The first move tells of no gap.
+        watched.gap_ms = watched.newest.map(|_| mean_ms);
+        (watched.newest, watched.moved_ms) = (newest, now_ms);
+        watched.told = watched.told.filter(|(told, _)| newest < Some(*told));
+    }
+
+    /// Whether the venue shall be asked about all contracts now.
+    pub fn shall_ask(&self, now_ms: i64) -> bool {
+        let Some(asked_ms) = self.asked_ms else { return true };
+        let since_ms = now_ms - asked_ms;
+        since_ms >= ASK_EVERY_MS.0
+            || since_ms >= ASK_EVERY_MS.1 && self.watched.values().any(|watched| watched.is_silent(now_ms))
+    }
+
+    /// Notes that the venue is being asked.
+    pub fn ask(&mut self, now_ms: i64) {
+        self.asked_ms = Some(now_ms);
+    }
+
+    /// Notes the newest raw trade id that the venue told of a contract.
+    pub fn tell(&mut self, id: ContractId, newest: u64, now_ms: i64) {
+        let Some(watched) = self.watched.get_mut(&id) else { return };
+        if watched.newest < Some(newest) && newest > watched.excused {
+            // The oldest that is lacking counts.
+            watched.told.get_or_insert((newest, now_ms));
+        }
+    }
+
+    /// Notes that nothing up to a raw id that was told of is lacking: the venue uses ids for what it does not publish.
+    pub fn excuse(&mut self, id: ContractId, told: u64) {
+        if let Some(watched) = self.watched.get_mut(&id) {
+            watched.excused = watched.excused.max(told);
+            watched.told = watched.told.filter(|(lacking, _)| *lacking > told);
+        }
+    }
+
+    /// What there is to be done about streams, or to be told of them.
+    pub fn findings(&mut self, now_ms: i64) -> Vec<(ContractId, Finding)> {
+        let found = |(id, watched): (&ContractId, &mut Watched)| Some((*id, watched.finding(now_ms)?));
+        self.watched.iter_mut().filter_map(found).collect()
+    }
+
+    /// How many of the contracts that `are_meant` have moved lately.
+    pub fn fresh(&self, now_ms: i64, are_meant: impl Fn(ContractId) -> bool) -> usize {
+        let is_fresh = |watched: &Watched| watched.newest.is_some() && now_ms - watched.moved_ms < FRESH_MS;
+        self.watched.iter().filter(|(id, watched)| is_fresh(watched) && are_meant(**id)).count()
+    }
+
+    /// Notes that something was done to revive a stream.
+    pub fn tried(&mut self, id: ContractId, now_ms: i64) {
+        let Some(watched) = self.watched.get_mut(&id) else { return };
+        let since_ms = watched.told.map_or(now_ms, |(_, told_ms)| told_ms);
+        let trouble = watched.trouble.get_or_insert(Trouble { since_ms, tries: 0, next_ms: now_ms });
+        let wait_ms = RETRY_MS.get(trouble.tries as usize).or(RETRY_MS.last()).copied().unwrap_or_default();
+        trouble.next_ms = now_ms + wait_ms;
+        trouble.tries += 1;
+    }
+}
+
+impl Watched {
+    fn new(now_ms: i64) -> Self {
+        Self { newest: None, moved_ms: now_ms, gap_ms: None, told: None, excused: 0, trouble: None }
+    }
+
+    fn is_silent(&self, now_ms: i64) -> bool {
+        let allowed_ms = self.gap_ms.map_or(SILENCE_MS.1, |gap_ms| gap_ms.saturating_mul(GAPS_MAX));
+        self.trouble.is_none() && now_ms - self.moved_ms > allowed_ms.clamp(SILENCE_MS.0, SILENCE_MS.1)
+    }
+
+    fn finding(&mut self, now_ms: i64) -> Option<Finding> {
+        let behind = self.told.filter(|(_, told_ms)| now_ms - told_ms >= GRACE_MS);
+        match (behind, self.trouble) {
+            (Some((told, _)), None) => Some(Finding::Behind(told)),
+            (Some(_), Some(trouble)) if now_ms >= trouble.next_ms => Some(Finding::Still(trouble.tries)),
+            (None, Some(trouble)) if self.told.is_none() => {
+                self.trouble = None;
+                Some(Finding::Healed(now_ms - trouble.since_ms))
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: ContractId = ContractId::new(0);
+    const B: ContractId = ContractId::new(1);
+
+    /// A contract whose tape moves every `gap_ms`, for so long that its pace is known.
+    fn paced(gap_ms: i64) -> (Vigil, i64) {
+        let mut vigil = Vigil::default();
+        for count in 0..100 {
+            vigil.see(A, Some(count as u64), count * gap_ms);
+        }
+        vigil.ask(99 * gap_ms);
+        (vigil, 99 * gap_ms)
+    }
+
+    #[test]
+    fn a_stream_may_be_silent_as_its_own_pace_allows() {
+        for (gap_ms, allowed_ms) in [(100, 4_000), (400, 8_000), (2_000, 20_000), (30_000, 20_000)] {
+            let (vigil, last_ms) = paced(gap_ms);
+            let first = (0..).find(|ms| vigil.shall_ask(last_ms + ms)).expect("at last");
+            assert!((first - allowed_ms).abs() <= 1, "{gap_ms}: {first}");
+        }
+    }
+
+    #[test]
+    fn what_the_venue_traded_and_the_tape_lacks_is_found_and_healed() {
+        let (mut vigil, now) = paced(100);
+        vigil.tell(A, 99, now + 100);
+        vigil.tell(B, 99, now + 100);
+        assert_eq!(vigil.findings(now + 10_000), [], "nothing is lacking, and B is not watched");
+        vigil.tell(A, 120, now + 200);
+        vigil.tell(A, 130, now + 2_000);
+        assert_eq!(vigil.findings(now + 2_199), []);
+        assert_eq!(vigil.findings(now + 2_200), [(A, Finding::Behind(120))]);
+        vigil.tried(A, now + 2_200);
+        assert_eq!(vigil.findings(now + 10_199), []);
+        assert_eq!(vigil.findings(now + 10_200), [(A, Finding::Still(1))]);
+        vigil.tried(A, now + 10_200);
+        vigil.see(A, Some(125), now + 11_000);
+        assert_eq!(vigil.findings(now + 11_000), [(A, Finding::Healed(10_800))]);
+        assert_eq!(vigil.findings(now + 99_000), []);
+    }
+
+    #[test]
+    fn trades_that_come_within_the_grace_and_ids_that_are_no_trades_are_no_trouble() {
+        let (mut vigil, now) = paced(100);
+        vigil.tell(A, 120, now);
+        vigil.see(A, Some(120), now + 500);
+        assert_eq!(vigil.findings(now + 5_000), []);
+        vigil.tell(A, 121, now + 5_000);
+        assert_eq!(vigil.findings(now + 7_000), [(A, Finding::Behind(121))]);
+        vigil.excuse(A, 121);
+        vigil.tell(A, 121, now + 8_000);
+        assert_eq!(vigil.findings(now + 60_000), []);
+        vigil.tell(A, 122, now + 60_000);
+        assert_eq!(vigil.findings(now + 62_000), [(A, Finding::Behind(122))]);
+    }
+}
