@@ -3,9 +3,11 @@
 use crate::exchange::binance::event::DecodeError;
 use crate::exchange::binance::value::{self, ValueError};
 use crate::model::{Level, Price, Quantity, Rate, UnixMillis};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::fmt;
 
 /// An object; serde would take an array for a struct, too.
 pub(super) fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, DecodeError> {
@@ -130,14 +132,34 @@ impl<'a> Field<'a> {
     }
 }
 
-/// A level: its price and its quantity.
-#[derive(Deserialize)]
-struct WireLevel<'a>(#[serde(borrow)] Text<'a>, #[serde(borrow)] Text<'a>);
+/// A level: its price and its quantity; further columns are nobody's.
+struct WireLevel<'a>(Text<'a>, Text<'a>);
 
 impl WireLevel<'_> {
     /// The level, exactly: a price that was rounded would be another level.
     fn checked(&self, field: &'static str) -> Result<Level, ValueError> {
         let (price, quantity) = (value::price(field, self.0.bytes())?, value::quantity(field, self.1.bytes())?);
         Ok(Level { price, quantity })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for WireLevel<'a> {
+    fn deserialize<D: Deserializer<'de>>(row: D) -> Result<Self, D::Error> {
+        struct Columns;
+        impl<'de> Visitor<'de> for Columns {
+            type Value = WireLevel<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a price and a quantity")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut row: A) -> Result<Self::Value, A::Error> {
+                let price = row.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(0, &self))?;
+                let quantity = row.next_element()?.ok_or_else(|| serde::de::Error::invalid_length(1, &self))?;
+                while row.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(WireLevel(price, quantity))
+            }
+        }
+        row.deserialize_seq(Columns)
     }
 }
