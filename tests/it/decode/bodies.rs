@@ -194,7 +194,7 @@ fn what_a_body_lacks_is_named_and_one_row_does_not_hide_the_others() {
     let refusal = br#"{"code":-1121,"msg":"Invalid symbol."}"#;
     assert_eq!(error(rest::premium_index(refusal).map(drop)), "field `time` is missing");
     assert_eq!(error(rest::depth(refusal).map(drop)), "field `lastUpdateId` is missing");
-    assert_eq!(error(rest::tickers(refusal).map(drop)), "field `openTime` is missing");
+    assert_eq!(error(rest::tickers(refusal).map(drop)), "field `symbol` is missing");
     let other = Symbol::new("ETHUSDT").expect("a symbol");
     let interest = fixture!("rest_open_interest.json").as_bytes();
     assert_eq!(error(rest::open_interest(&other, interest).map(drop)), "field `symbol` is out of range");
