@@ -278,7 +278,7 @@ fn same_listing(body: &[u8]) -> usize {
         assert_eq!(contract.is_trading(), row["status"] == "TRADING");
         assert_eq!(contract.ends().is_some(), row["deliveryDate"].as_i64() < Some(4_100_000_000_000));
         let places = ["pricePrecision", "quantityPrecision"].map(|key| row[key].as_u64());
-        assert_eq!(contract.precision.expect("places").map(|places| Some(u64::from(places))), places);
+        assert_eq!([contract.price_precision, contract.quantity_precision].map(|places| places.map(u64::from)), places);
         same_rules(contract, row);
     }
     rows.len()
@@ -296,7 +296,7 @@ fn same_rules(contract: &rest::ContractInfo, row: &Value) {
     let range = contract.quantities.expect("a range of quantities");
     quantity(range.min, &lots["minQty"]);
     quantity(range.max, &lots["maxQty"]);
-    let rule = contract.market.expect("rules of market orders");
+    let rule = contract.market_orders.expect("rules of market orders");
     quantity(rule.step_size, &market["stepSize"]);
     quantity(rule.quantities.max, &market["maxQty"]);
     price(contract.notional_min.expect("a least notional"), &filter("MIN_NOTIONAL")["notional"]);

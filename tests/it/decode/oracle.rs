@@ -3,7 +3,7 @@
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::str::FromStr;
-use tapedeck::exchange::binance::{Decoder, Event, Kline, Rows};
+use tapedeck::exchange::binance::{ContractNotice, Decoder, Event, Kline, Rows};
 use tapedeck::model::{
     BookTicker, Funding, FundingTerms, Level, Liquidation, MarkPrice, OpenInterest, Price, Quantity, QuoteVolume, Rate,
     Ticker, Trade, UnixMillis, Volume,
@@ -132,7 +132,6 @@ pub(super) fn same_ticker(ticker: &Ticker, row: &Value, keys: [&str; 15]) {
     assert_eq!(Some(ticker.count), count.as_u64());
 }
 
-/// A funding, an open interest and its terms as REST has them.
 pub(super) fn same_funding(funding: &Funding, row: &Value) {
     assert_eq!(funding.time, at(&row["fundingTime"]));
     derived(funding.rate.units(), &row["fundingRate"]);
@@ -184,26 +183,8 @@ pub(super) fn same(event: &Event<'_>, decoder: &Decoder, row: &Value) {
         assert_eq!(event.event_time(), Some(at(&row["E"])));
     }
     match event {
-        Event::AggTrade { trade, .. } => same_trade(trade, row, ["a", "f", "l"]),
-        Event::Trade { trade, .. } => {
-            assert!(row["X"] == "MARKET" || row["X"].is_null());
-            same_trade(trade, row, ["t", "t", "t"]);
-        }
-        Event::Burnt { id, time, .. } => {
-            assert_ne!(row["X"], "MARKET");
-            assert_eq!((Some(*id), *time), (row["t"].as_u64(), at(&row["T"])));
-        }
-        Event::BookTicker { ticker, .. } => {
-            assert_eq!(Some(ticker.update_id), row["u"].as_u64());
-            same_book_ticker(ticker, row, ["b", "B", "a", "A", "T"]);
-        }
-        Event::Depth { update, .. } => {
-            let ids = [update.first_id, update.last_id, update.previous_id].map(Some);
-            assert_eq!(ids, ["U", "u", "pu"].map(|key| row[key].as_u64()));
-            assert_eq!(update.time, at(&row["T"]));
-            levels(decoder.bids(), &row["b"]);
-            levels(decoder.asks(), &row["a"]);
-        }
+        Event::AggTrade { .. } | Event::Trade { .. } | Event::Burnt { .. } => same_print(event, row),
+        Event::BookTicker { .. } | Event::Depth { .. } => same_top_or_changes(event, decoder, row),
         Event::MarkPrices { .. } => {
             let keys = ["p", "ap", "i", "P", "r", "T"];
             same_rows(decoder.mark_prices(), row, "s", |mark, row| {
@@ -216,21 +197,8 @@ pub(super) fn same(event: &Event<'_>, decoder: &Decoder, row: &Value) {
             same_rows(decoder.tickers(), row, "s", |ticker, row| same_ticker(ticker, row, keys));
         }
         Event::Liquidation { liquidation, .. } => same_liquidation(liquidation, &row["o"]),
-        Event::Contract { notice, .. } => {
-            assert_eq!([notice.onboard_date, notice.delivery_date], [at(&row["ot"]), at(&row["dt"])]);
-            assert_eq!(
-                [notice.contract_type.as_ref(), notice.status.as_ref()].map(Some),
-                ["ct", "cs"].map(|key| row[key].as_str())
-            );
-            assert_eq!(notice.pair.as_deref(), row["ps"].as_str());
-        }
-        Event::Kline { interval, kline, .. } => {
-            let k = &row["k"];
-            same_kline(kline, ["t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q"].map(|key| &k[key]));
-            assert_eq!(*interval, k["i"].as_str().expect("an interval"));
-            assert_eq!((Some(kline.first_id), Some(kline.last_id)), (k["f"].as_i64(), k["L"].as_i64()));
-            assert_eq!(Some(kline.closed), k["x"].as_bool());
-        }
+        Event::Contract { notice, .. } => same_notice(notice, row),
+        Event::Kline { interval, kline, .. } => same_bucket(interval, kline, &row["k"]),
         Event::Unknown { kind } => assert_eq!(*kind, row["e"].as_str().expect("a kind")),
         Event::Reply(_) | Event::Foreign => panic!("no recording holds {event:?}"),
     }
@@ -243,4 +211,50 @@ fn same_liquidation(liquidation: &Liquidation, order: &Value) {
     quantity(liquidation.quantity, &order["q"]);
     quantity(liquidation.filled, &order["z"]);
     assert_eq!(if liquidation.is_sell { "SELL" } else { "BUY" }, order["S"].as_str().expect("a side"));
+}
+
+fn same_print(event: &Event<'_>, row: &Value) {
+    match event {
+        Event::AggTrade { trade, .. } => same_trade(trade, row, ["a", "f", "l"]),
+        Event::Trade { trade, .. } => {
+            assert!(row["X"] == "MARKET" || row["X"].is_null());
+            same_trade(trade, row, ["t", "t", "t"]);
+        }
+        Event::Burnt { id, time, .. } => {
+            assert_ne!(row["X"], "MARKET");
+            assert_eq!((Some(*id), *time), (row["t"].as_u64(), at(&row["T"])));
+        }
+        _ => panic!("no print: {event:?}"),
+    }
+}
+
+fn same_top_or_changes(event: &Event<'_>, decoder: &Decoder, row: &Value) {
+    match event {
+        Event::BookTicker { ticker, .. } => {
+            assert_eq!(Some(ticker.update_id), row["u"].as_u64());
+            same_book_ticker(ticker, row, ["b", "B", "a", "A", "T"]);
+        }
+        Event::Depth { update, .. } => {
+            let ids = [update.first_id, update.last_id, update.previous_id].map(Some);
+            assert_eq!(ids, ["U", "u", "pu"].map(|key| row[key].as_u64()));
+            assert_eq!(update.time, at(&row["T"]));
+            levels(decoder.bids(), &row["b"]);
+            levels(decoder.asks(), &row["a"]);
+        }
+        _ => panic!("no book: {event:?}"),
+    }
+}
+
+fn same_bucket(interval: &str, kline: &Kline, k: &Value) {
+    same_kline(kline, ["t", "o", "h", "l", "c", "v", "T", "q", "n", "V", "Q"].map(|key| &k[key]));
+    assert_eq!(interval, k["i"].as_str().expect("an interval"));
+    assert_eq!((Some(kline.first_id), Some(kline.last_id)), (k["f"].as_i64(), k["L"].as_i64()));
+    assert_eq!(Some(kline.closed), k["x"].as_bool());
+}
+
+fn same_notice(notice: &ContractNotice<'_>, row: &Value) {
+    assert_eq!([notice.onboard_date, notice.delivery_date], [at(&row["ot"]), at(&row["dt"])]);
+    let words = [notice.contract_type.as_ref(), notice.status.as_ref()].map(Some);
+    assert_eq!(words, ["ct", "cs"].map(|key| row[key].as_str()));
+    assert_eq!(notice.pair.as_deref(), row["ps"].as_str());
 }

@@ -152,8 +152,11 @@ fn what_a_book_lacks_or_cannot_mean_is_named() {
 
 const MARK: &str = r#"{"e":"markPriceUpdate","E":1791382992684,"s":"XAUUSDT","p":"4103.92233180","ap":"4103.92233180","P":"4098.72755326","i":"4100.14187735","r":"-0.00019799","T":1791388800000,"st":1}"#;
 
+/// A symbol and its funding rate.
+type Rated = (String, Option<i64>);
+
 /// The symbols and rates of mark prices, how many rows were foreign and refused, and whether the tolerant parser was needed.
-fn marks(frame: &str) -> (Vec<(String, Option<i64>)>, [u64; 2], bool) {
+fn marks(frame: &str) -> (Vec<Rated>, [u64; 2], bool) {
     let mut decoder = Decoder::default();
     let decoded = decoder.decode(frame.as_bytes()).expect(frame);
     assert!(matches!(decoded.event, Event::MarkPrices { .. }), "{:?}", decoded.event);

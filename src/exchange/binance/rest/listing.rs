@@ -56,11 +56,13 @@ pub struct ContractInfo {
     /// Quantities that limit orders may have.
     pub quantities: Option<Range<Quantity>>,
     /// The same of market orders, whose step may be another.
-    pub market: Option<Market>,
+    pub market_orders: Option<MarketOrders>,
     /// The least price x quantity of an order, in the quote asset.
     pub notional_min: Option<Price>,
-    /// Decimal places of prices and quantities in the venue's displays: neither is the step's.
-    pub precision: Option<[u32; 2]>,
+    /// Decimal places of prices in the venue's displays: not those of the step.
+    pub price_precision: Option<u32>,
+    /// The same of quantities.
+    pub quantity_precision: Option<u32>,
     /// Who else may trade it: `RPI`, `GRID`, ...
     pub permissions: Vec<String>,
 }
@@ -76,7 +78,7 @@ pub struct Range<T> {
 
 /// Quantities that market orders may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Market {
+pub struct MarketOrders {
     /// From least to most.
     pub quantities: Range<Quantity>,
     /// Their step.
@@ -214,6 +216,7 @@ fn contract(row: &str) -> Result<ContractInfo, DecodeError> {
         wire.filters.iter().find(is_it).unwrap_or(&none)
     };
     let (price, lot, market) = (filter("PRICE_FILTER"), filter("LOT_SIZE"), filter("MARKET_LOT_SIZE"));
+    let places = |field: Field<'_>| u32::try_from(field.natural().ok()?).ok();
     let text = |field: Field<'_>| field.text().map(Cow::into_owned);
     let text_if_any = |field: Field<'_>| field.text_if_any().map(|text| text.unwrap_or_default().into_owned());
     Ok(ContractInfo {
@@ -231,18 +234,13 @@ fn contract(row: &str) -> Result<ContractInfo, DecodeError> {
         underlying_type: text_if_any(Field("underlyingType", wire.underlying_type))?,
         prices: price.prices(),
         quantities: lot.quantities(),
-        market: market
+        market_orders: market
             .quantities()
             .zip(market.step().ok())
-            .map(|(quantities, step_size)| Market { quantities, step_size }),
+            .map(|(quantities, step_size)| MarketOrders { quantities, step_size }),
         notional_min: Field("notional", filter("MIN_NOTIONAL").notional).price().ok(),
-        precision: precision(&wire),
+        price_precision: places(Field("pricePrecision", wire.price_precision)),
+        quantity_precision: places(Field("quantityPrecision", wire.quantity_precision)),
         permissions: wire.permission_sets.and_then(|sets| serde_json::from_str(sets.get()).ok()).unwrap_or_default(),
     })
-}
-
-fn precision(wire: &WireContract<'_>) -> Option<[u32; 2]> {
-    let places = |field: Field<'_>| u32::try_from(field.natural().ok()?).ok();
-    let price = places(Field("pricePrecision", wire.price_precision))?;
-    Some([price, places(Field("quantityPrecision", wire.quantity_precision))?])
 }

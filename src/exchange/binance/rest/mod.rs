@@ -11,7 +11,7 @@ mod ticker;
 pub use book::{book_tickers, depth};
 pub use funding::{funding_info, funding_rates, premium_index};
 pub use interest::{open_interest, open_interest_history};
-pub use listing::{ContractInfo, ExchangeInfo, Market, Range, exchange_info};
+pub use listing::{ContractInfo, ExchangeInfo, MarketOrders, Range, exchange_info};
 pub use ticker::tickers;
 
 use crate::exchange::binance::event::{DecodeError, Kline, Refusal};
