@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::{Event, Outcome, decode},
+    exchange::binance::{Decoder, Event, Outcome},
     feed::PlannedStream,
     market::{Batch, Contract, Flow, Print, VenueClock},
     metrics::{Labels, Metrics},
@@ -20,12 +20,11 @@ const EMISSION_DELAY_MS: i64 = 160;
 const BATCH_ROOM_MAX: usize = 256;
 /// An event so far ahead of the venue's clock is not believed before the next event agrees.
 const AHEAD_MS_MAX: i64 = 60_000;
-/// Kinds that are counted one by one; see `Event::kind`.
-const KINDS: [&str; 7] = ["aggTrade", "trade", "kline", "bookTicker", "reply", "foreign", "unknown"];
 
 /// Turns one connection's frames into batches.
 #[derive(Debug)]
 pub(super) struct Intake {
+    decoder: Decoder,
     lanes: Vec<Lane>,
     lane_of: HashMap<Box<str>, usize>,
     /// Lanes with prints that wait to be handed over.
@@ -44,7 +43,7 @@ pub(super) struct Intake {
     credible_to: UnixMillis,
     /// The time of an event that was not believed.
     suspect: Option<UnixMillis>,
-    kinds: [(Counter, u64); KINDS.len()],
+    kinds: [(Counter, u64); Event::KINDS.len()],
     slow: u64,
     full: Counter,
     metrics: Arc<Metrics>,
@@ -63,6 +62,7 @@ impl Intake {
     pub(super) fn new(venue_clock: Arc<VenueClock>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let counter = |kind| metrics.upstream_messages.get_or_create_owned(&Labels::new([("kind", kind)]));
         Self {
+            decoder: Decoder::default(),
             lanes: Vec::new(),
             lane_of: HashMap::new(),
             dirty: Vec::new(),
@@ -75,7 +75,7 @@ impl Intake {
             handed_to: None,
             credible_to: UnixMillis::new(i64::MAX),
             suspect: None,
-            kinds: KINDS.map(|kind| (counter(kind), 0)),
+            kinds: Event::KINDS.map(|kind| (counter(kind), 0)),
             slow: 0,
             full: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "symbol")])),
             metrics,
@@ -112,12 +112,12 @@ impl Intake {
 
     /// Takes one frame.
     pub(super) fn take(&mut self, frame: &[u8]) {
-        let decoded = match decode(frame) {
+        let decoded = match self.decoder.decode(frame) {
             Ok(decoded) => decoded,
             Err(error) => return self.refuse(frame, &error),
         };
         self.slow += u64::from(decoded.slow);
-        if let Some(kind) = KINDS.iter().position(|kind| *kind == decoded.event.kind()) {
+        if let Some(kind) = Event::KINDS.iter().position(|kind| *kind == decoded.event.kind()) {
             self.kinds[kind].1 += 1;
         }
         let event_time = decoded.event.event_time();
@@ -142,7 +142,14 @@ impl Intake {
                 self.metrics.decode_foreign_rows.inc();
                 return;
             }
-            Event::Kline { .. } | Event::BookTicker { .. } | Event::Unknown { .. } => return,
+            Event::Kline { .. }
+            | Event::BookTicker { .. }
+            | Event::Depth { .. }
+            | Event::MarkPrices { .. }
+            | Event::Tickers { .. }
+            | Event::Liquidation { .. }
+            | Event::Contract { .. }
+            | Event::Unknown { .. } => return,
         };
         match self.lane(symbol) {
             Some(at) => self.put(at, print),

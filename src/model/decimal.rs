@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Decimal places of [`Price`], [`Quantity`] and [`Volume`].
+/// Decimal places of [`Price`], [`Quantity`], [`Rate`] and [`Volume`].
 const PLACES: u32 = 8;
 /// Decimal places of [`QuoteVolume`]: those of a price times those of a quantity.
 const QUOTE_PLACES: u32 = 2 * PLACES;
@@ -94,6 +94,10 @@ fixed_point!(
 fixed_point!(
     /// An amount of the base asset in units of 1e-8.
     Quantity
+);
+fixed_point!(
+    /// A rate, such as that of funding, in units of 1e-8; rates are often negative.
+    Rate
 );
 
 macro_rules! sum {

@@ -10,6 +10,9 @@ pub const AGG_TRADES_ROWS_MAX: u16 = 1_000;
 /// 60 h refused with -4166).
 pub const AGG_TRADES_REACH_MS: i64 = 48 * UnixMillis::HOUR;
 
+/// How many levels `depth` may be asked for, and what that costs (measured 2026-10-07).
+const DEPTHS: [(u16, u32); 7] = [(5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1_000, 20)];
+
 /// One of the venue's counters of an IP; none touches another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Pool {
@@ -97,6 +100,50 @@ impl Call {
         Self::weighted("aggTrades", format!("/fapi/v1/aggTrades?symbol={symbol}&limit=1"), 20)
     }
 
+    /// A book's best levels; of the depths that the venue offers, the least that is enough.
+    pub fn depth(symbol: &Symbol, levels: u16) -> Self {
+        let largest = (1_000, 20);
+        let (limit, weight) = DEPTHS.into_iter().find(|(limit, _)| *limit >= levels).unwrap_or(largest);
+        let symbol = percent_encoded(symbol.as_str());
+        Self::weighted("depth", format!("/fapi/v1/depth?symbol={symbol}&limit={limit}"), weight)
+    }
+
+    /// Mark prices, index prices and funding rates of all contracts.
+    pub fn premium_index() -> Self {
+        Self::weighted("premiumIndex", "/fapi/v1/premiumIndex".to_owned(), 10)
+    }
+
+    /// Statistics of 24 hours of all contracts that trade.
+    pub fn tickers() -> Self {
+        Self::weighted("ticker/24hr", "/fapi/v1/ticker/24hr".to_owned(), 40)
+    }
+
+    /// What of a contract is open now.
+    pub fn open_interest(symbol: &Symbol) -> Self {
+        let symbol = percent_encoded(symbol.as_str());
+        Self::weighted("openInterest", format!("/fapi/v1/openInterest?symbol={symbol}"), 1)
+    }
+
+    /// What of a contract was open at the ends of `period` (`5m` to `1d`), from `start` on, at most 500 rows. It reaches 30 days back.
+    pub fn open_interest_history(symbol: &Symbol, period: &str, start: UnixMillis) -> Self {
+        let (symbol, period) = (percent_encoded(symbol.as_str()), percent_encoded(period));
+        let (start, path) = (start.get(), "/futures/data/openInterestHist");
+        let target = format!("{path}?symbol={symbol}&period={period}&startTime={start}&limit=500");
+        Self { target, endpoint: "openInterestHist", pool: Pool::FuturesData, weight: 1 }
+    }
+
+    /// Fundings that were settled from `start` on, at most 1,000, the oldest first.
+    pub fn funding_rates(symbol: &Symbol, start: UnixMillis) -> Self {
+        let symbol = percent_encoded(symbol.as_str());
+        let target = format!("/fapi/v1/fundingRate?symbol={symbol}&startTime={}&limit=1000", start.get());
+        Self { target, endpoint: "fundingRate", pool: Pool::Funding, weight: 1 }
+    }
+
+    /// How all contracts' fundings are bounded, and how often they are settled.
+    pub fn funding_info() -> Self {
+        Self { target: "/fapi/v1/fundingInfo".to_owned(), endpoint: "fundingInfo", pool: Pool::Funding, weight: 1 }
+    }
+
     const fn weighted(endpoint: &'static str, target: String, weight: u32) -> Self {
         Self { target, endpoint, pool: Pool::Weight, weight }
     }
@@ -119,6 +166,22 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_book_is_asked_for_in_the_depths_that_are_offered() {
+        let symbol = Symbol::new("BTCUSDT").expect("a symbol");
+        let asked = |levels| {
+            let call = Call::depth(&symbol, levels);
+            (call.target.rsplit('=').next().map(str::to_owned), call.weight)
+        };
+        let expected =
+            [(1, "5", 2), (5, "5", 2), (51, "100", 5), (500, "500", 10), (501, "1000", 20), (5_000, "1000", 20)];
+        for (levels, limit, weight) in expected {
+            assert_eq!(asked(levels), (Some(limit.to_owned()), weight));
+        }
+        let target = Call::open_interest_history(&symbol, "5m", UnixMillis::new(7)).target;
+        assert_eq!(target, "/futures/data/openInterestHist?symbol=BTCUSDT&period=5m&startTime=7&limit=500");
+    }
 
     #[test]
     fn names_are_encoded_as_the_venue_wants_them() {

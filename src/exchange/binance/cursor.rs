@@ -39,6 +39,10 @@ pub(super) struct Seen(u64);
 
 /// The key `st`: which product line a row belongs to.
 pub(super) const LINE: u8 = 1;
+/// The key `pu`, by a code that shares its low six bits with no letter.
+pub(super) const PREVIOUS: u8 = b'[';
+/// The key `ap`, likewise.
+pub(super) const AVERAGE: u8 = b']';
 /// A key that no event of ours has.
 const OTHER: u8 = 0;
 
@@ -99,13 +103,22 @@ impl<'a> Cursor<'a> {
         (found == expected).then_some(())
     }
 
+    /// Steps over `byte`, if it stands here.
+    #[inline(always)]
+    pub(super) fn step_over(&mut self, byte: u8) -> bool {
+        let is_here = self.bytes.get(self.at) == Some(&byte);
+        self.at += usize::from(is_here);
+        is_here
+    }
+
     /// Eight bytes from `at`.
     #[inline(always)]
     fn word(&self, at: usize) -> Option<u64> {
         self.bytes.get(at..)?.first_chunk::<8>().map(|chunk| u64::from_le_bytes(*chunk))
     }
 
-    /// A key and its colon: its letter, [`LINE`] or [`OTHER`]. A letter comes once in an object; the words of the envelope come nowhere in a row.
+    /// A key and its colon: its letter, or [`LINE`], [`PREVIOUS`], [`AVERAGE`] or [`OTHER`]. What is not [`LINE`] or [`OTHER`] comes once
+    /// in an object; the words of envelopes and replies come nowhere in a row.
     #[inline(always)]
     pub(super) fn key(&mut self, seen: &mut Seen) -> Option<u8> {
         if let [b'"', letter, b'"', b':'] = *self.bytes.get(self.at..)?.first_chunk::<4>()? {
@@ -121,7 +134,14 @@ impl<'a> Cursor<'a> {
             && second.is_ascii_alphabetic()
         {
             self.at += 5;
-            return Some(if [*first, *second] == *b"st" { LINE } else { OTHER });
+            return match [*first, *second] {
+                [b's', b't'] => Some(LINE),
+                [b'p', b'u'] => seen.note(PREVIOUS).map(|()| PREVIOUS),
+                [b'a', b'p'] => seen.note(AVERAGE).map(|()| AVERAGE),
+                // A reply's.
+                [b'i', b'd'] => None,
+                _ => Some(OTHER),
+            };
         }
         *self = self.past_long_key()?;
         Some(OTHER)
@@ -131,7 +151,8 @@ impl<'a> Cursor<'a> {
     fn past_long_key(mut self) -> Option<Self> {
         let name = self.text()?;
         self.literal(b":")?;
-        (name != b"stream" && name != b"data").then_some(self)
+        let is_a_rows = !matches!(name, b"stream" | b"data" | b"result" | b"error" | b"code");
+        is_a_rows.then_some(self)
     }
 
     /// A string without escapes, between its quotes.
@@ -221,6 +242,16 @@ impl<'a> Cursor<'a> {
         i64::try_from(value).ok()?.checked_mul(*UNITS.get(places)?)
     }
 
+    /// As [`Self::decimal`], with a sign or without: what `Rate::parse` makes of it.
+    #[inline(always)]
+    pub(super) fn signed_decimal(&mut self) -> Option<i64> {
+        self.literal(b"\"")?;
+        let is_negative = self.step_over(b'-');
+        let units = self.bare_decimal()?;
+        self.literal(b"\"")?;
+        Some(if is_negative { -units } else { units })
+    }
+
     /// Steps over digits that go on from `value`; more than 19 make nonsense of it.
     #[inline(always)]
     fn digits(&mut self, mut value: u64) -> u64 {
@@ -280,11 +311,22 @@ impl<'a> Cursor<'a> {
     /// After a value: whether another field follows.
     #[inline(always)]
     pub(super) fn more(&mut self) -> Option<bool> {
+        self.more_before(b'}')
+    }
+
+    /// After an element: whether another one follows.
+    #[inline(always)]
+    pub(super) fn more_elements(&mut self) -> Option<bool> {
+        self.more_before(b']')
+    }
+
+    #[inline(always)]
+    fn more_before(&mut self, end: u8) -> Option<bool> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         match byte {
             b',' => Some(true),
-            b'}' => Some(false),
+            byte if byte == end => Some(false),
             _ => None,
         }
     }
@@ -380,6 +422,28 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_two_letters_are_told_from_each_letter() {
+        let letters: Vec<u8> = (b'A'..=b'Z').chain(b'a'..=b'z').collect();
+        for code in [PREVIOUS, AVERAGE] {
+            assert!(!Seen::of(&letters).holds(Seen::of(&[code])));
+        }
+        let mut seen = Seen::NONE;
+        let mut cursor = Cursor::new(br#""pu":"ap":"st":"ps":"pu":"#);
+        let keys: [_; 4] = std::array::from_fn(|_| cursor.key(&mut seen));
+        assert_eq!(keys, [Some(PREVIOUS), Some(AVERAGE), Some(LINE), Some(OTHER)]);
+        assert_eq!(cursor.key(&mut seen), None, "a second time");
+    }
+
+    #[test]
+    fn signed_decimals_are_those_of_rates() {
+        for text in ["0.00010000", "-0.00000743", "-0.00000000", "12", "0.123456789", "", "-", "--1", "-.5", "+1"] {
+            let quoted = format!("\"{text}\"");
+            let parsed = crate::model::Rate::parse(text.as_bytes()).ok().map(crate::model::Rate::units);
+            assert_eq!(Cursor::new(quoted.as_bytes()).signed_decimal(), parsed, "{text}");
+        }
+    }
+
+    #[test]
     fn a_letter_comes_once() {
         let mut cursor = Cursor::new(br#""a":"A":"#);
         let mut seen = Seen::NONE;
@@ -388,6 +452,8 @@ mod tests {
         assert!(seen.holds(Seen::of(b"aA")) && !seen.holds(Seen::of(b"ab")));
         assert!(Cursor::new(br#""a":"#).key(&mut seen).is_none());
         assert!(Cursor::new(br#"""":"#).key(&mut seen).is_none());
-        assert!(Cursor::new(br#""stream":"#).key(&mut seen).is_none());
+        for reply in [r#""stream":"#, r#""code":"#, r#""id":"#] {
+            assert!(Cursor::new(reply.as_bytes()).key(&mut seen).is_none(), "{reply}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What can one frame of the venue say?
 
 use crate::exchange::binance::ValueError;
-use crate::model::{Price, Quantity, QuoteVolume, Trade, UnixMillis, Volume};
+use crate::model::{BookTicker, BookUpdate, Liquidation, Price, QuoteVolume, Trade, UnixMillis, Volume};
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -49,22 +49,51 @@ pub enum Event<'a> {
         /// When the venue sent it.
         event_time: UnixMillis,
     },
-    /// The best bid and ask; a side without orders is 0.
+    /// The best bid and ask: of one contract, or of each by turns about every 5 s (`!bookTicker`).
     BookTicker {
         /// Whose book.
         symbol: Cow<'a, str>,
-        /// The book's version: ascending, not dense, shared by all symbols.
-        update_id: u64,
-        /// The best bid.
-        bid: Price,
-        /// What is bid there.
-        bid_quantity: Quantity,
-        /// The best ask.
-        ask: Price,
-        /// What is asked there.
-        ask_quantity: Quantity,
-        /// When the book changed.
-        time: UnixMillis,
+        /// Its top.
+        ticker: BookTicker,
+        /// When the venue sent it.
+        event_time: UnixMillis,
+    },
+    /// Changes to a book; on a stream of partial depth, the whole of its top. The levels stand in
+    /// [`Decoder::bids`](super::Decoder::bids) and [`Decoder::asks`](super::Decoder::asks).
+    Depth {
+        /// Whose book.
+        symbol: Cow<'a, str>,
+        /// Which changes.
+        update: BookUpdate,
+        /// When the venue sent it.
+        event_time: UnixMillis,
+    },
+    /// Mark prices of one contract or of many, in [`Decoder::mark_prices`](super::Decoder::mark_prices). A second's array comes in two
+    /// frames, the contracts on equities and commodities apart.
+    MarkPrices {
+        /// When the venue sent the newest.
+        event_time: UnixMillis,
+    },
+    /// Statistics of 24 hours of one contract, or of those of many that changed, in [`Decoder::tickers`](super::Decoder::tickers).
+    Tickers {
+        /// When the venue sent the newest.
+        event_time: UnixMillis,
+    },
+    /// One liquidation: the largest of a contract's second.
+    Liquidation {
+        /// Whose position was on it.
+        symbol: Cow<'a, str>,
+        /// The order.
+        liquidation: Liquidation,
+        /// When the venue sent it: about a second later.
+        event_time: UnixMillis,
+    },
+    /// A contract was listed, changed or taken off.
+    Contract {
+        /// Which one.
+        symbol: Cow<'a, str>,
+        /// How it stands now.
+        notice: ContractNotice<'a>,
         /// When the venue sent it.
         event_time: UnixMillis,
     },
@@ -80,6 +109,22 @@ pub enum Event<'a> {
 }
 
 impl Event<'_> {
+    /// What [`Self::kind`] may say.
+    pub const KINDS: [&'static str; 12] = [
+        "aggTrade",
+        "trade",
+        "kline",
+        "bookTicker",
+        "depthUpdate",
+        "markPriceUpdate",
+        "24hrTicker",
+        "forceOrder",
+        "contractInfo",
+        "reply",
+        "foreign",
+        "unknown",
+    ];
+
     /// When the venue sent it, if it says so.
     pub const fn event_time(&self) -> Option<UnixMillis> {
         match self {
@@ -87,7 +132,12 @@ impl Event<'_> {
             | Self::Trade { event_time, .. }
             | Self::Burnt { event_time, .. }
             | Self::Kline { event_time, .. }
-            | Self::BookTicker { event_time, .. } => Some(*event_time),
+            | Self::BookTicker { event_time, .. }
+            | Self::Depth { event_time, .. }
+            | Self::MarkPrices { event_time }
+            | Self::Tickers { event_time }
+            | Self::Liquidation { event_time, .. }
+            | Self::Contract { event_time, .. } => Some(*event_time),
             Self::Reply(_) | Self::Foreign | Self::Unknown { .. } => None,
         }
     }
@@ -99,23 +149,49 @@ impl Event<'_> {
             | Self::Trade { symbol, .. }
             | Self::Burnt { symbol, .. }
             | Self::Kline { symbol, .. }
-            | Self::BookTicker { symbol, .. } => Some(symbol),
-            Self::Reply(_) | Self::Foreign | Self::Unknown { .. } => None,
+            | Self::BookTicker { symbol, .. }
+            | Self::Depth { symbol, .. }
+            | Self::Liquidation { symbol, .. }
+            | Self::Contract { symbol, .. } => Some(symbol),
+            Self::MarkPrices { .. } | Self::Tickers { .. } | Self::Reply(_) | Self::Foreign | Self::Unknown { .. } => {
+                None
+            }
         }
     }
 
-    /// The stream kind it came by, or `reply`, `foreign`, `unknown`: a label from a closed set.
+    /// The venue's word for it, or `reply`, `foreign`, `unknown`: one of [`Self::KINDS`].
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::AggTrade { .. } => "aggTrade",
             Self::Trade { .. } | Self::Burnt { .. } => "trade",
             Self::Kline { .. } => "kline",
             Self::BookTicker { .. } => "bookTicker",
+            Self::Depth { .. } => "depthUpdate",
+            Self::MarkPrices { .. } => "markPriceUpdate",
+            Self::Tickers { .. } => "24hrTicker",
+            Self::Liquidation { .. } => "forceOrder",
+            Self::Contract { .. } => "contractInfo",
             Self::Reply(_) => "reply",
             Self::Foreign => "foreign",
             Self::Unknown { .. } => "unknown",
         }
     }
+}
+
+/// How a contract stands, in the venue's words; unknown ones are taken. The steps of its prices and quantities are only in
+/// `exchangeInfo`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContractNotice<'a> {
+    /// The pair it is on, where the venue says it.
+    pub pair: Option<Cow<'a, str>>,
+    /// `PERPETUAL`, `TRADIFI_PERPETUAL`, `CURRENT_QUARTER`, ...; empty before listing.
+    pub contract_type: Cow<'a, str>,
+    /// `TRADING`, `SETTLING`, `PENDING_TRADING`, ...
+    pub status: Cow<'a, str>,
+    /// When it was listed.
+    pub onboard_date: UnixMillis,
+    /// When it is delivered or delisted; from 2100 on, that is not planned.
+    pub delivery_date: UnixMillis,
 }
 
 /// One official bucket. Sums are wider than 64 bits at 1e-8: a month's quote volume passes 92 billion.

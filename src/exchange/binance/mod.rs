@@ -6,16 +6,22 @@ pub mod control;
 mod cursor;
 mod decode;
 mod event;
+mod field;
 pub mod rest;
 mod routes;
+mod rows;
 mod standing;
 mod strict;
+mod ticker;
 mod tolerant;
 mod value;
 
 pub use calls::{AGG_TRADES_REACH_MS, AGG_TRADES_ROWS_MAX, Call, Pool};
-pub use decode::{Decoded, decode};
-pub use event::{DecodeError, Event, Kline, Outcome, Refusal, Reply};
-pub use routes::{KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, offers_klines, stream_name};
+pub use decode::{Decoded, Decoder};
+pub use event::{ContractNotice, DecodeError, Event, Kline, Outcome, Refusal, Reply};
+pub use routes::{
+    DepthSpeed, KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, market_stream_name, offers_klines, stream_name,
+};
+pub use rows::Rows;
 pub use standing::Standing;
 pub use value::ValueError;

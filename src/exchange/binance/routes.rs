@@ -5,7 +5,7 @@
 
 use crate::model::{Symbol, Timeframe};
 
-/// A kind of stream; only the first four are decoded.
+/// A kind of stream; all but mini tickers are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StreamKind {
     /// Aggregate trades.
@@ -16,8 +16,8 @@ pub enum StreamKind {
     Kline(Timeframe),
     /// Best bid and ask.
     BookTicker,
-    /// Book changes every 100 ms.
-    Depth,
+    /// Book changes.
+    Depth(DepthSpeed),
     /// Mark price, index price and funding rate every second.
     MarkPrice,
     /// Liquidations: the largest of each second.
@@ -26,6 +26,27 @@ pub enum StreamKind {
     Ticker,
     /// Rolling 24 h open, high, low, close and volume.
     MiniTicker,
+    /// Listings, settlements and changes of brackets: there is one stream for all contracts.
+    ContractInfo,
+}
+
+/// How often a book's changes are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DepthSpeed {
+    /// At most every 100 ms: the fastest that is documented.
+    Every100Ms,
+    /// As they happen: undocumented, but used by others up to 2026-07.
+    Unthrottled,
+}
+
+impl DepthSpeed {
+    /// What a stream's name ends with; the bare name is the one of 250 ms.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Every100Ms => "100ms",
+            Self::Unthrottled => "0ms",
+        }
+    }
 }
 
 /// The intervals of the venue's klines, in the canonical form of [`Timeframe`]; all deliver (measured 2026-10-07).
@@ -49,7 +70,7 @@ pub enum Route {
 }
 
 /// The split of 2026-04-23 (Binance USD-M docs); `trade` is in no document, but delivers on `/public` (measured 2026-08-01).
-const SPLIT: [(&str, Route); 9] = [
+const SPLIT: [(&str, Route); 10] = [
     ("aggTrade", Route::Market),
     ("trade", Route::Public),
     ("kline", Route::Market),
@@ -59,6 +80,7 @@ const SPLIT: [(&str, Route); 9] = [
     ("forceOrder", Route::Market),
     ("ticker", Route::Market),
     ("miniTicker", Route::Market),
+    ("contractInfo", Route::Market),
 ];
 
 impl StreamKind {
@@ -73,11 +95,12 @@ impl StreamKind {
             Self::Trade => 1,
             Self::Kline(_) => 2,
             Self::BookTicker => 3,
-            Self::Depth => 4,
+            Self::Depth(_) => 4,
             Self::MarkPrice => 5,
             Self::ForceOrder => 6,
             Self::Ticker => 7,
             Self::MiniTicker => 8,
+            Self::ContractInfo => 9,
         }
     }
 }
@@ -169,14 +192,32 @@ impl Routes {
     }
 }
 
-/// The stream's name: `btcusdt@aggTrade`. Only ASCII letters are lowered: upper case is acknowledged and silent.
+const CONTRACT_INFO: &str = "!contractInfo";
+
+/// The name of the stream that carries a kind of all contracts, COIN-M's among them; on the same route as the others of its kind.
+/// Tickers come of those alone that changed, best bids and asks about every 5 s (measured 2026-08-01), liquidations one a frame.
+pub const fn market_stream_name(kind: StreamKind) -> Option<&'static str> {
+    match kind {
+        StreamKind::AggTrade | StreamKind::Trade | StreamKind::Kline(_) | StreamKind::Depth(_) => None,
+        StreamKind::BookTicker => Some("!bookTicker"),
+        StreamKind::MarkPrice => Some("!markPrice@arr@1s"),
+        StreamKind::ForceOrder => Some("!forceOrder@arr"),
+        StreamKind::Ticker => Some("!ticker@arr"),
+        StreamKind::MiniTicker => Some("!miniTicker@arr"),
+        StreamKind::ContractInfo => Some(CONTRACT_INFO),
+    }
+}
+
+/// The stream's name: `btcusdt@aggTrade`. Only ASCII letters are lowered: upper case is acknowledged and silent. A kind that has one
+/// stream for all contracts has the same name for each.
 pub fn stream_name(symbol: &Symbol, kind: StreamKind) -> String {
     let symbol = symbol.stream_name();
     match kind {
         StreamKind::Kline(timeframe) => format!("{symbol}@kline_{timeframe}"),
-        // The bare names are the slower streams: 250 ms and 3 s.
-        StreamKind::Depth => format!("{symbol}@depth@100ms"),
+        StreamKind::Depth(speed) => format!("{symbol}@depth@{}", speed.suffix()),
+        // The bare name is the one of 3 s.
         StreamKind::MarkPrice => format!("{symbol}@markPrice@1s"),
+        StreamKind::ContractInfo => CONTRACT_INFO.to_owned(),
         _ => format!("{symbol}@{}", kind.name()),
     }
 }
@@ -196,7 +237,8 @@ mod tests {
         assert_eq!(routes.path(StreamKind::MiniTicker), "/market/stream");
         assert_eq!(routes.path(StreamKind::Trade), "/public/stream");
         assert_eq!(routes.path(StreamKind::BookTicker), "/public/stream");
-        assert_eq!(routes.path(StreamKind::Depth), "/public/stream");
+        assert_eq!(routes.path(StreamKind::Depth(DepthSpeed::Unthrottled)), "/public/stream");
+        assert_eq!(routes.path(StreamKind::ContractInfo), "/market/stream");
     }
 
     #[test]
@@ -219,8 +261,29 @@ mod tests {
         assert_eq!(name("币安人生USDT", StreamKind::Trade), "币安人生usdt@trade");
         assert_eq!(name("BTCUSDT_261225", StreamKind::BookTicker), "btcusdt_261225@bookTicker");
         assert_eq!(name("1000SHIBUSDT", StreamKind::Kline(Timeframe::MONTH)), "1000shibusdt@kline_1M");
-        assert_eq!(name("BTCUSDT", StreamKind::Depth), "btcusdt@depth@100ms");
+        assert_eq!(name("BTCUSDT", StreamKind::Depth(DepthSpeed::Every100Ms)), "btcusdt@depth@100ms");
+        assert_eq!(name("币安人生USDT", StreamKind::Depth(DepthSpeed::Unthrottled)), "币安人生usdt@depth@0ms");
+        assert_eq!(name("BTCUSDT", StreamKind::ForceOrder), "btcusdt@forceOrder");
+        assert_eq!(name("BTCUSDT", StreamKind::Ticker), "btcusdt@ticker");
+        assert_eq!(name("BTCUSDT", StreamKind::ContractInfo), "!contractInfo");
         assert_eq!(name("BTCUSDT", StreamKind::MarkPrice), "btcusdt@markPrice@1s");
+    }
+
+    #[test]
+    fn streams_of_all_contracts_have_their_own_names() {
+        let kinds = [
+            StreamKind::BookTicker,
+            StreamKind::MarkPrice,
+            StreamKind::ForceOrder,
+            StreamKind::Ticker,
+            StreamKind::MiniTicker,
+            StreamKind::ContractInfo,
+        ];
+        let names = kinds.map(|kind| market_stream_name(kind).expect("a name"));
+        let documented =
+            ["!bookTicker", "!markPrice@arr@1s", "!forceOrder@arr", "!ticker@arr", "!miniTicker@arr", "!contractInfo"];
+        assert_eq!(names, documented);
+        assert_eq!(market_stream_name(StreamKind::AggTrade), None);
     }
 
     #[test]

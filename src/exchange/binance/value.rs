@@ -1,7 +1,7 @@
 //! Which values may a trade, a kline or a time of the venue have? Both parsers and the REST bodies ask here.
 
 use crate::exchange::binance::event::Kline;
-use crate::model::{DecimalError, Price, Quantity, QuoteVolume, Trade, UnixMillis, Volume};
+use crate::model::{BookUpdate, DecimalError, Price, Quantity, QuoteVolume, Rate, Trade, UnixMillis, Volume};
 
 /// Times from here on are not milliseconds; the venue's spot archive changed its unit without a change of name.
 const TIME_MAX: u64 = 1_000_000_000_000_000;
@@ -20,6 +20,9 @@ pub enum ValueError {
     /// A number outside its range: an id or a price of 0, a negative quantity, a time that is no millisecond count.
     #[error("field `{0}` is out of range")]
     OutOfRange(&'static str),
+    /// Of another type than the venue gives it.
+    #[error("field `{0}` is of another type")]
+    Type(&'static str),
     /// Absent, though this kind of row needs it.
     #[error("field `{0}` is missing")]
     Missing(&'static str),
@@ -42,6 +45,26 @@ pub(super) fn price(field: &'static str, text: &[u8]) -> Result<Price, ValueErro
         Ok(_) => Err(ValueError::OutOfRange(field)),
         Err(source) => Err(ValueError::Decimal { field, source }),
     }
+}
+
+/// A derived price of at least 0: digits past the eighth decimal place are rounded, half to even.
+pub(super) fn derived_price(field: &'static str, text: &[u8]) -> Result<Price, ValueError> {
+    match Price::parse_rounded(text) {
+        Ok(price) if price.units() >= 0 => Ok(price),
+        Ok(_) => Err(ValueError::OutOfRange(field)),
+        Err(source) => Err(ValueError::Decimal { field, source }),
+    }
+}
+
+/// A rate or another signed figure that the venue derived, rounded likewise.
+pub(super) fn rate(field: &'static str, text: &[u8]) -> Result<Rate, ValueError> {
+    Rate::parse_rounded(text).map_err(|source| ValueError::Decimal { field, source })
+}
+
+/// A time where 0 says that there is none.
+#[inline]
+pub(super) fn planned_time(field: &'static str, millis: u64) -> Result<Option<UnixMillis>, ValueError> {
+    if millis == 0 { Ok(None) } else { time(field, millis).map(Some) }
 }
 
 /// A quantity of at least 0.
@@ -97,6 +120,27 @@ impl WireTrade {
 /// An id: ids count from 1, and the venue keeps them in signed 64 bits.
 pub(super) fn id(field: &'static str, id: u64) -> Result<u64, ValueError> {
     if i64::try_from(id).is_ok_and(|id| id > 0) { Ok(id) } else { Err(ValueError::OutOfRange(field)) }
+}
+
+/// The ids and the time of a book's update as the wire has them.
+#[derive(Clone, Copy, Default)]
+pub(super) struct WireBookUpdate {
+    pub(super) first_id: u64,
+    pub(super) last_id: u64,
+    pub(super) previous_id: u64,
+    pub(super) time: u64,
+}
+
+impl WireBookUpdate {
+    /// The update, if its ids are in order. `pu` may be anything: what it does not continue is judged by the book.
+    #[inline]
+    pub(super) fn checked(&self) -> Result<BookUpdate, ValueError> {
+        if self.first_id > self.last_id {
+            return Err(ValueError::OutOfRange("u"));
+        }
+        let (first_id, last_id, previous_id) = (self.first_id, self.last_id, self.previous_id);
+        Ok(BookUpdate { first_id, last_id, previous_id, time: time("T", self.time)? })
+    }
 }
 
 /// A kline as the wire has it.

@@ -7,16 +7,13 @@ use crate::{
     clock::Clock,
     exchange::binance::{
         Kline,
-        archive::{
-            AggTrades, Cadence, Dataset, Funding, FundingRates, Klines, OpenInterest, OpenInterests, Place, RawTrades,
-            Sha256, Table,
-        },
+        archive::{AggTrades, Cadence, Dataset, FundingRates, Klines, OpenInterests, Place, RawTrades, Sha256, Table},
     },
     history::{
         archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
         download::{GetError, Host, Staged},
     },
-    model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
+    model::{Candle, Funding, IdRange, OpenInterest, Source, Trade, UnixMillis},
     net::with_causes,
     store::{
         ledger::ArchiveFile,
@@ -291,10 +288,10 @@ fn candle(kline: &Kline) -> Option<Candle> {
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
 fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
-    Some(OpenInterestRow { time: row.time, quantity: row.quantity, value: row.value })
+    Some(OpenInterestRow { time: row.time, quantity: row.quantity, value: row.value.unwrap_or_default() })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
 fn funding(row: &Funding) -> Option<FundingRow> {
-    Some(FundingRow { time: row.time, rate: row.rate, mark: Price::from_units(0) })
+    Some(FundingRow { time: row.time, rate: row.rate.units(), mark: row.mark.unwrap_or_default() })
 }

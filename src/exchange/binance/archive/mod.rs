@@ -13,6 +13,4 @@ pub use checksum::{ChecksumError, Sha256, checksum};
 pub use listing::{Listing, ListingError, Object, listing, listing_query};
 pub use period::{Cadence, Period};
 pub use place::{Dataset, Folder, Place, PlaceError};
-pub use table::{
-    AggTrades, Funding, FundingRates, Klines, OpenInterest, OpenInterests, RawTrades, RowError, Table, is_header,
-};
+pub use table::{AggTrades, FundingRates, Klines, OpenInterests, RawTrades, RowError, Table, is_header};

@@ -4,18 +4,7 @@ use crate::exchange::binance::archive::table::{
     RowError, Table,
     cells::{cells, decimal, natural, time},
 };
-use crate::model::{Price, UnixMillis};
-
-/// A funding that was settled. The archive does not say at which mark price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Funding {
-    /// When, by the venue: some milliseconds past the hour.
-    pub time: UnixMillis,
-    /// The rate, in 1e-8.
-    pub rate: i64,
-    /// Hours to the next; 0 where the venue does not say.
-    pub interval_hours: u64,
-}
+use crate::model::{Funding, Rate, UnixMillis};
 
 /// Files of settled fundings.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +19,15 @@ impl Table for FundingRates {
     fn row(&self, line: &[u8]) -> Result<Option<Funding>, RowError> {
         let [at, hours, rate] = cells(line)?;
         let time = time("calc_time", at)?;
-        let interval_hours = if hours.is_empty() { 0 } else { natural("funding_interval_hours", hours)? };
+        let interval_hours = match hours {
+            b"" => None,
+            hours => Some(natural("funding_interval_hours", hours)?),
+        };
         if rate.is_empty() {
             return Ok(None);
         }
-        let rate = decimal("last_funding_rate", Price::parse_rounded(rate))?.units();
-        Ok(Some(Funding { time, rate, interval_hours }))
+        let rate = decimal("last_funding_rate", Rate::parse_rounded(rate))?;
+        Ok(Some(Funding { time, rate, mark: None, interval_hours, is_special: false }))
     }
 
     /// The second: no contract is settled twice in one.
@@ -56,13 +48,13 @@ mod tests {
 
     #[test]
     fn rates_are_signed_and_rounded() {
-        let check = |line: &str, expected: Result<Option<(i64, u64)>, RowError>| {
+        let check = |line: &str, expected: Result<Option<(i64, Option<u64>)>, RowError>| {
             let found = FundingRates.row(line.as_bytes());
-            assert_eq!(found.map(|row| row.map(|row| (row.rate, row.interval_hours))), expected, "{line}");
+            assert_eq!(found.map(|row| row.map(|row| (row.rate.units(), row.interval_hours))), expected, "{line}");
         };
-        check("1701388800007,8,0.00010000", Ok(Some((10_000, 8))));
-        check("1701388800007,8,-0.000012345", Ok(Some((-1_234, 8))));
-        check("1701388800007,,-1.5E-5", Ok(Some((-1_500, 0))));
+        check("1701388800007,8,0.00010000", Ok(Some((10_000, Some(8)))));
+        check("1701388800007,8,-0.000012345", Ok(Some((-1_234, Some(8)))));
+        check("1701388800007,,-1.5E-5", Ok(Some((-1_500, None))));
         check("1701388800007,4,", Ok(None));
         check("1701388800007,8", Err(RowError::Columns { found: 2, needed: 3 }));
         check("1701388800007,x,0", Err(RowError::Cell("funding_interval_hours")));

@@ -10,9 +10,9 @@ mod open_interest;
 mod trades;
 
 pub use cells::is_header;
-pub use funding::{Funding, FundingRates};
+pub use funding::FundingRates;
 pub use klines::Klines;
-pub use open_interest::{OpenInterest, OpenInterests};
+pub use open_interest::OpenInterests;
 pub use trades::{AggTrades, RawTrades};
 
 use crate::exchange::binance::ValueError;

@@ -6,18 +6,7 @@ use crate::exchange::binance::archive::table::{
     cells::{cells, same_symbol, time},
 };
 use crate::exchange::binance::value;
-use crate::model::{QuoteVolume, Symbol, UnixMillis, Volume};
-
-/// How much of a contract is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenInterest {
-    /// When, by the venue: every five minutes.
-    pub time: UnixMillis,
-    /// In the contract's base asset; finer digits than 1e-8 are rounded.
-    pub quantity: Volume,
-    /// In its quote asset; 0 where the venue does not say.
-    pub value: QuoteVolume,
-}
+use crate::model::{OpenInterest, QuoteVolume, Symbol, UnixMillis, Volume};
 
 /// Files of open interest, and whose.
 #[derive(Clone, Debug)]
@@ -37,8 +26,10 @@ impl Table for OpenInterests {
             return Ok(None);
         }
         let quantity = Volume::from_units(value::sum("sum_open_interest", quantity, 8)?);
-        let quote = if quote.is_empty() { b"0" } else { quote };
-        let value = QuoteVolume::from_units(value::sum("sum_open_interest_value", quote, 16)?);
+        let value = match quote {
+            b"" => None,
+            quote => Some(QuoteVolume::from_units(value::sum("sum_open_interest_value", quote, 16)?)),
+        };
         Ok(Some(OpenInterest { time, quantity, value }))
     }
 
@@ -61,19 +52,19 @@ mod tests {
     #[test]
     fn open_interest_has_many_digits_or_none() {
         let table = OpenInterests(Symbol::new("BTCUSDT").expect("a symbol"));
-        let check = |line: &str, expected: Result<Option<(i128, i128)>, RowError>| {
+        let check = |line: &str, expected: Result<Option<(i128, Option<i128>)>, RowError>| {
             let found = table.row(line.as_bytes());
-            let units = found.map(|row| row.map(|row| (row.quantity.units(), row.value.units())));
+            let units = found.map(|row| row.map(|row| (row.quantity.units(), row.value.map(QuoteVolume::units))));
             assert_eq!(units, expected, "{line}");
         };
-        let value = 7_512_345_678_901_234_567_890_123_456;
+        let value = Some(7_512_345_678_901_234_567_890_123_456);
         let line = "2025-01-01 00:05:00,BTCUSDT,80123.4560000000000000,751234567890.1234567890123456,1.2,1.3,1.4,1.5";
         check(line, Ok(Some((8_012_345_600_000, value))));
         check(&line.replace("80123.4560000000000000", "80123.4560000050000001"), Ok(Some((8_012_345_600_001, value))));
-        check(&line.replace("751234567890.1234567890123456", ""), Ok(Some((8_012_345_600_000, 0))));
+        check(&line.replace("751234567890.1234567890123456", ""), Ok(Some((8_012_345_600_000, None))));
         check(&line.replace("80123.4560000000000000", ""), Ok(None));
-        check("2025-01-01 00:05:00,BTCUSDT,1,2", Ok(Some((100_000_000, 20_000_000_000_000_000))));
-        check("1735689900000,BTCUSDT,1,2,,,,", Ok(Some((100_000_000, 20_000_000_000_000_000))));
+        check("2025-01-01 00:05:00,BTCUSDT,1,2", Ok(Some((100_000_000, Some(20_000_000_000_000_000)))));
+        check("1735689900000,BTCUSDT,1,2,,,,", Ok(Some((100_000_000, Some(20_000_000_000_000_000)))));
         check("2025-01-01 00:05:00,ETHUSDT,1,2", Err(RowError::OtherSymbol("ETHUSDT".to_owned())));
         check("2025-01-01,BTCUSDT,1,2", Err(RowError::Cell("create_time")));
         let negative = RowError::Value(ValueError::OutOfRange("sum_open_interest"));

@@ -2,89 +2,27 @@
 //!
 //! Unknown fields and enum values are taken: one new value broke strict clients entirely (`TRADING_HALT`, seen 2026-06).
 
+mod book;
+mod funding;
+mod interest;
+mod listing;
+mod ticker;
+
+pub use book::{book_tickers, depth};
+pub use funding::{funding_info, funding_rates, premium_index};
+pub use interest::{open_interest, open_interest_history};
+pub use listing::{ContractInfo, ExchangeInfo, MarketOrders, Range, exchange_info};
+pub use ticker::tickers;
+
 use crate::exchange::binance::event::{DecodeError, Kline, Refusal};
-use crate::exchange::binance::tolerant::{AggTradeRow, Text};
+use crate::exchange::binance::field::{Field, Text};
+use crate::exchange::binance::tolerant::AggTradeRow;
 use crate::exchange::binance::value::{self, ValueError, WireKline};
-use crate::model::{Price, Quantity, Symbol, Trade, UnixMillis};
+use crate::model::{Symbol, Trade, UnixMillis};
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use std::fmt;
-
-/// Delivery dates from 2100 on mean none: perpetuals bear 4133404800000, on the test net some milliseconds more.
-const NO_DELIVERY: i64 = 4_102_444_800_000;
-
-/// The body of `/fapi/v1/exchangeInfo`.
-#[derive(Clone, Debug)]
-pub struct ExchangeInfo {
-    /// The venue's clock.
-    pub server_time: UnixMillis,
-    /// Request weight an IP may spend a clock minute, if the body says it.
-    pub weight_per_minute: Option<u32>,
-    /// The contracts listed, delisted ones among them.
-    pub contracts: Vec<ContractInfo>,
-    /// Rows that were not understood and left out; one of them must not hide the others.
-    pub refused: u64,
-}
-
-/// One listed contract.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContractInfo {
-    /// Its ticker.
-    pub symbol: Symbol,
-    /// The pair it is on; quarterlies share it with the perpetual.
-    pub pair: String,
-    /// `PERPETUAL`, `TRADIFI_PERPETUAL`, `CURRENT_QUARTER`, ...; empty before listing. Changes during a contract's life.
-    pub contract_type: String,
-    /// `TRADING`, `SETTLING`, `PENDING_TRADING`, ...
-    pub status: String,
-    /// When it was listed: with the symbol, what identifies a contract.
-    pub onboard_date: UnixMillis,
-    /// When it is delivered or delisted; far in the future when that is not planned.
-    pub delivery_date: UnixMillis,
-    /// What is traded.
-    pub base_asset: String,
-    /// What it is priced in.
-    pub quote_asset: String,
-    /// What margin is kept in.
-    pub margin_asset: String,
-    /// `COIN`, `EQUITY`, `COMMODITY`, `PREMARKET`, ...
-    pub underlying_type: String,
-    /// The step of prices; it changes without notice on the streams.
-    pub tick_size: Price,
-    /// The step of quantities.
-    pub step_size: Quantity,
-}
-
-impl ContractInfo {
-    /// Whether it trades now.
-    pub fn is_trading(&self) -> bool {
-        self.status == "TRADING"
-    }
-
-    /// When it is delivered or delisted, if that is planned.
-    pub fn ends(&self) -> Option<UnixMillis> {
-        (self.delivery_date.get() < NO_DELIVERY).then_some(self.delivery_date)
-    }
-}
-
-/// Reads the body of `/fapi/v1/exchangeInfo`.
-///
-/// # Errors
-///
-/// When the body as a whole is not of this shape; single rows are counted instead.
-pub fn exchange_info(body: &[u8]) -> Result<ExchangeInfo, DecodeError> {
-    let wire: WireInfo<'_> = serde_json::from_slice(body)?;
-    let rows: Vec<_> = wire.symbols.iter().map(|row| contract(row.get())).collect();
-    let refused = rows.iter().filter(|row| row.is_err()).count();
-    let weight = wire.rate_limits.iter().find(|limit| limit.kind == "REQUEST_WEIGHT" && limit.interval == "MINUTE");
-    Ok(ExchangeInfo {
-        server_time: value::time("serverTime", wire.server_time)?,
-        weight_per_minute: weight.map(|limit| limit.limit / limit.minutes.max(1)),
-        contracts: rows.into_iter().flatten().collect(),
-        refused: u64::try_from(refused).unwrap_or(u64::MAX),
-    })
-}
 
 /// Reads the body of `/fapi/v1/time`.
 ///
@@ -158,80 +96,27 @@ impl Refusal {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireInfo<'a> {
-    server_time: u64,
-    #[serde(default)]
-    rate_limits: Vec<RateLimit>,
-    #[serde(borrow)]
-    symbols: Vec<&'a RawValue>,
+/// The rows of a list; where one contract was asked for, its row stands alone. `null` is an empty list: recordings of 2020 have it.
+fn rows(body: &[u8]) -> Result<Vec<&str>, DecodeError> {
+    if body.trim_ascii_start().starts_with(b"{") {
+        let row: &RawValue = serde_json::from_slice(body)?;
+        return Ok(vec![row.get()]);
+    }
+    let rows: Option<Vec<&RawValue>> = serde_json::from_slice(body)?;
+    Ok(rows.unwrap_or_default().into_iter().map(RawValue::get).collect())
 }
 
-#[derive(Deserialize)]
-struct RateLimit {
-    #[serde(rename = "rateLimitType")]
-    kind: String,
-    interval: String,
-    #[serde(rename = "intervalNum")]
-    minutes: u32,
-    limit: u32,
+/// A body as text.
+fn text(body: &[u8]) -> Result<&str, DecodeError> {
+    std::str::from_utf8(body).map_err(|_| DecodeError::Shapeless)
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireContract<'a> {
-    symbol: String,
-    pair: String,
-    #[serde(default)]
-    contract_type: String,
-    status: String,
-    onboard_date: u64,
-    delivery_date: u64,
-    base_asset: String,
-    quote_asset: String,
-    margin_asset: String,
-    #[serde(default)]
-    underlying_type: String,
-    #[serde(borrow)]
-    filters: Vec<Filter<'a>>,
-}
-
-/// A trading rule; the steps of rules we do not know may be of any type.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Filter<'a> {
-    #[serde(borrow)]
-    filter_type: Text<'a>,
-    #[serde(borrow)]
-    tick_size: Option<&'a RawValue>,
-    #[serde(borrow)]
-    step_size: Option<&'a RawValue>,
-}
-
-fn step<'a>(field: &'static str, value: Option<&'a RawValue>) -> Result<Text<'a>, DecodeError> {
-    Ok(serde_json::from_str(value.ok_or(ValueError::Missing(field))?.get())?)
-}
-
-fn contract(row: &str) -> Result<ContractInfo, DecodeError> {
-    let wire: WireContract<'_> = serde_json::from_str(row)?;
-    let filter = |kind: &[u8]| wire.filters.iter().find(|filter| filter.filter_type.bytes() == kind);
-    let tick = step("tickSize", filter(b"PRICE_FILTER").and_then(|filter| filter.tick_size))?;
-    let lot = step("stepSize", filter(b"LOT_SIZE").and_then(|filter| filter.step_size))?;
-    Ok(ContractInfo {
-        symbol: Symbol::new(&wire.symbol).map_err(|_| ValueError::OutOfRange("symbol"))?,
-        onboard_date: value::time("onboardDate", wire.onboard_date)?,
-        delivery_date: value::time("deliveryDate", wire.delivery_date)?,
-        tick_size: value::price("tickSize", tick.bytes())?,
-        step_size: value::quantity("stepSize", lot.bytes())?,
-        pair: wire.pair,
-        contract_type: wire.contract_type,
-        status: wire.status,
-        base_asset: wire.base_asset,
-        quote_asset: wire.quote_asset,
-        margin_asset: wire.margin_asset,
-        underlying_type: wire.underlying_type,
-    })
+/// That a row is of the contract that was asked for, if it names one.
+fn same_symbol(asked: &Symbol, named: Field<'_>) -> Result<(), ValueError> {
+    match named.text_if_any()? {
+        Some(name) if name != asked.as_str() => Err(ValueError::OutOfRange(named.0)),
+        _ => Ok(()),
+    }
 }
 
 /// A kline as an array: open time, open, high, low, close, volume, last millisecond, quote volume, count, taker-buy volume,

@@ -1,9 +1,12 @@
 //! How long does one combined aggTrade frame take to become a trade, beside a scan that checks next to nothing and a typed serde reader?
+//! And the frames of books, beside the latter?
+
+mod book;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use serde::Deserialize;
 use std::hint::black_box;
-use tapedeck::exchange::binance::{Event, decode};
+use tapedeck::exchange::binance::{Decoder, Event};
 use tapedeck::model::{Price, Quantity};
 
 const FRAMES: usize = 4_096;
@@ -114,8 +117,8 @@ fn typed(frame: &[u8]) -> Option<[u64; 8]> {
     Some([a, f, l, time, event_time, price, quantity, u64::from(m)])
 }
 
-fn ours(frame: &[u8]) -> Option<[u64; 8]> {
-    let decoded = decode(frame).ok()?;
+fn ours(decoder: &mut Decoder, frame: &[u8]) -> Option<[u64; 8]> {
+    let decoded = decoder.decode(frame).ok()?;
     let Event::AggTrade { trade, event_time, symbol } = decoded.event else { return None };
     black_box(&symbol);
     let unsigned = |value: i64| u64::try_from(value).unwrap_or_default();
@@ -127,15 +130,18 @@ fn ours(frame: &[u8]) -> Option<[u64; 8]> {
 
 fn aggregate_trades(criterion: &mut Criterion) {
     let frames = frames();
+    let mut decoder = Decoder::default();
     for frame in &frames {
-        assert_eq!((scan(frame), typed(frame)), (ours(frame), ours(frame)));
+        let read = ours(&mut decoder, frame);
+        assert_eq!((scan(frame), typed(frame)), (read, read));
     }
     let mut group = criterion.benchmark_group("decode/aggTrade");
     group.throughput(Throughput::Elements(FRAMES as u64));
     let xor = |sum: u64, values: [u64; 8]| values.into_iter().fold(sum, |sum, value| sum ^ value);
     group.bench_function("scan", |b| b.iter(|| frames.iter().filter_map(|frame| scan(black_box(frame))).fold(0, xor)));
-    group
-        .bench_function("decode", |b| b.iter(|| frames.iter().filter_map(|frame| ours(black_box(frame))).fold(0, xor)));
+    group.bench_function("decode", |b| {
+        b.iter(|| frames.iter().filter_map(|frame| ours(&mut decoder, black_box(frame))).fold(0, xor));
+    });
     group.bench_function("serde_json", |b| {
         b.iter(|| frames.iter().filter_map(|frame| typed(black_box(frame))).fold(0, xor));
     });
@@ -145,22 +151,26 @@ fn aggregate_trades(criterion: &mut Criterion) {
 fn other_shapes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode/other");
     let shapes = [
-        ("trade", include_str!("../tests/fixtures/binance/trade.json")),
-        ("kline", include_str!("../tests/fixtures/binance/kline.json")),
-        ("bookTicker", include_str!("../tests/fixtures/binance/book_ticker.json")),
+        ("trade", include_str!("../../tests/fixtures/binance/trade.json")),
+        ("kline", include_str!("../../tests/fixtures/binance/kline.json")),
+        ("bookTicker", include_str!("../../tests/fixtures/binance/book_ticker.json")),
+        ("markPriceUpdate", include_str!("../../tests/fixtures/binance/mark_price_array.json")),
+        ("24hrTicker", include_str!("../../tests/fixtures/binance/ticker.json")),
+        ("forceOrder", include_str!("../../tests/fixtures/binance/force_order_all.json")),
         (
             "undecoded",
-            r#"{"stream":"btcusdt@markPrice","data":{"e":"markPriceUpdate","E":1569888003001,"s":"BTCUSDT","p":"8291.3"}}"#,
+            r#"{"stream":"btcusdt@miniTicker","data":{"e":"24hrMiniTicker","E":1569888003001,"s":"BTCUSDT"}}"#,
         ),
     ];
+    let mut decoder = Decoder::default();
     for (name, frame) in shapes {
         let frame = frame.trim_end().as_bytes();
         group.bench_function(name, |b| {
-            b.iter(|| decode(black_box(frame)).map(|decoded| decoded.event.event_time()).ok())
+            b.iter(|| decoder.decode(black_box(frame)).map(|decoded| decoded.event.event_time()).ok())
         });
     }
     group.finish();
 }
 
-criterion_group!(benches, aggregate_trades, other_shapes);
+criterion_group!(benches, aggregate_trades, book::books, other_shapes);
 criterion_main!(benches);
