@@ -93,7 +93,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
     let shared = api::Shared {
         budget: budget.clone(),
-        jobs: filling.as_ref().map(|(jobs, _)| jobs.clone()),
+        jobs: filling.as_ref().map(|(recheck, _)| recheck.jobs.clone()),
         contracts: Arc::clone(&engine.contracts),
         live: engine.live.clone(),
         clock,
@@ -115,9 +115,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     if let Some(storing) = &storing {
         aux.spawn(healing::remember_ban(Arc::clone(storing.library()), budget.clone()));
     }
-    let filling = filling.map(|(jobs, runner)| {
+    let filling = filling.map(|(recheck, runner)| {
         if let Some(span_max) = config.repair.archive_max {
-            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), jobs, budget.clone(), span_max).run());
+            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), recheck, budget.clone(), span_max).run());
         }
         aux.spawn(runner.telling(arrived).run())
     });

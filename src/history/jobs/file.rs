@@ -13,13 +13,13 @@ use crate::{
         },
     },
     history::{
-        archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
-        download::{GetError, Host, Staged},
+        archive::{Cause, Confirmed, Limits, ReadError, Tally, Wanted, read},
+        download::{GetError, Host, Published, Staged},
     },
-    model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
+    model::{Candle, IdRange, Price, Source, Trade},
     net::with_causes,
     store::{
-        ledger::ArchiveFile,
+        ledger::{ArchiveFile, FileRead},
         library::Library,
         record::{FundingRow, Kind, OpenInterestRow, Origin, Record},
         seal::{Fill, FillCounts, FillError, Filler},
@@ -106,9 +106,10 @@ impl Taker {
     pub(super) async fn take(
         &self,
         contract: u32,
-        (place, again): (&Place, bool),
+        (published, again): (&Published, bool),
         arrived: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Taken, TakeError> {
+        let place = &published.place;
         for _ in 0..DOWNLOADS_MAX {
             let sha256 = match self.host.checksum(place).await {
                 Ok(Some(sha256)) => sha256,
@@ -117,11 +118,13 @@ impl Taker {
                 Err(error) => return Err(error.into()),
             };
             let known = self.library.ledger().archive(&place.key());
-            if !again && known.is_some_and(|known| known.sha256 == sha256) {
+            if let Some(known) = known.filter(|known| !again && known.sha256 == sha256 && known.stamp.is_some()) {
+                let file = ArchiveFile { stamp: Some(published.stamp()), checked: self.clock.wall(), ..known };
+                self.remember(self.read_of(contract, place, file)).await?;
                 return Ok(Taken::Known);
             }
             let Some(staged) = self.host.zip(place, arrived).await? else { return Ok(Taken::NotThere) };
-            match self.adopt(contract, place, sha256, staged).await {
+            match self.adopt(contract, published, sha256, staged).await {
                 Ok(rows) => return Ok(Taken::Adopted(rows)),
                 Err(ReadError::Refused { cause: Cause::Checksum { .. }, name }) => {
                     tracing::info!(name, "the bytes are not those of the CHECKSUM: both are fetched again");
@@ -138,7 +141,7 @@ impl Taker {
     async fn adopt(
         &self,
         contract: u32,
-        place: &Place,
+        published: &Published,
         sha256: Sha256,
         staged: Staged,
     ) -> Result<Rows, ReadError<TakeError>> {
@@ -150,21 +153,42 @@ impl Taker {
         let reading = Reading {
             filler: self.filler.clone(),
             contract,
-            place: place.clone(),
+            place: published.place.clone(),
             sha256,
             limits: self.limits,
-            clock: self.clock,
             quit: Arc::clone(&quit.0),
         };
-        let library = Arc::clone(&self.library);
-        let taking = tokio::task::spawn_blocking(move || reading.run(staged, &library, listed));
-        let rows = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
+        let taking = tokio::task::spawn_blocking(move || reading.run(staged, listed));
+        let Read { rows, ids, absent } = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
         is_listed.await.map_err(|_| failed(FillError::Closed.into()))?;
-        let (key, library, file) = (place.key(), Arc::clone(&self.library), ArchiveFile { sha256, at: rows.1 });
-        let remembered = tokio::task::spawn_blocking(move || library.ledger().note_archive(&key, file)).await;
-        remembered.map_err(io::Error::other).flatten().map_err(|error| failed(error.into()))?;
-        Ok(rows.0)
+        let at = self.clock.wall();
+        let file = ArchiveFile { sha256, at, checked: at, stamp: Some(published.stamp()), ids };
+        let read = FileRead { absent, ..self.read_of(contract, &published.place, file) };
+        self.remember(read).await.map_err(|error| failed(error.into()))?;
+        Ok(rows)
     }
+
+    fn read_of(&self, contract: u32, place: &Place, file: ArchiveFile) -> FileRead {
+        let (folder, period) = (place.folder(), place.period());
+        let beside = [period.start().plus(-1), period.end()].map(|time| folder.place(time).key());
+        let kind = kind_of(folder.dataset());
+        let (series, source) = ((contract, kind), origin(period.cadence()));
+        FileRead { key: place.key(), beside, file, series, source, absent: Vec::new() }
+    }
+
+    async fn remember(&self, read: FileRead) -> io::Result<()> {
+        let library = Arc::clone(&self.library);
+        tokio::task::spawn_blocking(move || library.ledger().note_files(vec![read])).await.map_err(io::Error::other)?
+    }
+}
+
+/// What was read of a file, once its rows are on their way into the store.
+struct Read {
+    rows: Rows,
+    /// Its first id and its last, if it holds no rows but those of its time.
+    ids: Option<IdRange>,
+    /// What it steps over.
+    absent: Vec<IdRange>,
 }
 
 /// One reading of a staged file, on a thread that may block.
@@ -174,7 +198,6 @@ struct Reading {
     place: Place,
     sha256: Sha256,
     limits: Limits,
-    clock: Clock,
     quit: Arc<AtomicBool>,
 }
 
@@ -191,27 +214,27 @@ impl Listed {
     }
 }
 
-type Done = Result<(Rows, UnixMillis), ReadError<TakeError>>;
+type Done = Result<Read, ReadError<TakeError>>;
 
 impl Reading {
-    fn run(&self, staged: Staged, library: &Library, listed: Listed) -> Done {
+    fn run(&self, staged: Staged, listed: Listed) -> Done {
+        let kind = kind_of(self.place.folder().dataset());
         let symbol = self.place.folder().symbol();
         match self.place.folder().dataset() {
-            Dataset::AggTrades => self.rows(staged, library, listed, &AggTrades, Kind::Trade, |row: &Trade| Some(*row)),
-            Dataset::Trades => self.rows(staged, library, listed, &RawTrades, Kind::RawTrade, |row: &Trade| Some(*row)),
-            Dataset::Klines(_) => self.rows(staged, library, listed, &Klines, Kind::Candle, candle),
+            Dataset::AggTrades => self.rows(staged, listed, &AggTrades, kind, |row: &Trade| Some(*row)),
+            Dataset::Trades => self.rows(staged, listed, &RawTrades, kind, |row: &Trade| Some(*row)),
+            Dataset::Klines(_) => self.rows(staged, listed, &Klines, kind, candle),
             Dataset::Metrics => {
                 let table = OpenInterests(symbol.clone());
-                self.rows(staged, library, listed, &table, Kind::OpenInterest, open_interest)
+                self.rows(staged, listed, &table, kind, open_interest)
             }
-            Dataset::FundingRate => self.rows(staged, library, listed, &FundingRates, Kind::Funding, funding),
+            Dataset::FundingRate => self.rows(staged, listed, &FundingRates, kind, funding),
         }
     }
 
     fn rows<T: Table, R: Record>(
         &self,
         mut staged: Staged,
-        library: &Library,
         listed: Listed,
         table: &T,
         kind: Kind,
@@ -231,29 +254,41 @@ impl Reading {
             tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
         }
         let counts = fill.adopt(move || listed.tell()).map_err(|error| ReadError::Staging(error.into()))?;
-        let at = self.clock.wall();
-        if T::DENSE {
-            self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;
+        if counts.conflicts > 0 {
+            tracing::warn!(file = %self.place, conflicts = counts.conflicts, "the file differs from what is held, which stays");
         }
-        Ok((Rows { read: tally.rows, counts }, at))
-    }
-
-    /// Ids that the file steps over.
-    fn note_absent(&self, library: &Library, kind: Kind, runs: &[IdRange], at: UnixMillis) -> io::Result<()> {
-        // Raw ids that name no trade are many, and known from no other source.
-        if kind != Kind::Trade {
-            return Ok(());
-        }
-        for pair in runs.windows(2) {
-            let gap = pair[1].first.checked_sub(1).and_then(|last| IdRange::new(pair[0].last + 1, last));
-            let note = |gap| library.ledger().note_absent((self.contract, kind), gap, self.origin(), at);
-            gap.map_or(Ok(()), note)?;
-        }
-        Ok(())
+        let (ids, absent) = if kind == Kind::Trade { stepped_over(&tally) } else { (None, Vec::new()) };
+        Ok(Read { rows: Rows { read: tally.rows, counts }, ids, absent })
     }
 
     fn origin(&self) -> Origin {
         origin(self.place.period().cadence())
+    }
+}
+
+/// The first id of a file and its last, and the ids between that it steps over. Raw ids that name no trade are many, and known
+/// from no other source; a file that was not read to its end, or has rows of another time, says nothing.
+fn stepped_over(tally: &Tally<impl Sized>) -> (Option<IdRange>, Vec<IdRange>) {
+    if tally.outside + tally.runs_omitted > 0 {
+        return (None, Vec::new());
+    }
+    let ends = tally.runs.first().zip(tally.runs.last());
+    let between = |pair: &[IdRange]| match pair {
+        [before, after] => IdRange::new(before.last.checked_add(1)?, after.first.checked_sub(1)?),
+        _ => None,
+    };
+    let ids = ends.and_then(|(first, last)| IdRange::new(first.first, last.last));
+    (ids, tally.runs.windows(2).filter_map(between).collect())
+}
+
+/// What the store calls the rows of a dataset.
+pub(super) const fn kind_of(dataset: Dataset) -> Kind {
+    match dataset {
+        Dataset::AggTrades => Kind::Trade,
+        Dataset::Trades => Kind::RawTrade,
+        Dataset::Klines(_) => Kind::Candle,
+        Dataset::Metrics => Kind::OpenInterest,
+        Dataset::FundingRate => Kind::Funding,
     }
 }
 

@@ -37,8 +37,8 @@ use std::{
 use tokio::sync::{Semaphore, mpsc};
 
 /// Rounds of planning: the second fetches what stands in for files of the first that were of no use, the third asks the
-/// other archive for what they stepped over.
-const ROUNDS_MAX: usize = 4;
+/// other archive for what they stepped over, and two more are for what is replaced meanwhile.
+const ROUNDS_MAX: usize = 6;
 /// A job that failed in a way that may pass is tried again after this time.
 const AGAIN_MS: i64 = 15 * UnixMillis::MINUTE;
 /// Minutes that live folds may hold are younger than this, as [`Adopting`](crate::history::adopting::Adopting) takes it.
@@ -213,7 +213,11 @@ impl Runner {
                 tasks.extend(pass.tasks(self.now()).await?.into_iter().map(|task| (at, task)));
             }
             if tasks.is_empty() {
-                break;
+                // What was replaced while it was read is seen now.
+                if !self.look_after(&mut passes).await? {
+                    break;
+                }
+                continue;
             }
             in_order(&mut tasks, self.now());
             self.announce(job.id, &tasks);
@@ -272,10 +276,21 @@ impl Runner {
             let symbol = Symbol::new(&part.symbol).ok();
             let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
             let held = held.ok_or_else(|| WorkError::UnknownContract(part.symbol.clone()))?;
-            let pass = Pass::new(&self.taker.host, held, job.span(), awaited_ms).await;
+            let pass = Pass::new(&self.taker.host, held, &job.want, awaited_ms).await;
             passes.push(pass.map_err(|source| WorkError::Listing { symbol: part.symbol.clone(), source })?);
         }
         Ok(passes)
+    }
+
+    /// Whether the archive has other files by now than were read.
+    async fn look_after(&self, passes: &mut [Pass]) -> Result<bool, WorkError> {
+        let mut is_other = false;
+        for pass in passes {
+            let looked = pass.look_after(&self.taker.host).await;
+            let symbol = pass.held.symbol.to_string();
+            is_other |= looked.map_err(|source| WorkError::Listing { symbol, source })?;
+        }
+        Ok(is_other)
     }
 
     fn announce(&self, id: u64, tasks: &[(usize, Task)]) {
@@ -378,7 +393,7 @@ impl Runner {
             let before = told.swap(bytes, Ordering::Relaxed);
             self.jobs.change(id, |job| job.bytes_arrived += bytes.saturating_sub(before));
         };
-        self.taker.take(contract, (&file.place, again), &arrived).await
+        self.taker.take(contract, (file, again), &arrived).await
     }
 
     async fn conclude(&self, id: u64, passes: Vec<Pass>) -> io::Result<()> {

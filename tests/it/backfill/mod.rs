@@ -166,7 +166,7 @@ impl Rig {
 }
 
 fn want(series: Series, from: i64, to: i64) -> Want {
-    Want { symbols: vec![SYMBOL.to_owned()], series: vec![series], from, to }
+    Want { symbols: vec![SYMBOL.to_owned()], series: vec![series], from, to, replaced_only: false }
 }
 
 /// One life of a process over `disk`, at the exchange's time `start`.
