@@ -130,7 +130,9 @@ pub(super) fn take_back(holding: &Holding) {
     }
     match ledger.take_back((shelf.contract, shelf.kind), &shelf.runs()) {
         Ok(0) => {}
-        Ok(ids) => tracing::warn!(contract = shelf.contract, ids, "ids that sources had stepped over are held after all"),
+        Ok(ids) => {
+            tracing::warn!(contract = shelf.contract, ids, "ids that sources had stepped over are held after all")
+        }
         Err(error) => tracing::warn!("what is not absent any more cannot be noted: {error}"),
     }
 }

@@ -66,7 +66,20 @@ impl Pass {
         }
         let (useless, last, refused) = (BTreeSet::new(), Plan::default(), Vec::new());
         let (again, read) = (BTreeSet::new(), BTreeSet::new());
-        let pass = Self { held, span, replaced_only, awaited_ms, published, begin, useless, again, read, asked: None, last, refused };
+        let pass = Self {
+            held,
+            span,
+            replaced_only,
+            awaited_ms,
+            published,
+            begin,
+            useless,
+            again,
+            read,
+            asked: None,
+            last,
+            refused,
+        };
         Ok(pass)
     }
 

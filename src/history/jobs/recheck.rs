@@ -59,7 +59,7 @@ type Seen = (String, ledger::Series, Origin);
 
 impl Recheck {
     /// Looks at every file that is due at `now`, one folder after the other.
-    pub(super) async fn look(&self, now: UnixMillis) {
+    pub async fn look(&self, now: UnixMillis) {
         let library = Arc::clone(&self.library);
         // A look that panics is one that found nothing.
         let folders = tokio::task::spawn_blocking(move || due(&library, now)).await.unwrap_or_default();
@@ -90,7 +90,9 @@ impl Recheck {
             match listed.get(period) {
                 Some(file) if is_replaced(taken, file) => replaced.push(file),
                 Some(_) => {}
-                None => tracing::info!(file = %due.folder.place(period.start()), "a file that was read is not listed any more"),
+                None => {
+                    tracing::info!(file = %due.folder.place(period.start()), "a file that was read is not listed any more")
+                }
             }
         }
         let is_asked_for = replaced.is_empty() || self.read_again(&due, &replaced).await;

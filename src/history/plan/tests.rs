@@ -20,7 +20,12 @@ fn start(date: &str) -> UnixMillis {
 fn file(dataset: Dataset, date: &str) -> Published {
     let period = Period::parse(date).expect("a date");
     let folder = Folder::new(Symbol::new("BTCUSDT").expect("a symbol"), dataset, period.cadence());
-    Published { place: folder.expect("there is one").place(period.start()), bytes: 1, modified: None, etag: String::new() }
+    Published {
+        place: folder.expect("there is one").place(period.start()),
+        bytes: 1,
+        modified: None,
+        etag: String::new(),
+    }
 }
 
 fn published(dataset: Dataset, dates: &[&str]) -> BTreeMap<Period, Published> {

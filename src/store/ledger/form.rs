@@ -185,7 +185,8 @@ mod tests {
         let (entries, state) = parse(FIRST, STORE);
         let entries = entries.expect("whole");
         assert_eq!(state, FileState::Whole);
-        let days: Vec<&str> = entries.archives.keys().filter_map(|key| key.rsplit_once('-')).map(|(_, day)| day).collect();
+        let days: Vec<&str> =
+            entries.archives.keys().filter_map(|key| key.rsplit_once('-')).map(|(_, day)| day).collect();
         assert_eq!(days, ["26.zip", "27.zip"]);
         let file = entries.archives.values().next().expect("there");
         assert_eq!((file.sha256[..3].to_vec(), file.stamp, file.ids), (vec![0x05, 0x0b, 0xb4], None, None));

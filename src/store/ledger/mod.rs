@@ -119,13 +119,7 @@ impl Ledger {
     /// # Errors
     ///
     /// When the file cannot be replaced; until the next change the note is in memory only.
-    pub fn note_absent(
-        &self,
-        series: Series,
-        ids: IdRange,
-        source: Origin,
-        at: UnixMillis,
-    ) -> io::Result<()> {
+    pub fn note_absent(&self, series: Series, ids: IdRange, source: Origin, at: UnixMillis) -> io::Result<()> {
         let mut entries = self.lock();
         let said = Absent { ids, witnesses: Witnesses::of(source), at };
         if !entries.absent.entry(series).or_default().note(said) {
