@@ -3,6 +3,7 @@
 mod engine;
 mod filling;
 mod healing;
+mod keeping;
 mod listings;
 mod server;
 mod storing;
@@ -11,4 +12,5 @@ mod supervisor;
 pub use engine::{Engine, Options, Placement, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;
+pub use keeping::Keeping;
 pub use server::{Running, start, stop_signal};

@@ -1,9 +1,9 @@
 //! How does the whole server start from its configuration, and how does it stop?
 
 use crate::{
-    api,
+    api::{self, Background},
     app::{
-        Engine, Healing, Options, Placement, Seams, filling, healing, listings,
+        Engine, Healing, Keeping, Options, Placement, Seams, filling, healing, listings,
         storing::{self, Storing},
     },
     candle::FoldOptions,
@@ -111,15 +111,20 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let (told, (arrived, arrivals)) =
         (healing::tell(Arc::clone(&engine.contracts)), mpsc::channel(healing::ARRIVALS_MAX));
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
-    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, &metrics));
+    let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&metrics) };
+    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, &keeping));
     if let Some(storing) = &storing {
-        aux.spawn(healing::remember_ban(Arc::clone(storing.library()), budget.clone()));
+        let (library, budget) = (Arc::clone(storing.library()), budget.clone());
+        let remember = move |_| healing::remember_ban(Arc::clone(&library), budget.clone());
+        aux.spawn(keeping.clone().keep(Background::Ban, remember));
     }
     let filling = filling.map(|(recheck, runner)| {
         if let Some(span_max) = config.repair.archive_max {
-            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), recheck, budget.clone(), span_max).run());
+            let sweep = Sweep::new(Arc::clone(&engine.contracts), recheck, budget.clone(), span_max);
+            aux.spawn(keeping.clone().keep(Background::Sweep, move |_| sweep.clone().run()));
         }
-        aux.spawn(runner.telling(arrived).run())
+        let runner = runner.telling(arrived);
+        aux.spawn(keeping.keep(Background::Jobs, move |_| runner.clone().run()))
     });
     let arbiters = ingest.into_iter().chain(live).collect();
     let shutdown = config.server.shutdown;

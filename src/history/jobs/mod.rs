@@ -11,12 +11,14 @@ mod file;
 mod held;
 mod job;
 mod minutes;
+mod part;
 mod pass;
 mod recheck;
 mod runner;
 mod series;
 mod sweep;
 mod tail;
+mod urgent;
 
 pub use board::{Jobs, SubmitError};
 pub use check::{Contract, WantError, check};

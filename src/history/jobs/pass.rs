@@ -83,7 +83,8 @@ impl Pass {
         Ok(pass)
     }
 
-    /// What is to be done now; the first time also files that were replaced since they were taken.
+    /// What is to be done now: files, those included that were replaced since they were taken; without any, what to ask REST
+    /// for.
     pub(super) async fn tasks(&mut self, now: UnixMillis) -> io::Result<Vec<Task>> {
         let (held, span, reach) = (self.held.clone(), self.span, reach(self.held.series, now));
         let look = move || {
@@ -106,12 +107,21 @@ impl Pass {
         for file in self.last.files.iter().cloned().chain(others).filter(useful) {
             files.entry(file.place.period()).or_insert(file);
         }
+        if !files.is_empty() {
+            return Ok(files.into_values().map(Task::File).collect());
+        }
         // The edges of what is asked for move with time: only what lies beyond both is another stretch.
         let is_new = |span: &&Span| self.asked.is_none_or(|(from, to)| span.0 < from || to < span.0);
         let rest: Vec<Span> = self.last.rest.iter().filter(is_new).copied().collect();
         let all = self.asked.into_iter().chain(rest.iter().copied());
         self.asked = all.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        Ok(rest.into_iter().map(Task::Rest).chain(files.into_values().map(Task::File)).collect())
+        Ok(rest.into_iter().map(Task::Rest).collect())
+    }
+
+    /// What only REST has.
+    pub(super) async fn rest(&mut self, now: UnixMillis) -> io::Result<Vec<Span>> {
+        self.tasks(now).await?;
+        Ok(self.last.rest.clone())
     }
 
     /// Files that may have, or be a witness of, what others stepped over: a hole is called absent only when both archives
@@ -203,15 +213,18 @@ impl Pass {
         self.useless.insert(period);
     }
 
-    /// Tells how it stands after the last round. Reads the disk.
-    pub(super) fn conclude(&self, now: UnixMillis, part: &mut Part) {
+    /// How it stands after the last round. Reads the disk.
+    pub(super) fn stand(&self, now: UnixMillis) -> Stand {
         let names = |periods: &[Period]| periods.iter().take(NAMED_MAX).map(|period| self.name(*period)).collect();
-        (part.awaited, part.absent) = (names(&self.last.awaited), names(&self.last.absent));
-        part.refused = self.refused.iter().take(NAMED_MAX).cloned().collect();
         self.held.take_back();
         let coverage = self.held.coverage(reach(self.held.series, now));
         let raw = self.held.series == Series::RawTrades;
-        part.ids_missing = if raw { 0 } else { holes_in(&coverage, self.span).map(|hole| hole.ids.count()).sum() };
+        Stand {
+            awaited: names(&self.last.awaited),
+            absent: names(&self.last.absent),
+            refused: self.refused.iter().take(NAMED_MAX).cloned().collect(),
+            ids_missing: if raw { 0 } else { holes_in(&coverage, self.span).map(|hole| hole.ids.count()).sum() },
+        }
     }
 
     /// When it is worth looking again: once the next awaited file is due, else in an hour.
@@ -225,6 +238,21 @@ impl Pass {
     fn name(&self, period: Period) -> String {
         let folder = Folder::new(self.held.symbol.clone(), self.held.series.dataset(), period.cadence());
         folder.map_or_else(|_| period.to_string(), |folder| folder.place(period.start()).to_string())
+    }
+}
+
+/// How a part stands.
+pub(super) struct Stand {
+    awaited: Vec<String>,
+    absent: Vec<String>,
+    refused: Vec<String>,
+    ids_missing: u64,
+}
+
+impl Stand {
+    pub(super) fn tell(self, part: &mut Part) {
+        (part.awaited, part.absent, part.refused) = (self.awaited, self.absent, self.refused);
+        part.ids_missing = self.ids_missing;
     }
 }
 

@@ -34,7 +34,7 @@ const DUE_MS: i64 = 9 * UnixMillis::HOUR;
 const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
 
 /// See the module's documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     contracts: Arc<Contracts>,
     jobs: Jobs,

@@ -16,7 +16,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tapedeck::{
-    app::Healing,
+    app::{Healing, Keeping},
     history::{
         archive::Limits,
         budget::{self, Budget},
@@ -123,8 +123,9 @@ impl<'a> Life<'a> {
                 if let Some(parts) = parts.filter(|_| self.asks_archive) {
                     parts.ask_archive(&rig, arrived);
                 }
+                let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
                 let healing = Healing { source: source(&rig), seam, told: tell, arrivals };
-                tokio::task::spawn_local(rig.engine.heal(healing, &rig.metrics));
+                tokio::task::spawn_local(rig.engine.heal(healing, &keeping));
             }
             scene(Scene { rig, away, told }).await
         })
