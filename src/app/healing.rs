@@ -49,7 +49,7 @@ impl std::fmt::Debug for Healing {
 impl Engine {
     /// Heals the tapes' holes for ever, on whatever runtime polls it; once an engine. Each task that panics is started again
     /// over what tape and store say.
-    pub fn heal(&self, healing: Healing, keeping: &Keeping) -> impl Future<Output = ()> + Send + 'static {
+    pub fn heal(&self, healing: Healing, keeping: Keeping) -> impl Future<Output = ()> + Send + 'static {
         let Healing { source, seam, told, arrivals } = healing;
         let (healed, minutes) = mpsc::channel(HEALED_MAX);
         let contracts = || Arc::clone(&self.contracts);
@@ -67,7 +67,7 @@ impl Engine {
         });
         // What waits in them outlives who takes it.
         let (arrivals, minutes) = (Arc::new(Mutex::new(arrivals)), Arc::new(Mutex::new(minutes)));
-        let (filling, following, folding) = (keeping.clone(), keeping.clone(), keeping.clone());
+        let (filling, following, folding) = (keeping.clone(), keeping.clone(), keeping);
         async move {
             let filling = async {
                 if let Some(seam) = seam {

@@ -42,7 +42,11 @@ impl Keeping {
             panics += 1;
             rest = if began.elapsed() >= STABLE_AFTER { REST.0 } else { rest };
             self.metrics.task_restarts.get_or_create(&Labels::new([("task", name.as_str())])).inc();
-            tracing::error!(task = name.as_str(), rest_s = rest.as_secs(), "a background task panicked and is started again");
+            tracing::error!(
+                task = name.as_str(),
+                rest_s = rest.as_secs(),
+                "a background task panicked and is started again"
+            );
             self.readiness.set_down(name, true);
             sleep(rest).await;
             self.readiness.set_down(name, false);

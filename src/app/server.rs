@@ -112,7 +112,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         (healing::tell(Arc::clone(&engine.contracts)), mpsc::channel(healing::ARRIVALS_MAX));
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
     let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&metrics) };
-    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, &keeping));
+    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, keeping.clone()));
     if let Some(storing) = &storing {
         let (library, budget) = (Arc::clone(storing.library()), budget.clone());
         let remember = move |_| healing::remember_ban(Arc::clone(&library), budget.clone());

@@ -37,7 +37,8 @@ impl Adopting {
     }
 
     async fn hand_on(&self, arrival: &Arrival) {
-        let contract = self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(contract) == arrival.series);
+        let contract =
+            self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(contract) == arrival.series);
         let Some(contract) = contract else { return };
         let Some(handle) = self.symbols.get(contract.id.index()) else { return };
         let runs = filled(contract, arrival.ids);

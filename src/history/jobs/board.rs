@@ -57,7 +57,13 @@ impl Jobs {
         for job in jobs.iter_mut().filter(|job| job.state == State::Running) {
             job.state = State::Queued;
         }
-        Ok(Self(Arc::new(Shared { clock, cabinet, jobs: Mutex::new(jobs), news: Notify::new(), submitted: Notify::new() })))
+        Ok(Self(Arc::new(Shared {
+            clock,
+            cabinet,
+            jobs: Mutex::new(jobs),
+            news: Notify::new(),
+            submitted: Notify::new(),
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Job>> {
@@ -131,7 +137,7 @@ impl Jobs {
     }
 
     /// Changes a job, in memory, and gives what it is then.
-    pub(super) fn change(&self, id: u64, change: impl FnOnce(&mut Job)) -> Option<Job> {
+    pub(super) fn change<R>(&self, id: u64, change: impl FnOnce(&mut Job) -> R) -> Option<Job> {
         let mut jobs = self.lock();
         let job = jobs.iter_mut().find(|job| job.id == id)?;
         change(job);
@@ -153,7 +159,7 @@ impl Jobs {
     }
 
     /// Jobs that are being done, or whose turn has come.
-    pub(super) fn open(&self, now: UnixMillis) -> Vec<Job> {
+    pub(super) fn due(&self, now: UnixMillis) -> Vec<Job> {
         let is_due = |job: &&Job| job.resumes.is_none_or(|resumes| resumes <= now.get());
         self.lock().iter().filter(|job| !job.state.is_over()).filter(is_due).cloned().collect()
     }

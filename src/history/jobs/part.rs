@@ -73,7 +73,7 @@ impl Runner {
     }
 
     fn change_part(&self, (id, at): (u64, usize), change: impl FnOnce(&mut Part)) {
-        self.jobs.change(id, |job| job.parts.get_mut(at).into_iter().for_each(|part| change(part)));
+        self.jobs.change(id, |job| job.parts.get_mut(at).map(change));
     }
 
     pub(super) fn announce(&self, at: (u64, usize), tasks: &[Task]) {
@@ -170,7 +170,7 @@ impl Runner {
         let (jobs, now) = (self.jobs.clone(), self.now());
         let concluding = tokio::task::spawn_blocking(move || {
             let stand = pass.stand(now);
-            jobs.change(id, |job| job.parts.get_mut(at).into_iter().for_each(|part| stand.tell(part)));
+            jobs.change(id, |job| job.parts.get_mut(at).map(|part| stand.tell(part)));
         });
         concluding.await.map_err(io::Error::other)
     }

@@ -116,8 +116,7 @@ impl Runner {
     ) -> Self {
         let reading = Arc::new(Semaphore::new(1));
         let taker = Taker { host, filler, library, reading, limits: options.limits, clock };
-        let (downloading, asking) =
-            (Arc::new(Semaphore::new(options.downloads.max(1))), Arc::new(Semaphore::new(1)));
+        let (downloading, asking) = (Arc::new(Semaphore::new(options.downloads.max(1))), Arc::new(Semaphore::new(1)));
         Self { jobs, desk, source, taker, downloading, asking, arrivals: None, options }
     }
 

@@ -6,14 +6,11 @@
 
 use crate::{
     exchange::binance::AGG_TRADES_REACH_MS,
-    history::{
-        jobs::{
-            job::{Job, Want},
-            pass::Pass,
-            runner::{LOOK_EVERY, Runner, WorkError},
-            series::Series,
-        },
-        plan::Task,
+    history::jobs::{
+        job::{Job, Want},
+        pass::Pass,
+        runner::{LOOK_EVERY, Runner, WorkError},
+        series::Series,
     },
     model::UnixMillis,
     net::with_causes,
@@ -29,7 +26,7 @@ impl Runner {
         let mut asked: BTreeSet<PartId> = BTreeSet::new();
         loop {
             let now = self.now();
-            let mut open = self.jobs.open(now);
+            let mut open = self.jobs.due(now);
             open.retain(|job| only.is_none_or(|id| id == job.id));
             asked.retain(|(id, _)| open.iter().any(|job| job.id == *id));
             let Some((job, at)) = most_urgent(&open, &asked, now) else {
@@ -42,7 +39,11 @@ impl Runner {
             asked.insert((job.id, at));
             if let Err(error) = self.ask_part(job, at, now).await {
                 // The job asks once more itself, and says so if that fails.
-                tracing::info!(id = job.id, "REST did not give what a job wants ahead of its turn: {}", with_causes(&error));
+                tracing::info!(
+                    id = job.id,
+                    "REST did not give what a job wants ahead of its turn: {}",
+                    with_causes(&error)
+                );
             }
         }
     }

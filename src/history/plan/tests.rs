@@ -137,13 +137,7 @@ fn what_rest_soon_does_not_reach_comes_first() {
     let now = start("2026-11-20");
     let rest = |hours: i64| Task::Rest((now.plus(-hours * UnixMillis::HOUR), now));
     let dated = |date| Task::File(file(Dataset::AggTrades, date));
-    let mut tasks = vec![
-        dated("2026-10"),
-        dated("2026-11-18"),
-        rest(2),
-        dated("2026-11-02"),
-        rest(40),
-    ];
+    let mut tasks = vec![dated("2026-10"), dated("2026-11-18"), rest(2), dated("2026-11-02"), rest(40)];
     in_order(&mut tasks, now);
     assert_eq!(tasks, [rest(40), rest(2), dated("2026-11-18"), dated("2026-11-02"), dated("2026-10")]);
 }

@@ -125,7 +125,7 @@ impl<'a> Life<'a> {
                 }
                 let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
                 let healing = Healing { source: source(&rig), seam, told: tell, arrivals };
-                tokio::task::spawn_local(rig.engine.heal(healing, &keeping));
+                tokio::task::spawn_local(rig.engine.heal(healing, keeping));
             }
             scene(Scene { rig, away, told }).await
         })

@@ -42,7 +42,7 @@ fn healing(rig: &Rig, host: &str) -> impl Future<Output = ()> + Send + 'static {
     let (_, arrivals) = tokio::sync::mpsc::channel(1);
     let seam = Some(seam::Options { fills_max: 2 });
     let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
-    rig.engine.heal(Healing { source, seam, told: Arc::new(|_, _| {}), arrivals }, &keeping)
+    rig.engine.heal(Healing { source, seam, told: Arc::new(|_, _| {}), arrivals }, keeping)
 }
 
 #[test]
