@@ -119,7 +119,7 @@ fn what_rest_forgets_first_is_fetched_first_whichever_job_wants_it() {
         rig.fault("2026-11-1", ArchiveFault::Late { millis: 9 * DAY });
         let hour = UnixMillis::HOUR;
         let wants = [
-            (TODAY - 80 * DAY, TODAY - 50 * DAY),
+            (TODAY - 79 * DAY, TODAY - 51 * DAY),
             (START - 5 * hour, START - 4 * hour),
             (START - 47 * hour, START - 45 * hour),
         ];
