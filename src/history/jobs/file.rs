@@ -120,7 +120,7 @@ impl Taker {
             let known = self.library.ledger().archive(&place.key());
             if let Some(known) = known.filter(|known| !again && known.sha256 == sha256 && known.stamp.is_some()) {
                 let file = ArchiveFile { stamp: Some(published.stamp()), checked: self.clock.wall(), ..known };
-                self.remember(self.read_of(contract, place, file)).await?;
+                self.remember(vec![self.read_of(contract, place, file)]).await?;
                 return Ok(Taken::Known);
             }
             let Some(staged) = self.host.zip(place, arrived).await? else { return Ok(Taken::NotThere) };
@@ -149,7 +149,7 @@ impl Taker {
         let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| failed(TakeError::Stopped))?;
         let quit = Quit::default();
         let (told, is_listed) = oneshot::channel();
-        let listed = Listed { told, _turn: turn };
+        let listed = Listed::new(told, turn);
         let reading = Reading {
             filler: self.filler.clone(),
             contract,
@@ -164,11 +164,11 @@ impl Taker {
         let at = self.clock.wall();
         let file = ArchiveFile { sha256, at, checked: at, stamp: Some(published.stamp()), ids };
         let read = FileRead { absent, ..self.read_of(contract, &published.place, file) };
-        self.remember(read).await.map_err(|error| failed(error.into()))?;
+        self.remember(vec![read]).await.map_err(|error| failed(error.into()))?;
         Ok(rows)
     }
 
-    fn read_of(&self, contract: u32, place: &Place, file: ArchiveFile) -> FileRead {
+    pub(super) fn read_of(&self, contract: u32, place: &Place, file: ArchiveFile) -> FileRead {
         let (folder, period) = (place.folder(), place.period());
         let beside = [period.start().plus(-1), period.end()].map(|time| folder.place(time).key());
         let kind = kind_of(folder.dataset());
@@ -176,9 +176,9 @@ impl Taker {
         FileRead { key: place.key(), beside, file, series, source, absent: Vec::new() }
     }
 
-    async fn remember(&self, read: FileRead) -> io::Result<()> {
+    pub(super) async fn remember(&self, reads: Vec<FileRead>) -> io::Result<()> {
         let library = Arc::clone(&self.library);
-        tokio::task::spawn_blocking(move || library.ledger().note_files(vec![read])).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || library.ledger().note_files(reads)).await.map_err(io::Error::other)?
     }
 }
 
@@ -202,13 +202,17 @@ struct Reading {
 }
 
 /// Called when rows are listed. Until then nobody else reads, even if whoever waited for the file has gone.
-struct Listed {
+pub(super) struct Listed {
     told: oneshot::Sender<()>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Listed {
-    fn tell(self) {
+    pub(super) const fn new(told: oneshot::Sender<()>, turn: OwnedSemaphorePermit) -> Self {
+        Self { told, _turn: turn }
+    }
+
+    pub(super) fn tell(self) {
         // Whoever waits may have gone: what is verified stays all the same.
         self.told.send(()).unwrap_or_default();
     }
@@ -301,7 +305,7 @@ pub(super) const fn origin(cadence: Cadence) -> Origin {
 }
 
 /// An official bucket as a candle; ids are not in the archive. One without trades is none: the venue carries a price on.
-fn candle(kline: &Kline) -> Option<Candle> {
+pub(super) fn candle(kline: &Kline) -> Option<Candle> {
     (kline.count > 0).then_some(Candle {
         open_time: kline.open_time,
         close_time: kline.close_time,
@@ -325,11 +329,11 @@ fn candle(kline: &Kline) -> Option<Candle> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
-fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
+pub(super) fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
     Some(OpenInterestRow { time: row.time, quantity: row.quantity, value: row.value })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
-fn funding(row: &Funding) -> Option<FundingRow> {
+pub(super) fn funding(row: &Funding) -> Option<FundingRow> {
     Some(FundingRow { time: row.time, rate: row.rate, mark: Price::from_units(0) })
 }

@@ -16,6 +16,7 @@ mod pass;
 mod recheck;
 mod runner;
 mod series;
+mod small;
 mod sweep;
 mod tail;
 mod urgent;

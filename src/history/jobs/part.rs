@@ -13,6 +13,7 @@ use crate::{
             pass::Pass,
             runner::{Failures, Runner, WorkError},
             series::Series,
+            small::{batches, is_small},
             tail,
         },
         plan::{Span, Task, in_order},
@@ -105,6 +106,9 @@ impl Runner {
             }
         }
         let contract = held.contract;
+        if is_small(held.series) {
+            files = self.take_small(at, pass, files).await?;
+        }
         let taking = stream::iter(files)
             .map(|(again, file)| async move { (self.take(at.0, contract, (&file, again)).await, file) });
         let mut taking = std::pin::pin!(taking.buffer_unordered(self.options.downloads.max(1)));
@@ -128,6 +132,34 @@ impl Runner {
             failures.note(error);
         }
         Ok(())
+    }
+
+    /// Takes small files batch by batch; those that are left are to be taken one by one.
+    async fn take_small(
+        &self,
+        at: (u64, usize),
+        pass: &mut Pass,
+        mut files: Vec<(bool, Published)>,
+    ) -> Result<Vec<(bool, Published)>, WorkError> {
+        let mut left = Vec::new();
+        // A file that is read again is rare.
+        left.extend(files.extract_if(.., |(again, _)| *again));
+        files.sort_by_key(|(_, file)| (file.place.period().cadence(), file.place.period().start()));
+        for batch in batches(files) {
+            let places: Vec<Published> = batch.iter().map(|(_, file)| file.clone()).collect();
+            let turn = self.downloading.acquire().await;
+            let taken = self.taker.take_small(pass.held.contract, places, self.options.downloads).await;
+            drop(turn);
+            let name = || batch.first().map(|(_, file)| file.place.to_string()).unwrap_or_default();
+            let taken = taken.map_err(|error| WorkError::Storing(name(), error))?;
+            left.extend(batch.into_iter().filter(|(_, file)| !taken.iter().any(|(own, _)| own == file)));
+            for (file, taken) in taken {
+                self.jobs.change(at.0, |job| job.bytes_arrived += file.bytes);
+                self.change_part(at, |part| pass.note(&file, &taken, part));
+            }
+            self.file(at.0).await?;
+        }
+        Ok(left)
     }
 
     /// Asks REST for one stretch after another.
