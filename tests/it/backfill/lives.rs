@@ -127,8 +127,7 @@ fn what_rest_forgets_first_is_fetched_first_whichever_job_wants_it() {
         let running = tokio::task::spawn_local(rig.runner.clone().run());
         tokio::time::sleep(Duration::from_hours(1)).await;
         for id in jobs {
-            let job = rig.jobs.get(id).expect("there");
-            assert_eq!((job.state, job.parts[0].ids_missing), (State::Done, 0), "{job:?}");
+            assert_eq!(rig.jobs.get(id).expect("there").state, State::Done);
         }
         let (starts, files) = asked_of_rest(&rig);
         let of = |from: i64| starts.iter().position(|start| *start == from).expect("asked for");
