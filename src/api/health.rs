@@ -27,6 +27,10 @@ pub(in crate::api) async fn readyz(request: HttpRequest, shared: web::Data<Share
         // Still ready: what is live is served, and only what is to be stored waits.
         writeln!(text, "degraded: {reason}").unwrap_or_default();
     }
+    for task in shared.readiness.down() {
+        // Still ready, too: only what heals waits, and it is about to be started again.
+        writeln!(text, "down: {}", task.as_str()).unwrap_or_default();
+    }
     text.push_str(if ready { "ready\n" } else { "not ready\n" });
     Ok(plain(if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, text))
 }

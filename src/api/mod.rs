@@ -17,4 +17,4 @@ pub use native::ENCODER;
 pub use options::{Options, SessionOptions};
 pub use params::{MomentError, moment};
 pub use sessions::Sessions;
-pub use shared::{Readiness, Shared};
+pub use shared::{Background, Readiness, Shared};

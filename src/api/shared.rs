@@ -11,7 +11,7 @@ use crate::{
 };
 use std::sync::{
     Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 /// Shared by all HTTP threads; only handles, so a clone is cheap.
@@ -44,9 +44,64 @@ pub struct Shared {
 pub struct Readiness {
     stopping: AtomicBool,
     store: OnceLock<Desk>,
+    /// A bit a background task that is down.
+    down: AtomicU32,
+}
+
+/// What goes on beside the live path, and is started again when it panics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Background {
+    /// Fills holes over REST.
+    Seam,
+    /// Tells the live path of what jobs brought.
+    Adopting,
+    /// Folds minutes anew.
+    Refolding,
+    /// Looks for what the archive should have.
+    Sweep,
+    /// Does back-fill jobs.
+    Jobs,
+    /// Remembers until when the venue has banned us.
+    Ban,
+}
+
+impl Background {
+    const ALL: [Self; 6] = [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban];
+
+    /// Its name on `/readyz`, in logs and in figures.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Seam => "seam",
+            Self::Adopting => "adopting",
+            Self::Refolding => "refolding",
+            Self::Sweep => "sweep",
+            Self::Jobs => "jobs",
+            Self::Ban => "ban",
+        }
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u32
+    }
 }
 
 impl Readiness {
+    /// Says whether a task is down: it panicked, and is not started again yet.
+    pub fn set_down(&self, task: Background, is_down: bool) {
+        // Flags that guard no other data: `Relaxed` serves.
+        if is_down {
+            self.down.fetch_or(task.bit(), Ordering::Relaxed);
+        } else {
+            self.down.fetch_and(!task.bit(), Ordering::Relaxed);
+        }
+    }
+
+    /// The tasks that are down.
+    pub fn down(&self) -> impl Iterator<Item = Background> {
+        let down = self.down.load(Ordering::Relaxed);
+        Background::ALL.into_iter().filter(move |task| down & task.bit() != 0)
+    }
+
     /// Says that the process is about to end.
     pub fn stop(&self) {
         // A flag that guards no other data: `Relaxed` serves.

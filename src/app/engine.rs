@@ -195,9 +195,7 @@ impl Engine {
         let mut assembly = self.assembly.borrow_mut();
         let changed = match remedy {
             Remedy::AskAgain(id) => assembly.plan.ask_again(id).into_iter().collect(),
-            Remedy::MoveAway(id) => {
-                assembly.plan.move_away(id).map_or_else(Vec::new, |(from, to)| vec![from, to])
-            }
+            Remedy::MoveAway(id) => assembly.plan.move_away(id).map_or_else(Vec::new, |(from, to)| vec![from, to]),
             Remedy::Renew(at) => {
                 assembly.plan.renew(at);
                 vec![at]
@@ -245,7 +243,8 @@ impl Assembly {
         let bells = (0..threads).map(|_| Bell::new()).collect();
         let (holes_bell, live) = (Bell::new(), Handle::new(threads));
         let venue_clock = Arc::new(VenueClock::new(seams.clock));
-        let (plan, streams) = (Plan::new(options.routes.clone(), options.streams_per_connection_max, placement.ingest.len()), Vec::new());
+        let (plan, streams) =
+            (Plan::new(options.routes.clone(), options.streams_per_connection_max, placement.ingest.len()), Vec::new());
         Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, plan, streams }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         archive::Limits,
         budget::{self, Budget, CallError, Priority},
         download::{self, Host, Staging, Ways},
-        jobs::{self, Contract, Job, Jobs, Runner, Series, SubmitError, Want, WantError},
+        jobs::{self, Contract, Job, Jobs, Recheck, Runner, Series, SubmitError, Want, WantError},
         rest::Source,
     },
     metrics::Metrics,
@@ -34,14 +34,14 @@ const ARCHIVE: &str = "https://data.binance.vision";
 /// The bucket behind it.
 const BUCKET: &str = "https://s3-ap-northeast-1.amazonaws.com/data.binance.vision";
 
-/// The jobs of a store, and who does them.
+/// The jobs of a store with what looks again at the files that they read, and who does them.
 pub(super) fn jobs(
     config: &Config,
     storing: &Storing,
     tls: &Arc<ClientConfig>,
     source: Source,
     clock: Clock,
-) -> anyhow::Result<(Jobs, Runner)> {
+) -> anyhow::Result<(Recheck, Runner)> {
     let disk = Arc::clone(storing.library().disk());
     let jobs = Jobs::open(Arc::clone(&disk), clock).context("the jobs of the store cannot be read")?;
     let staging = Arc::new(Staging::open(disk).context("the store's staging directory cannot be used")?);
@@ -53,8 +53,8 @@ pub(super) fn jobs(
     let options =
         jobs::Options { downloads: config.backfill.downloads.get(), awaited: config.backfill.awaited, limits };
     let into = (Arc::clone(storing.library()), storing.desk().clone(), storing.filler().clone());
-    let runner = Runner::new(jobs.clone(), (host, source), into, options, clock);
-    Ok((jobs, runner))
+    let recheck = Recheck { host: Arc::clone(&host), library: Arc::clone(storing.library()), jobs: jobs.clone() };
+    Ok((recheck, Runner::new(jobs, (host, source), into, options, clock)))
 }
 
 fn ways(config: &Config, tls: &Arc<ClientConfig>) -> Result<Ways, FetchError> {
@@ -143,8 +143,8 @@ impl Filling {
             storing => storing?.context("no store is named: give its directory with --data-dir, or set store.dir")?,
         };
         aux.spawn(remember_ban(Arc::clone(storing.library()), source.budget.clone()));
-        let (jobs, runner) = jobs(config, &storing, &tls, source, clock)?;
-        Ok(Self { jobs, runner, storing, aux, listed, now })
+        let (recheck, runner) = jobs(config, &storing, &tls, source, clock)?;
+        Ok(Self { jobs: recheck.jobs, runner, storing, aux, listed, now })
     }
 
     /// Takes a job after checking it.

@@ -1,7 +1,8 @@
 //! How are holes healed beside the live path: fetched, told of where they cannot be, and their minutes made right?
 
 use crate::{
-    app::Engine,
+    api::Background,
+    app::{Engine, Keeping},
     exchange::binance::AGG_TRADES_ROWS_MAX,
     history::{
         adopting::Adopting,
@@ -12,14 +13,11 @@ use crate::{
     },
     live::Refolder,
     market::Contracts,
-    metrics::Metrics,
     store::{Holding, library::Library, record::Origin},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    spawn,
-    sync::mpsc,
-    task::{AbortHandle, JoinHandle},
+    sync::{Mutex, mpsc},
     time::interval,
 };
 
@@ -49,8 +47,9 @@ impl std::fmt::Debug for Healing {
 }
 
 impl Engine {
-    /// Heals the tapes' holes for ever, on whatever runtime polls it; once an engine.
-    pub fn heal(&self, healing: Healing, metrics: &Arc<Metrics>) -> impl Future<Output = ()> + Send + 'static {
+    /// Heals the tapes' holes for ever, on whatever runtime polls it; once an engine. Each task that panics is started again
+    /// over what tape and store say.
+    pub fn heal(&self, healing: Healing, keeping: Keeping) -> impl Future<Output = ()> + Send + 'static {
         let Healing { source, seam, told, arrivals } = healing;
         let (healed, minutes) = mpsc::channel(HEALED_MAX);
         let contracts = || Arc::clone(&self.contracts);
@@ -63,30 +62,27 @@ impl Engine {
             options,
             told,
             healed,
-            metrics: Arc::clone(metrics),
+            metrics: Arc::clone(&keeping.metrics),
         });
-        async {
+        // What waits in them outlives who takes it.
+        let (arrivals, minutes) = (Arc::new(Mutex::new(arrivals)), Arc::new(Mutex::new(minutes)));
+        let (filling, following, folding) = (keeping.clone(), keeping.clone(), keeping);
+        async move {
             let filling = async {
                 if let Some(seam) = seam {
-                    seam.run().await;
+                    filling.keep(Background::Seam, move |_| seam.clone().run()).await;
                 }
             };
-            // Each on its own: one that panics, which is counted, does not end the others.
-            let tasks = [spawn(filling), spawn(adopting.run(arrivals)), spawn(refolder.run(minutes))];
-            let _together = Together(tasks.each_ref().map(JoinHandle::abort_handle));
-            for task in tasks {
-                task.await.unwrap_or_else(|error| tracing::error!("a task that heals holes ended: {error}"));
-            }
+            let following = following.keep(Background::Adopting, move |panics| {
+                let (adopting, arrivals) = (adopting.clone(), Arc::clone(&arrivals));
+                async move { adopting.run(&mut *arrivals.lock().await, panics > 0).await }
+            });
+            let folding = folding.keep(Background::Refolding, move |_| {
+                let (refolder, minutes) = (refolder.clone(), Arc::clone(&minutes));
+                async move { refolder.run(&mut *minutes.lock().await).await }
+            });
+            tokio::join!(filling, following, folding);
         }
-    }
-}
-
-/// Tasks that end with whoever waits for them.
-struct Together<const N: usize>([AbortHandle; N]);
-
-impl<const N: usize> Drop for Together<N> {
-    fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
     }
 }
 

@@ -3,6 +3,8 @@
 mod engine;
 mod filling;
 mod healing;
+mod keeping;
+mod options;
 mod registry;
 mod server;
 mod storing;
@@ -12,6 +14,7 @@ mod watching;
 pub use engine::{Engine, Options, Placement, Remedy, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;
+pub use keeping::Keeping;
 pub use registry::{Registry, Source as ListingSource, Wanted};
 pub use server::{Running, start, stop_signal};
 pub use storing::Shelving;

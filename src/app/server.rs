@@ -1,30 +1,26 @@
 //! How does the whole server start from its configuration, and how does it stop?
 
 use crate::{
-    api,
+    api::{self, Background},
     app::{
-        Engine, Healing, Options, Placement, Registry, Seams, filling, healing, registry,
-        storing::{self, Shelving, Storing},
+        Engine, Healing, Keeping, Placement, Registry, Seams, Watching, filling, healing, options, registry,
+        storing::{self, Storing},
     },
-    candle::FoldOptions,
     clock::Clock,
-    config::{Config, TapeKind},
-    exchange::binance::{AGG_TRADES_REACH_MS, Routes},
-    feed,
+    config::Config,
     history::{
         budget::{self, Budget},
-        jobs::Sweep,
+        jobs::{Jobs, Recheck, Runner, Sweep},
         rest::Source,
         seam,
     },
-    live,
-    market::{self, Roster},
+    market::{self, Change, Roster},
     metrics::Metrics,
-    model::Symbol,
-    net::{DialLimits, Endpoint, Fetch, FetchLimits, HttpClient, Limits, TcpDialer, tls::client_config},
+    net::{DialLimits, Fetch, FetchLimits, HttpClient, TcpDialer, tls::client_config},
 };
 use actix::prelude::*;
 use anyhow::Context as _;
+use rustls::ClientConfig;
 use std::{
     io,
     net::SocketAddr,
@@ -36,10 +32,9 @@ use std::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    task::JoinHandle,
 };
 
-/// A connection that has lasted so long starts the waits between attempts from the first again.
-const STABLE_AFTER: Duration = Duration::from_mins(1);
 /// How often the end of the sessions is looked at while stopping.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -60,9 +55,9 @@ pub struct Running {
     storing: Option<Storing>,
     aux: tokio::runtime::Runtime,
     /// Does jobs; nothing without a store.
-    filling: Option<tokio::task::JoinHandle<()>>,
-    /// Keeps what is recorded in step.
-    registry: tokio::task::JoinHandle<()>,
+    filling: Option<JoinHandle<()>>,
+    /// What works beside the engine, on its thread.
+    beside: [JoinHandle<()>; 2],
     wishes: mpsc::Sender<registry::Wanted>,
     shutdown: Duration,
 }
@@ -78,86 +73,154 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let clock = Clock::system();
     let storing = storing::start(config, clock, &metrics)?;
     let tls = client_config(extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
-    let limits = DialLimits { connect_timeout: config.binance.connect_timeout, ..DialLimits::default() };
-    let dialer = Arc::new(TcpDialer::new(Arc::clone(&tls), limits));
-    let start_arbiters = |count: usize| (0..count).map(|_| Arbiter::new()).collect::<Vec<_>>();
-    let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
-    let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
-    let placement = Placement { ingest: handles(&ingest), live: handles(&live) };
-    let shelving = storing.as_ref().map(|storing| storing.shelving().clone());
-    let hold = |contract: &market::Contract| shelving.iter().for_each(|shelving| shelving.hold(contract));
-    let mut options = engine_options(config, seed(clock))?;
-    // What fits a pattern and was recorded before is recorded at once; the others wait for the venue's listing.
-    let known = shelving.iter().flat_map(Shelving::symbols).filter(|symbol| config.symbols.fits(symbol));
-    options.contracts.extend(known.map(|symbol| spec(config, &symbol)));
-    let engine = Rc::new(Engine::start(options, Seams { dialer, clock }, placement, &metrics, hold));
-    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(&tls, &FetchLimits::default())?);
-    let rest_url = config.binance.rest_url.clone();
-    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
-    // Before anything is asked.
-    let banned_until = storing.as_ref().and_then(|storing| storing.library().ledger().banned_until());
-    banned_until.into_iter().for_each(|until| budget.restore(until));
-    let source =
-        Source { fetch: Arc::clone(&fetch), budget: budget.clone(), rest_url: rest_url.clone(), seed: seed(clock) };
+    let (engine, arbiters) = live_path(config, &tls, storing.as_ref(), clock, &metrics)?;
+    let source = source(config, &tls, storing.as_ref(), clock, &metrics)?;
     let filling =
         storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
+    let jobs = filling.as_ref().map(|(recheck, _)| recheck.jobs.clone());
     let (roster, changes) = Roster::new();
-    let shared = api::Shared {
-        roster,
-        budget: budget.clone(),
-        jobs: filling.as_ref().map(|(jobs, _)| jobs.clone()),
-        contracts: Arc::clone(&engine.contracts),
-        live: engine.live.clone(),
-        clock,
-        metrics: Arc::clone(&metrics),
-        readiness: Arc::default(),
-        sessions: Arc::default(),
-        options: Arc::new(api_options(config)),
-    };
+    let shared = shared(config, (&engine, roster), source.budget.clone(), jobs, (clock, &metrics));
     storing.iter().for_each(|storing| shared.readiness.watch(storing.desk().clone()));
-    let (http, address) = api::serve(shared.clone())?;
-    let handle = http.handle();
-    actix_rt::spawn(http);
+    let (server, address) = api::serve(shared.clone())?;
+    let http = server.handle();
+    actix_rt::spawn(server);
+    let (beside, wishes) = beside(config, &engine, &source, storing.as_ref(), changes, (clock, &metrics));
     let aux = aux_runtime(config.threads.aux.get())?;
-    let listing = registry::Source {
-        fetch,
-        budget: budget.clone(),
-        rest_url,
-        refresh: config.binance.listing_refresh,
-        seed: seed(clock),
-    };
-    let (wishes, wished) = mpsc::channel(1);
-    let registry = Registry::new(Rc::clone(&engine), listing, wanted(config), shelving);
-    let registry = actix_rt::spawn(registry.run(changes, wished));
-    let (told, (arrived, arrivals)) =
-        (healing::tell(Arc::clone(&engine.contracts)), mpsc::channel(healing::ARRIVALS_MAX));
-    let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
-    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, &metrics));
-    if let Some(storing) = &storing {
-        aux.spawn(healing::remember_ban(Arc::clone(storing.library()), budget.clone()));
-    }
-    let filling = filling.map(|(jobs, runner)| {
-        if let Some(span_max) = config.repair.archive_max {
-            aux.spawn(Sweep::new(Arc::clone(&engine.contracts), jobs, budget.clone(), span_max).run());
-        }
-        aux.spawn(runner.telling(arrived).run())
-    });
-    let arbiters = ingest.into_iter().chain(live).collect();
-    let shutdown = config.server.shutdown;
+    let (budget, shutdown) = (source.budget.clone(), config.server.shutdown);
+    let filling = background(config, &aux, (&engine, source), (storing.as_ref(), filling), &shared);
     Ok(Running {
         address,
         metrics,
         engine,
         budget,
         shared,
-        http: handle,
+        http,
         arbiters,
         storing,
         aux,
         filling,
-        registry,
+        beside,
         wishes,
         shutdown,
+    })
+}
+
+/// Starts the live path on threads of its own.
+fn live_path(
+    config: &Config,
+    tls: &Arc<ClientConfig>,
+    storing: Option<&Storing>,
+    clock: Clock,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<(Rc<Engine>, Vec<Arbiter>)> {
+    let limits = DialLimits { connect_timeout: config.binance.connect_timeout, ..DialLimits::default() };
+    let dialer = Arc::new(TcpDialer::new(Arc::clone(tls), limits));
+    let start_arbiters = |count: usize| (0..count).map(|_| Arbiter::new()).collect::<Vec<_>>();
+    let mut options = options::engine(config, seed(clock))?;
+    // What fits a pattern and was recorded before is recorded at once; the others wait for the venue's listing.
+    let known = storing.iter().flat_map(|storing| storing.shelving().symbols());
+    let fitting = known.filter(|symbol| config.symbols.fits(symbol));
+    options.contracts.extend(fitting.map(|symbol| options::spec(config, &symbol)));
+    let (ingest, live) = (start_arbiters(config.threads.ingest.get()), start_arbiters(config.threads.live.get()));
+    let handles = |arbiters: &[Arbiter]| arbiters.iter().map(Arbiter::handle).collect();
+    let placement = Placement { ingest: handles(&ingest), live: handles(&live) };
+    let hold = |contract: &market::Contract| storing.iter().for_each(|storing| storing.shelving().hold(contract));
+    let engine = Engine::start(options, Seams { dialer, clock }, placement, metrics, hold);
+    Ok((Rc::new(engine), ingest.into_iter().chain(live).collect()))
+}
+
+/// How the venue's REST API is asked, heeding a ban of which an earlier process knew.
+fn source(
+    config: &Config,
+    tls: &Arc<ClientConfig>,
+    storing: Option<&Storing>,
+    clock: Clock,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Source> {
+    let fetch: Arc<dyn Fetch> = Arc::new(HttpClient::new(tls, &FetchLimits::default())?);
+    let budget = Budget::new(budget::Options::default(), clock, Arc::clone(metrics));
+    let banned_until = storing.and_then(|storing| storing.library().ledger().banned_until());
+    banned_until.into_iter().for_each(|until| budget.restore(until));
+    Ok(Source { fetch, budget, rest_url: config.binance.rest_url.clone(), seed: seed(clock) })
+}
+
+fn shared(
+    config: &Config,
+    (engine, roster): (&Engine, Roster),
+    budget: Budget,
+    jobs: Option<Jobs>,
+    (clock, metrics): (Clock, &Arc<Metrics>),
+) -> api::Shared {
+    api::Shared {
+        contracts: Arc::clone(&engine.contracts),
+        live: engine.live.clone(),
+        roster,
+        clock,
+        metrics: Arc::clone(metrics),
+        budget,
+        jobs,
+        readiness: Arc::default(),
+        sessions: Arc::default(),
+        options: Arc::new(options::api(config)),
+    }
+}
+
+/// Starts what works beside the engine on its own thread: what is recorded follows the listing, and streams are watched.
+fn beside(
+    config: &Config,
+    engine: &Rc<Engine>,
+    source: &Source,
+    storing: Option<&Storing>,
+    changes: mpsc::Receiver<Change>,
+    (clock, metrics): (Clock, &Arc<Metrics>),
+) -> ([JoinHandle<()>; 2], mpsc::Sender<registry::Wanted>) {
+    let listing = registry::Source {
+        fetch: Arc::clone(&source.fetch),
+        budget: source.budget.clone(),
+        rest_url: source.rest_url.clone(),
+        refresh: config.binance.listing_refresh,
+        seed: source.seed,
+    };
+    let (wishes, wished) = mpsc::channel(1);
+    let shelving = storing.map(|storing| storing.shelving().clone());
+    let registry = Registry::new(Rc::clone(engine), listing, options::wanted(config), shelving);
+    let watching = Watching {
+        engine: Rc::clone(engine),
+        fetch: Arc::clone(&source.fetch),
+        budget: source.budget.clone(),
+        rest_url: source.rest_url.clone(),
+        clock,
+        metrics: Arc::clone(metrics),
+    };
+    ([actix_rt::spawn(registry.run(changes, wished)), actix_rt::spawn(watching.run())], wishes)
+}
+
+/// Starts what heals holes and does jobs, which is told when everything stops.
+fn background(
+    config: &Config,
+    aux: &tokio::runtime::Runtime,
+    (engine, source): (&Engine, Source),
+    (storing, filling): (Option<&Storing>, Option<(Recheck, Runner)>),
+    shared: &api::Shared,
+) -> Option<JoinHandle<()>> {
+    let told = healing::tell(Arc::clone(&engine.contracts));
+    let (arrived, arrivals) = mpsc::channel(healing::ARRIVALS_MAX);
+    let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
+    let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&shared.metrics) };
+    let budget = source.budget.clone();
+    aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, keeping.clone()));
+    if let Some(storing) = storing {
+        let (library, budget) = (Arc::clone(storing.library()), budget.clone());
+        let remember = move |_| healing::remember_ban(Arc::clone(&library), budget.clone());
+        aux.spawn(keeping.clone().keep(Background::Ban, remember));
+    }
+    filling.map(|(recheck, runner)| {
+        if let Some(span_max) = config.repair.archive_max {
+            let sweep = Sweep::new(Arc::clone(&engine.contracts), recheck, budget, span_max);
+            aux.spawn(keeping.clone().keep(Background::Sweep, move |_| sweep.clone().run()));
+        }
+        let runner = runner.telling(arrived);
+        aux.spawn(keeping.keep(Background::Jobs, move |_| runner.clone().run()))
     })
 }
 
@@ -165,7 +228,7 @@ impl Running {
     /// Records what another configuration selects from now on. Whatever else it says needs a restart.
     pub async fn select(&self, config: &Config) {
         // Nobody takes it any more only while everything ends.
-        self.wishes.send(wanted(config)).await.unwrap_or_default();
+        self.wishes.send(options::wanted(config)).await.unwrap_or_default();
     }
 
     /// Says goodbye to every session, waits for them within the time allowed, and ends every thread.
@@ -177,9 +240,9 @@ impl Running {
             tokio::time::sleep(LOOK_EVERY).await;
         }
         self.http.stop(false).await;
-        self.registry.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
         // A job that is cut off goes on at the next start.
-        self.filling.iter().for_each(tokio::task::JoinHandle::abort);
+        self.filling.iter().for_each(JoinHandle::abort);
         drop(self.engine);
         for arbiter in self.arbiters {
             arbiter.stop();
@@ -225,77 +288,6 @@ pub(super) fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
 /// Small and multi-threaded: REST and whatever else must not disturb the live path.
 pub(super) fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
-}
-
-fn wanted(config: &Config) -> registry::Wanted {
-    let (selection, config) = (config.symbols.clone(), config.clone());
-    registry::Wanted { selection, spec: Box::new(move |symbol| spec(&config, symbol)) }
-}
-
-/// How a contract is recorded.
-fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
-    let kept = config.contract(symbol);
-    let kind = match kept.tape {
-        TapeKind::Aggregate => market::TapeKind::Aggregate,
-        TapeKind::Raw => market::TapeKind::Raw,
-    };
-    (symbol.clone(), kind, kept.ring_trades.get())
-}
-
-fn engine_options(config: &Config, seed: u64) -> anyhow::Result<Options> {
-    let binance = &config.binance;
-    let routes: Vec<_> = binance.routes.iter().collect();
-    Ok(Options {
-        contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
-        routes: Routes::with(&routes)?,
-        streams_per_connection_max: binance.streams_per_connection_max.get(),
-        feed: feed::Options {
-            endpoint: Endpoint::parse(&binance.ws_url)?,
-            limits: Limits {
-                handshake_timeout: binance.handshake_timeout,
-                idle_timeout: binance.idle_timeout,
-                ..Limits::default()
-            },
-            backoff: (binance.backoff_base, binance.backoff_cap),
-            stable_after: STABLE_AFTER,
-            seed,
-        },
-        reorder_ms: millis(config.candle.reorder),
-        live: live::Options {
-            encoders: vec![api::ENCODER],
-            fold: FoldOptions { grace_ms: millis(config.candle.grace), closed_max: config.candle.minutes_kept.get() },
-            slow_cut: config.session.slow_cut,
-        },
-    })
-}
-
-fn api_options(config: &Config) -> api::Options {
-    let (server, session) = (&config.server, &config.session);
-    api::Options {
-        listen: server.listen,
-        workers: config.threads.http.get(),
-        connections_max: server.connections_max.get(),
-        connections_per_ip_max: server.connections_per_ip_max.get(),
-        header_timeout: server.header_timeout,
-        body_timeout: server.body_timeout,
-        body_bytes_max: server.body_bytes_max,
-        allowed_origins: server.allowed_origins.clone(),
-        reach_ms: AGG_TRADES_REACH_MS,
-        session: api::SessionOptions {
-            flush: session.flush,
-            queue_messages_max: session.queue_messages_max.get(),
-            queue_bytes_max: session.queue_bytes_max,
-            subscriptions_max: session.subscriptions_max.get(),
-            requests_per_second_max: session.requests_per_second_max.get(),
-            message_bytes_max: session.message_bytes_max.get(),
-            heartbeat: session.heartbeat,
-            ping: session.ping,
-        },
-    }
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Different in every process, so that a fleet does not reconnect in step.

@@ -14,12 +14,7 @@ use crate::{
     model::ContractId,
     net::Fetch,
 };
-use std::{
-    collections::BTreeMap,
-    rc::Rc,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 use tokio::time::{MissedTickBehavior, interval};
 
 /// How often the tapes are looked at.
@@ -119,7 +114,12 @@ impl Watching {
     fn revive_connection(&self, vigil: &mut Vigil, at: usize, behind: &[(ContractId, Finding)]) {
         let tries = behind.iter().map(|(_, finding)| tries(*finding)).max().unwrap_or_default();
         let remedy = if tries == 0 { Remedy::Renew(at) } else { Remedy::Reroute(at) };
-        tracing::error!(connection = at, streams = behind.len(), ?remedy, "a connection does not deliver what the venue trades");
+        tracing::error!(
+            connection = at,
+            streams = behind.len(),
+            ?remedy,
+            "a connection does not deliver what the venue trades"
+        );
         self.do_it(remedy);
         behind.iter().for_each(|(id, _)| self.note_tried(vigil, *id, tries));
     }

@@ -97,7 +97,12 @@ async fn follow(mut spec: Spec) {
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
         backoff.stable(spec.clock.monotonic() - started);
         let wait = backoff.delay();
-        tracing::warn!(reason, path = spec.streams.borrow().path, wait_ms = wait.as_millis(), "connection to the venue ended");
+        tracing::warn!(
+            reason,
+            path = spec.streams.borrow().path,
+            wait_ms = wait.as_millis(),
+            "connection to the venue ended"
+        );
         pause(&mut intake, wait).await;
     }
 }

@@ -64,7 +64,8 @@ impl Plan {
         };
         let (path, name) = (self.routes.path(kind), stream_name(&contract.symbol, kind));
         let has_room = |place: &Place| place.home == path && place.streams.list.len() < self.streams_max;
-        let at = self.places.iter().position(has_room).unwrap_or_else(|| self.open(path, self.places.len() % self.shards));
+        let at =
+            self.places.iter().position(has_room).unwrap_or_else(|| self.open(path, self.places.len() % self.shards));
         self.places[at].streams.list.push(PlannedStream { contract, name, asks: 0 });
         at
     }
@@ -201,7 +202,8 @@ mod tests {
         let mut plan = plan(6, 6);
         assert_eq!(plan.release(ContractId::new(1)), Some(0));
         assert_eq!(plan.release(ContractId::new(1)), None);
-        let names = |plan: &Plan, at| plan.streams(at).list.iter().map(|stream| stream.name.clone()).collect::<Vec<_>>();
+        let names =
+            |plan: &Plan, at| plan.streams(at).list.iter().map(|stream| stream.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&plan, 0), ["s0usdt@aggTrade", "s2usdt@aggTrade"]);
         let more = Contracts::new(
             (6..8).map(|at| (Symbol::new(&format!("S{at}USDT")).expect("a symbol"), TapeKind::Aggregate, 2)),

@@ -100,9 +100,12 @@ mod tests {
         again[1].asks += 1;
         requests.want(&again);
         let sent: Vec<_> = std::iter::from_fn(|| requests.next()).collect();
-        assert_eq!(sent, [
-            r#"{"method":"UNSUBSCRIBE","params":["s001"],"id":2}"#,
-            r#"{"method":"SUBSCRIBE","params":["s001"],"id":3}"#
-        ]);
+        assert_eq!(
+            sent,
+            [
+                r#"{"method":"UNSUBSCRIBE","params":["s001"],"id":2}"#,
+                r#"{"method":"SUBSCRIBE","params":["s001"],"id":3}"#
+            ]
+        );
     }
 }

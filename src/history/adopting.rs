@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, time::sleep};
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
 
 /// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Adopting {
     /// What is recorded.
     pub contracts: Arc<Contracts>,
@@ -21,15 +21,22 @@ pub struct Adopting {
 }
 
 impl Adopting {
-    /// Hands on every arrival, for ever.
-    pub async fn run(self, mut arrivals: mpsc::Receiver<Arrival>) {
+    /// Hands on every arrival, for ever. One that another was handing on when it ended is lost: `anew`, all that the store holds
+    /// is told first.
+    pub async fn run(self, arrivals: &mut mpsc::Receiver<Arrival>, anew: bool) {
+        for contract in self.contracts.iter().filter(|_| anew) {
+            let series = series_of(&contract);
+            let ids = IdRange { first: 0, last: u64::MAX };
+            self.hand_on(&Arrival { symbol: contract.symbol.clone(), series, ids }).await;
+        }
         while let Some(arrival) = arrivals.recv().await {
             self.hand_on(&arrival).await;
         }
     }
 
     async fn hand_on(&self, arrival: &Arrival) {
-        let contract = self.contracts.find(arrival.symbol.as_str()).filter(|contract| is_of(contract, arrival.series));
+        let contract =
+            self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(&contract) == arrival.series);
         let Some(contract) = contract else { return };
         let runs = filled(&contract, arrival.ids);
         let Some((first, last)) = runs.first().zip(runs.last()) else { return };
@@ -48,12 +55,11 @@ impl Adopting {
     }
 }
 
-fn is_of(contract: &Contract, series: Series) -> bool {
-    series
-        == match contract.kind {
-            TapeKind::Aggregate => Series::Trades,
-            TapeKind::Raw => Series::RawTrades,
-        }
+fn series_of(contract: &Contract) -> Series {
+    match contract.kind {
+        TapeKind::Aggregate => Series::Trades,
+        TapeKind::Raw => Series::RawTrades,
+    }
 }
 
 /// The parts of a tape's holes among `ids` that the store holds now, ascending.

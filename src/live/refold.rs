@@ -42,7 +42,7 @@ pub struct Refolder {
 
 impl Refolder {
     /// Folds what the last process may have left wrong, then whatever `healed` tells, for ever.
-    pub async fn run(self, mut healed: mpsc::Receiver<Healed>) {
+    pub async fn run(self, healed: &mut mpsc::Receiver<Healed>) {
         for contract in self.contracts.iter() {
             for ids in contract.holding.get().map(doubtful).unwrap_or_default() {
                 self.refold(&contract, ids).await;

@@ -131,7 +131,19 @@ impl Contract {
         let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
         let trouble = AtomicU8::new(Trouble::None as u8);
         let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
-        Self { id, symbol, kind, tape, actor: SymbolHandle::default(), holding, waiting, trouble, retired, flow, listing }
+        Self {
+            id,
+            symbol,
+            kind,
+            tape,
+            actor: SymbolHandle::default(),
+            holding,
+            waiting,
+            trouble,
+            retired,
+            flow,
+            listing,
+        }
     }
 
     /// Says whether prints wait for ids before theirs.

@@ -173,6 +173,8 @@ metrics! {
     actor_rebuilds: Counters<1> = "actor_rebuilds";
     /// Panics, wherever they happened.
     panics: Counter = "panics";
+    /// Background tasks that panicked and were started again, by task.
+    task_restarts: Counters<1> = "task_restarts";
     /// Times that a reader of a tape came too late for some of it, by reader.
     ring_lapped: Counters<1> = "ring_lapped";
     /// Candles closed.

@@ -78,7 +78,7 @@ fn want(body: Body, shared: &Shared) -> Result<Want, ApiError> {
         }
     }
     let to = to.map_or_else(|| Ok(shared.budget.now().get()), |to| to.millis("to"))?;
-    Ok(Want { symbols, series, from: from.millis("from")?, to })
+    Ok(Want { symbols, series, from: from.millis("from")?, to, replaced_only: false })
 }
 
 const fn series_of(kind: TapeKind) -> Series {

@@ -85,7 +85,8 @@ fn wanted(config: &Config, from: UnixMillis, to: Option<UnixMillis>, mut series:
         }));
     }
     let symbols = config.symbols.named.iter().map(ToString::to_string).collect();
-    Want { symbols, series, from: from.get(), to: to.map_or(i64::MAX, UnixMillis::get) }
+    let to = to.map_or(i64::MAX, UnixMillis::get);
+    Want { symbols, series, from: from.get(), to, replaced_only: false }
 }
 
 fn told(error: &FillingError) -> Failure {

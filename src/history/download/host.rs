@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     exchange::binance::archive::{
-        ChecksumError, Folder, ListingError, Period, Place, Sha256, checksum, listing, listing_query,
+        Cadence, ChecksumError, Folder, ListingError, Period, Place, Sha256, checksum, listing, listing_query,
     },
     history::download::{
         staging::{Staged, Staging},
@@ -15,6 +15,7 @@ use crate::{
 };
 use futures_util::StreamExt as _;
 use std::{collections::BTreeMap, io, sync::Arc};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// Pages of one listing at most; a folder of ten years has eight.
 const PAGES_MAX: usize = 64;
@@ -43,6 +44,23 @@ pub struct Published {
     pub bytes: u64,
     /// When it was last put there.
     pub modified: Option<UnixMillis>,
+    /// The server's tag for its content; empty when it gives none.
+    pub etag: String,
+}
+
+impl Published {
+    /// What the listing says of it, as one number: another one for another content.
+    pub fn stamp(&self) -> u64 {
+        let modified = self.modified.map(UnixMillis::get);
+        // 0 stands for none in the ledger.
+        xxh3_64(format!("{} {modified:?} {}", self.bytes, self.etag).as_bytes()).max(1)
+    }
+
+    /// Whether it can be trusted at `now`. A day's file that is listed earlier than its kind is as a rule may lack trades yet.
+    pub fn is_trusted(&self, now: UnixMillis) -> bool {
+        let period = self.place.period();
+        period.cadence() == Cadence::Monthly || now >= period.published_from()
+    }
 }
 
 /// Why something could not be had.
@@ -123,8 +141,8 @@ impl Host {
                 let Some(place) = folder.place_of(&file.key) else { continue };
                 is_behind = place.period().start() >= to;
                 if !is_behind {
-                    let (bytes, modified) = (file.bytes, file.modified);
-                    found.insert(place.period(), Published { place, bytes, modified });
+                    let (bytes, modified, etag) = (file.bytes, file.modified, file.etag);
+                    found.insert(place.period(), Published { place, bytes, modified, etag });
                 }
             }
             match page.next {

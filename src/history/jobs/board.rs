@@ -41,6 +41,8 @@ struct Shared {
     jobs: Mutex<Vec<Job>>,
     /// Something was submitted or called off.
     news: Notify,
+    /// The same, for who asks REST.
+    submitted: Notify,
 }
 
 impl Jobs {
@@ -55,7 +57,13 @@ impl Jobs {
         for job in jobs.iter_mut().filter(|job| job.state == State::Running) {
             job.state = State::Queued;
         }
-        Ok(Self(Arc::new(Shared { clock, cabinet, jobs: Mutex::new(jobs), news: Notify::new() })))
+        Ok(Self(Arc::new(Shared {
+            clock,
+            cabinet,
+            jobs: Mutex::new(jobs),
+            news: Notify::new(),
+            submitted: Notify::new(),
+        })))
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Job>> {
@@ -76,7 +84,7 @@ impl Jobs {
             // Somebody wants it now.
             same.resumes = None;
             self.0.cabinet.put(same)?;
-            self.0.news.notify_one();
+            self.tell();
             return Ok(same.clone());
         }
         if jobs.iter().filter(|job| !job.state.is_over()).count() >= OPEN_MAX {
@@ -88,8 +96,13 @@ impl Jobs {
         jobs.push(job.clone());
         self.0.cabinet.clear(&mut jobs)?;
         drop(jobs);
-        self.0.news.notify_one();
+        self.tell();
         Ok(job)
+    }
+
+    fn tell(&self) {
+        self.0.news.notify_one();
+        self.0.submitted.notify_one();
     }
 
     /// All of them, ascending by number.
@@ -124,7 +137,7 @@ impl Jobs {
     }
 
     /// Changes a job, in memory, and gives what it is then.
-    pub(super) fn change(&self, id: u64, change: impl FnOnce(&mut Job)) -> Option<Job> {
+    pub(super) fn change<R>(&self, id: u64, change: impl FnOnce(&mut Job) -> R) -> Option<Job> {
         let mut jobs = self.lock();
         let job = jobs.iter_mut().find(|job| job.id == id)?;
         change(job);
@@ -143,6 +156,24 @@ impl Jobs {
         let queued = || jobs.iter().filter(|job| job.state == State::Queued);
         let due = queued().find(|job| job.resumes.is_none_or(|resumes| resumes <= now.get()));
         due.cloned().ok_or_else(|| queued().filter_map(|job| job.resumes).min().map(UnixMillis::new))
+    }
+
+    /// Jobs that are being done, or whose turn has come.
+    pub(super) fn due(&self, now: UnixMillis) -> Vec<Job> {
+        let is_due = |job: &&Job| job.resumes.is_none_or(|resumes| resumes <= now.get());
+        self.lock().iter().filter(|job| !job.state.is_over()).filter(is_due).cloned().collect()
+    }
+
+    /// Jobs that are being done by nobody wait for their turn again, not before `resumes`.
+    pub(super) fn requeue(&self, resumes: UnixMillis) {
+        for job in self.lock().iter_mut().filter(|job| job.state == State::Running) {
+            (job.state, job.resumes) = (State::Queued, Some(resumes.get()));
+        }
+    }
+
+    /// Waits until something is submitted.
+    pub(super) async fn submitted(&self) {
+        self.0.submitted.notified().await;
     }
 
     /// Waits until something is submitted or called off.

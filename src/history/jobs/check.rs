@@ -78,7 +78,7 @@ pub enum WantError {
 ///
 /// When it cannot be had.
 pub fn check(want: Want, now: UnixMillis, known: impl Fn(&Symbol) -> Option<Contract>) -> Result<Want, WantError> {
-    let Want { mut symbols, mut series, from, to } = want;
+    let Want { mut symbols, mut series, from, to, replaced_only } = want;
     let mut seen = std::collections::BTreeSet::new();
     symbols.retain(|symbol| seen.insert(symbol.clone()));
     series.sort();
@@ -114,7 +114,7 @@ pub fn check(want: Want, now: UnixMillis, known: impl Fn(&Symbol) -> Option<Cont
             return Err(WantError::TradesKept { symbol: symbol.clone() });
         }
     }
-    Ok(Want { symbols, series, from, to: to.min(now.get()) })
+    Ok(Want { symbols, series, from, to: to.min(now.get()), replaced_only })
 }
 
 #[cfg(test)]
@@ -124,7 +124,8 @@ mod tests {
     const DAY: i64 = UnixMillis::DAY;
 
     fn want(symbols: &[&str], series: &[Series], from: i64, to: i64) -> Want {
-        Want { symbols: symbols.iter().map(|&symbol| symbol.to_owned()).collect(), series: series.to_vec(), from, to }
+        let symbols = symbols.iter().map(|&symbol| symbol.to_owned()).collect();
+        Want { symbols, series: series.to_vec(), from, to, replaced_only: false }
     }
 
     fn checked(want: Want) -> Result<Want, WantError> {

@@ -10,13 +10,13 @@ use crate::{
         archive::{AggTrades, Cadence, Dataset, FundingRates, Klines, OpenInterests, Place, RawTrades, Sha256, Table},
     },
     history::{
-        archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
-        download::{GetError, Host, Staged},
+        archive::{Cause, Confirmed, Limits, ReadError, Tally, Wanted, read},
+        download::{GetError, Host, Published, Staged},
     },
-    model::{Candle, Funding, IdRange, OpenInterest, Source, Trade, UnixMillis},
+    model::{Candle, Funding, IdRange, OpenInterest, Source, Trade},
     net::with_causes,
     store::{
-        ledger::ArchiveFile,
+        ledger::{ArchiveFile, FileRead},
         library::Library,
         record::{FundingRow, Kind, OpenInterestRow, Origin, Record},
         seal::{Fill, FillCounts, FillError, Filler},
@@ -103,9 +103,10 @@ impl Taker {
     pub(super) async fn take(
         &self,
         contract: u32,
-        (place, again): (&Place, bool),
+        (published, again): (&Published, bool),
         arrived: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Taken, TakeError> {
+        let place = &published.place;
         for _ in 0..DOWNLOADS_MAX {
             let sha256 = match self.host.checksum(place).await {
                 Ok(Some(sha256)) => sha256,
@@ -114,11 +115,13 @@ impl Taker {
                 Err(error) => return Err(error.into()),
             };
             let known = self.library.ledger().archive(&place.key());
-            if !again && known.is_some_and(|known| known.sha256 == sha256) {
+            if let Some(known) = known.filter(|known| !again && known.sha256 == sha256 && known.stamp.is_some()) {
+                let file = ArchiveFile { stamp: Some(published.stamp()), checked: self.clock.wall(), ..known };
+                self.remember(vec![self.read_of(contract, place, file)]).await?;
                 return Ok(Taken::Known);
             }
             let Some(staged) = self.host.zip(place, arrived).await? else { return Ok(Taken::NotThere) };
-            match self.adopt(contract, place, sha256, staged).await {
+            match self.adopt(contract, published, sha256, staged).await {
                 Ok(rows) => return Ok(Taken::Adopted(rows)),
                 Err(ReadError::Refused { cause: Cause::Checksum { .. }, name }) => {
                     tracing::info!(name, "the bytes are not those of the CHECKSUM: both are fetched again");
@@ -135,7 +138,7 @@ impl Taker {
     async fn adopt(
         &self,
         contract: u32,
-        place: &Place,
+        published: &Published,
         sha256: Sha256,
         staged: Staged,
     ) -> Result<Rows, ReadError<TakeError>> {
@@ -143,25 +146,46 @@ impl Taker {
         let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| failed(TakeError::Stopped))?;
         let quit = Quit::default();
         let (told, is_listed) = oneshot::channel();
-        let listed = Listed { told, _turn: turn };
+        let listed = Listed::new(told, turn);
         let reading = Reading {
             filler: self.filler.clone(),
             contract,
-            place: place.clone(),
+            place: published.place.clone(),
             sha256,
             limits: self.limits,
-            clock: self.clock,
             quit: Arc::clone(&quit.0),
         };
-        let library = Arc::clone(&self.library);
-        let taking = tokio::task::spawn_blocking(move || reading.run(staged, &library, listed));
-        let rows = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
+        let taking = tokio::task::spawn_blocking(move || reading.run(staged, listed));
+        let Read { rows, ids, absent } = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
         is_listed.await.map_err(|_| failed(FillError::Closed.into()))?;
-        let (key, library, file) = (place.key(), Arc::clone(&self.library), ArchiveFile { sha256, at: rows.1 });
-        let remembered = tokio::task::spawn_blocking(move || library.ledger().note_archive(&key, file)).await;
-        remembered.map_err(io::Error::other).flatten().map_err(|error| failed(error.into()))?;
-        Ok(rows.0)
+        let at = self.clock.wall();
+        let file = ArchiveFile { sha256, at, checked: at, stamp: Some(published.stamp()), ids };
+        let read = FileRead { absent, ..self.read_of(contract, &published.place, file) };
+        self.remember(vec![read]).await.map_err(|error| failed(error.into()))?;
+        Ok(rows)
     }
+
+    pub(super) fn read_of(&self, contract: u32, place: &Place, file: ArchiveFile) -> FileRead {
+        let (folder, period) = (place.folder(), place.period());
+        let beside = [period.start().plus(-1), period.end()].map(|time| folder.place(time).key());
+        let kind = kind_of(folder.dataset());
+        let (series, source) = ((contract, kind), origin(period.cadence()));
+        FileRead { key: place.key(), beside, file, series, source, absent: Vec::new() }
+    }
+
+    pub(super) async fn remember(&self, reads: Vec<FileRead>) -> io::Result<()> {
+        let library = Arc::clone(&self.library);
+        tokio::task::spawn_blocking(move || library.ledger().note_files(reads)).await.map_err(io::Error::other)?
+    }
+}
+
+/// What was read of a file, once its rows are on their way into the store.
+struct Read {
+    rows: Rows,
+    /// Its first id and its last, if it holds no rows but those of its time.
+    ids: Option<IdRange>,
+    /// What it steps over.
+    absent: Vec<IdRange>,
 }
 
 /// One reading of a staged file, on a thread that may block.
@@ -171,44 +195,47 @@ struct Reading {
     place: Place,
     sha256: Sha256,
     limits: Limits,
-    clock: Clock,
     quit: Arc<AtomicBool>,
 }
 
 /// Called when rows are listed. Until then nobody else reads, even if whoever waited for the file has gone.
-struct Listed {
+pub(super) struct Listed {
     told: oneshot::Sender<()>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Listed {
-    fn tell(self) {
+    pub(super) const fn new(told: oneshot::Sender<()>, turn: OwnedSemaphorePermit) -> Self {
+        Self { told, _turn: turn }
+    }
+
+    pub(super) fn tell(self) {
         // Whoever waits may have gone: what is verified stays all the same.
         self.told.send(()).unwrap_or_default();
     }
 }
 
-type Done = Result<(Rows, UnixMillis), ReadError<TakeError>>;
+type Done = Result<Read, ReadError<TakeError>>;
 
 impl Reading {
-    fn run(&self, staged: Staged, library: &Library, listed: Listed) -> Done {
+    fn run(&self, staged: Staged, listed: Listed) -> Done {
+        let kind = kind_of(self.place.folder().dataset());
         let symbol = self.place.folder().symbol();
         match self.place.folder().dataset() {
-            Dataset::AggTrades => self.rows(staged, library, listed, &AggTrades, Kind::Trade, |row: &Trade| Some(*row)),
-            Dataset::Trades => self.rows(staged, library, listed, &RawTrades, Kind::RawTrade, |row: &Trade| Some(*row)),
-            Dataset::Klines(_) => self.rows(staged, library, listed, &Klines, Kind::Candle, candle),
+            Dataset::AggTrades => self.rows(staged, listed, &AggTrades, kind, |row: &Trade| Some(*row)),
+            Dataset::Trades => self.rows(staged, listed, &RawTrades, kind, |row: &Trade| Some(*row)),
+            Dataset::Klines(_) => self.rows(staged, listed, &Klines, kind, candle),
             Dataset::Metrics => {
                 let table = OpenInterests(symbol.clone());
-                self.rows(staged, library, listed, &table, Kind::OpenInterest, open_interest)
+                self.rows(staged, listed, &table, kind, open_interest)
             }
-            Dataset::FundingRate => self.rows(staged, library, listed, &FundingRates, Kind::Funding, funding),
+            Dataset::FundingRate => self.rows(staged, listed, &FundingRates, kind, funding),
         }
     }
 
     fn rows<T: Table, R: Record>(
         &self,
         mut staged: Staged,
-        library: &Library,
         listed: Listed,
         table: &T,
         kind: Kind,
@@ -228,29 +255,41 @@ impl Reading {
             tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
         }
         let counts = fill.adopt(move || listed.tell()).map_err(|error| ReadError::Staging(error.into()))?;
-        let at = self.clock.wall();
-        if T::DENSE {
-            self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;
+        if counts.conflicts > 0 {
+            tracing::warn!(file = %self.place, conflicts = counts.conflicts, "the file differs from what is held, which stays");
         }
-        Ok((Rows { read: tally.rows, counts }, at))
-    }
-
-    /// Ids that the file steps over.
-    fn note_absent(&self, library: &Library, kind: Kind, runs: &[IdRange], at: UnixMillis) -> io::Result<()> {
-        // Raw ids that name no trade are many, and known from no other source.
-        if kind != Kind::Trade {
-            return Ok(());
-        }
-        for pair in runs.windows(2) {
-            let gap = pair[1].first.checked_sub(1).and_then(|last| IdRange::new(pair[0].last + 1, last));
-            let note = |gap| library.ledger().note_absent((self.contract, kind), gap, self.origin(), at);
-            gap.map_or(Ok(()), note)?;
-        }
-        Ok(())
+        let (ids, absent) = if kind == Kind::Trade { stepped_over(&tally) } else { (None, Vec::new()) };
+        Ok(Read { rows: Rows { read: tally.rows, counts }, ids, absent })
     }
 
     fn origin(&self) -> Origin {
         origin(self.place.period().cadence())
+    }
+}
+
+/// The first id of a file and its last, and the ids between that it steps over. Raw ids that name no trade are many, and known
+/// from no other source; a file that was not read to its end, or has rows of another time, says nothing.
+fn stepped_over(tally: &Tally<impl Sized>) -> (Option<IdRange>, Vec<IdRange>) {
+    if tally.outside + tally.runs_omitted > 0 {
+        return (None, Vec::new());
+    }
+    let ends = tally.runs.first().zip(tally.runs.last());
+    let between = |pair: &[IdRange]| match pair {
+        [before, after] => IdRange::new(before.last.checked_add(1)?, after.first.checked_sub(1)?),
+        _ => None,
+    };
+    let ids = ends.and_then(|(first, last)| IdRange::new(first.first, last.last));
+    (ids, tally.runs.windows(2).filter_map(between).collect())
+}
+
+/// What the store calls the rows of a dataset.
+pub(super) const fn kind_of(dataset: Dataset) -> Kind {
+    match dataset {
+        Dataset::AggTrades => Kind::Trade,
+        Dataset::Trades => Kind::RawTrade,
+        Dataset::Klines(_) => Kind::Candle,
+        Dataset::Metrics => Kind::OpenInterest,
+        Dataset::FundingRate => Kind::Funding,
     }
 }
 
@@ -263,7 +302,7 @@ pub(super) const fn origin(cadence: Cadence) -> Origin {
 }
 
 /// An official bucket as a candle; ids are not in the archive. One without trades is none: the venue carries a price on.
-fn candle(kline: &Kline) -> Option<Candle> {
+pub(super) fn candle(kline: &Kline) -> Option<Candle> {
     (kline.count > 0).then_some(Candle {
         open_time: kline.open_time,
         close_time: kline.close_time,
@@ -287,11 +326,11 @@ fn candle(kline: &Kline) -> Option<Candle> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
-fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
+pub(super) fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
     Some(OpenInterestRow { time: row.time, quantity: row.quantity, value: row.value.unwrap_or_default() })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
-fn funding(row: &Funding) -> Option<FundingRow> {
+pub(super) fn funding(row: &Funding) -> Option<FundingRow> {
     Some(FundingRow { time: row.time, rate: row.rate.units(), mark: row.mark.unwrap_or_default() })
 }

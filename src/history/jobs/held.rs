@@ -43,6 +43,19 @@ impl Held {
         if self.series.kind().schema().dense { self.holding.coverage(ALL, &[], reach) } else { Coverage::default() }
     }
 
+    /// Where the archive has such rows.
+    pub(super) fn folders(&self) -> Vec<Folder> {
+        let dataset = self.series.dataset();
+        // Each is one of those that the dataset has.
+        let folder = |cadence: &Cadence| Folder::new(self.symbol.clone(), dataset, *cadence).ok();
+        dataset.cadences().iter().filter_map(folder).collect()
+    }
+
+    /// What is held is not absent, whoever stepped over it before. Blocks on the disk.
+    pub(super) fn take_back(&self) {
+        take_back(&self.holding);
+    }
+
     /// The stretches within `span` that are held whole, a day or month each. Reads the disk.
     pub(super) fn spans(&self, span: Span, coverage: &Coverage) -> Vec<Span> {
         let dataset = self.series.dataset();
@@ -106,6 +119,21 @@ impl Held {
             next = run.ids.last.saturating_add(1);
         }
         next > last
+    }
+}
+
+/// Takes back in the ledger that ids are absent which are held: a source had them after all. Blocks on the disk.
+pub(super) fn take_back(holding: &Holding) {
+    let (shelf, ledger) = (holding.shelf(), holding.library().ledger());
+    if shelf.kind != Kind::Trade {
+        return;
+    }
+    match ledger.take_back((shelf.contract, shelf.kind), &shelf.runs()) {
+        Ok(0) => {}
+        Ok(ids) => {
+            tracing::warn!(contract = shelf.contract, ids, "ids that sources had stepped over are held after all")
+        }
+        Err(error) => tracing::warn!("what is not absent any more cannot be noted: {error}"),
     }
 }
 

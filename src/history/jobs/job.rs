@@ -17,6 +17,16 @@ pub struct Want {
     pub from: i64,
     /// The first millisecond that is not.
     pub to: i64,
+    /// Whether it is only about files that were read and have been replaced since.
+    #[serde(default)]
+    pub replaced_only: bool,
+}
+
+impl Want {
+    /// What is wanted of time.
+    pub(super) fn span(&self) -> (UnixMillis, UnixMillis) {
+        (UnixMillis::new(self.from), UnixMillis::new(self.to))
+    }
 }
 
 /// Where a job stands.
@@ -158,7 +168,7 @@ impl Job {
 
     /// What this job wants of time.
     pub fn span(&self) -> (UnixMillis, UnixMillis) {
-        (UnixMillis::new(self.want.from), UnixMillis::new(self.want.to))
+        self.want.span()
     }
 
     /// Bytes that arrive in a second, on average since work on it began last.

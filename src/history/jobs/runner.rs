@@ -1,24 +1,24 @@
 //! Who does the jobs, in which order, and how many downloads at once?
 //!
-//! One job at a time, the oldest first. Its downloads run side by side, one file is read at a time, and REST goes along
-//! within its budget.
+//! Files are fetched for one job at a time, the oldest first, and a few of its parts side by side: their downloads run side by
+//! side, too, and one file is read at a time. REST goes along within its budget, for all open jobs in the order in which the
+//! venue forgets: see [`urgent`](super::urgent).
 
 use crate::{
     clock::Clock,
     history::{
         archive::Limits,
-        download::{Host, Published},
+        download::{GetError, Host},
         jobs::{
             board::Jobs,
-            file::{TakeError, Taken, Taker},
+            file::{TakeError, Taker},
             held::Held,
-            job::{Job, State},
+            job::{Job, Part, State},
             minutes,
-            pass::Pass,
             series::Series,
-            tail::{self, TailError},
+            tail::TailError,
         },
-        plan::{Span, Task, in_order},
+        plan::Span,
         rest::Source,
     },
     model::{IdRange, Symbol, UnixMillis},
@@ -26,25 +26,18 @@ use crate::{
     store::{desk::Desk, library::Library, seal::Filler},
 };
 use futures_util::{StreamExt as _, stream};
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{io, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, mpsc};
 
-/// Rounds of planning: the second fetches what stands in for files of the first that were of no use, the third asks the
-/// other archive for what they stepped over.
-const ROUNDS_MAX: usize = 4;
+/// Parts of a job that are worked on at once. A part in memory is what the archive lists of one series in the range wanted, at
+/// most some thousand files: with these few, a megabyte or two each.
+const PARTS_AT_ONCE: usize = 4;
 /// A job that failed in a way that may pass is tried again after this time.
 const AGAIN_MS: i64 = 15 * UnixMillis::MINUTE;
 /// Minutes that live folds may hold are younger than this, as [`Adopting`](crate::history::adopting::Adopting) takes it.
 pub(in crate::history) const RECENT_MS: i64 = 25 * UnixMillis::HOUR;
 /// How often the queue is looked at without news.
-const LOOK_EVERY: Duration = Duration::from_mins(1);
+pub(super) const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// How jobs are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,12 +53,16 @@ pub struct Options {
 /// Does jobs.
 #[derive(Clone)]
 pub struct Runner {
-    jobs: Jobs,
+    pub(super) jobs: Jobs,
     desk: Desk,
-    source: Source,
-    taker: Taker,
+    pub(super) source: Source,
+    pub(super) taker: Taker,
+    /// Files that are downloaded at once, of all parts together.
+    pub(super) downloading: Arc<Semaphore>,
+    /// REST is asked for one stretch at a time, so that none is asked for twice.
+    pub(super) asking: Arc<Semaphore>,
     arrivals: Option<mpsc::Sender<Arrival>>,
-    options: Options,
+    pub(super) options: Options,
 }
 
 /// Trades that a job brought into the store; readers find them there.
@@ -81,11 +78,11 @@ pub struct Arrival {
 
 /// Why a job failed.
 #[derive(Debug, thiserror::Error)]
-enum WorkError {
+pub(super) enum WorkError {
     #[error("the store does not know {0}")]
     UnknownContract(String),
     #[error("what the archive has of {symbol} is not known")]
-    Listing { symbol: String, source: crate::history::download::GetError },
+    Listing { symbol: String, source: GetError },
     #[error("{count} of its files could not be fetched, the first of them {name}")]
     Files { count: usize, name: String, source: TakeError },
     #[error("{0} could not be stored")]
@@ -98,7 +95,7 @@ enum WorkError {
 
 impl WorkError {
     /// Whether another attempt may do better.
-    const fn may_pass(&self) -> bool {
+    pub(super) const fn may_pass(&self) -> bool {
         matches!(self, Self::Listing { .. } | Self::Files { .. } | Self::Rest { .. })
     }
 }
@@ -119,7 +116,8 @@ impl Runner {
     ) -> Self {
         let reading = Arc::new(Semaphore::new(1));
         let taker = Taker { host, filler, library, reading, limits: options.limits, clock };
-        Self { jobs, desk, source, taker, arrivals: None, options }
+        let (downloading, asking) = (Arc::new(Semaphore::new(options.downloads.max(1))), Arc::new(Semaphore::new(1)));
+        Self { jobs, desk, source, taker, downloading, asking, arrivals: None, options }
     }
 
     /// Tells `arrivals` of trades that come.
@@ -130,6 +128,12 @@ impl Runner {
 
     /// Does jobs for ever.
     pub async fn run(self) {
+        // Those that another runner was doing when it panicked: others have their turn first.
+        self.jobs.requeue(self.now().plus(AGAIN_MS));
+        tokio::join!(self.do_jobs(), self.ask_ahead(None));
+    }
+
+    async fn do_jobs(&self) {
         loop {
             match self.jobs.next(self.now()) {
                 Ok(job) => {
@@ -149,13 +153,17 @@ impl Runner {
     /// Does one job, and says how it ended; it does not wait for files that are not published yet. Dropped, it leaves what
     /// was verified, and the job to be gone on with.
     pub async fn finish(&self, id: u64) -> Option<Job> {
-        let outcome = self.work(id).await.map(|_| None);
+        let outcome = tokio::select! {
+            outcome = self.work(id) => outcome.map(|_| None),
+            // It asks for ever.
+            () = self.ask_ahead(Some(id)) => Ok(None),
+        };
         self.end(id, outcome, false).await;
         self.jobs.get(id)
     }
 
     /// By the venue's clock.
-    fn now(&self) -> UnixMillis {
+    pub(super) fn now(&self) -> UnixMillis {
         self.source.budget.now()
     }
 
@@ -184,7 +192,7 @@ impl Runner {
         );
         let done = tokio::select! {
             () = self.jobs.called_off(id) => Ok(None),
-            done = self.rounds(&job) => done,
+            done = self.parts(&job) => done,
         };
         // However it ended: what came is there.
         self.follow(id).await?;
@@ -204,26 +212,28 @@ impl Runner {
         ended.iter().for_each(tell);
     }
 
-    async fn rounds(&self, job: &Job) -> Result<Option<UnixMillis>, WorkError> {
-        let mut passes = self.passes(job).await?;
-        let mut failures = Failures::default();
-        for _ in 0..ROUNDS_MAX {
-            let mut tasks = Vec::new();
-            for (at, pass) in passes.iter_mut().enumerate() {
-                tasks.extend(pass.tasks(self.now()).await?.into_iter().map(|task| (at, task)));
-            }
-            if tasks.is_empty() {
-                break;
-            }
-            in_order(&mut tasks, self.now());
-            self.announce(job.id, &tasks);
-            // Before anything comes: after a crash the minutes are known to be due.
-            self.file(job.id).await?;
-            self.round(job.id, &mut passes, tasks, &mut failures).await?;
+    /// Works on every part, a few side by side: of those alone it is in memory what the archive lists.
+    async fn parts(&self, job: &Job) -> Result<Option<UnixMillis>, WorkError> {
+        // Told before anything is fetched.
+        for part in &job.parts {
+            self.held(part)?;
         }
-        let look_again = passes.iter().filter_map(|pass| pass.look_again(self.now())).min();
-        self.conclude(job.id, passes).await?;
+        let parts = stream::iter(0..job.parts.len()).map(|at| self.part(job, at));
+        let mut parts = std::pin::pin!(parts.buffer_unordered(PARTS_AT_ONCE));
+        let (mut look_again, mut failures) = (None::<UnixMillis>, Failures::default());
+        while let Some(ended) = parts.next().await {
+            let (resumes, failed) = ended?;
+            look_again = look_again.into_iter().chain(resumes).min();
+            failures = failures.and(failed);
+        }
         failures.told().map_or(Ok(look_again), Err)
+    }
+
+    /// What the store holds of a part's series.
+    pub(super) fn held(&self, part: &Part) -> Result<Held, WorkError> {
+        let symbol = Symbol::new(&part.symbol).ok();
+        let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
+        held.ok_or_else(|| WorkError::UnknownContract(part.symbol.clone()))
     }
 
     /// Lets the minutes follow the trades that came, and tells of them: of every part that may have brought some, now or
@@ -245,7 +255,7 @@ impl Runner {
         Ok(())
     }
 
-    async fn follow_one(&self, held: Held, span: Span) -> Result<(), WorkError> {
+    pub(super) async fn follow_one(&self, held: Held, span: Span) -> Result<(), WorkError> {
         let (looked_at, newest) = (held.clone(), self.now());
         let looking = move || {
             (minutes::ids_of(&looked_at, span), minutes::ids_of(&looked_at, (span.0, span.1.min(recent(newest)))))
@@ -265,136 +275,8 @@ impl Runner {
         Ok(())
     }
 
-    async fn passes(&self, job: &Job) -> Result<Vec<Pass>, WorkError> {
-        let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
-        let mut passes = Vec::with_capacity(job.parts.len());
-        for part in &job.parts {
-            let symbol = Symbol::new(&part.symbol).ok();
-            let held = symbol.and_then(|symbol| Held::of(&self.taker.library, &self.desk, &symbol, part.series));
-            let held = held.ok_or_else(|| WorkError::UnknownContract(part.symbol.clone()))?;
-            let pass = Pass::new(&self.taker.host, held, job.span(), awaited_ms).await;
-            passes.push(pass.map_err(|source| WorkError::Listing { symbol: part.symbol.clone(), source })?);
-        }
-        Ok(passes)
-    }
-
-    fn announce(&self, id: u64, tasks: &[(usize, Task)]) {
-        self.jobs.change(id, |job| {
-            for (at, task) in tasks {
-                let Some(part) = job.parts.get_mut(*at) else { continue };
-                part.minutes_due |= matches!(part.series, Series::Trades | Series::RawTrades);
-                if let Task::File(file) = task {
-                    part.files += 1;
-                    part.bytes += file.bytes;
-                }
-            }
-        });
-    }
-
-    /// Does everything of one round.
-    async fn round(
-        &self,
-        id: u64,
-        passes: &mut [Pass],
-        tasks: Vec<(usize, Task)>,
-        failures: &mut Failures,
-    ) -> Result<(), WorkError> {
-        let held: Vec<Held> = passes.iter().map(|pass| pass.held.clone()).collect();
-        let (mut files, mut spans) = (Vec::new(), Vec::new());
-        for (at, task) in tasks {
-            match task {
-                Task::File(file) => {
-                    let again = passes.get(at).is_some_and(|pass| pass.is_again(&file));
-                    files.push((at, file, again));
-                }
-                Task::Rest(span) => spans.push((at, span)),
-            }
-        }
-        let by_rest = self.ask(id, &held, spans);
-        let contracts: Vec<u32> = held.iter().map(|held| held.contract).collect();
-        let taking = stream::iter(files).map(|(at, file, again)| {
-            let contract = contracts.get(at).copied().unwrap_or_default();
-            async move { (at, self.take(id, contract, (&file, again)).await, file) }
-        });
-        let mut taking = std::pin::pin!(taking.buffer_unordered(self.options.downloads.max(1)));
-        let by_archive = async {
-            while let Some((at, taken, file)) = taking.next().await {
-                let Some(pass) = passes.get_mut(at) else { continue };
-                match taken {
-                    Ok(taken) => {
-                        self.jobs.change(id, |job| {
-                            job.parts.get_mut(at).into_iter().for_each(|part| pass.note(&file, &taken, part));
-                        });
-                        self.file(id).await?;
-                    }
-                    Err(error @ (TakeError::Fill(_) | TakeError::Io(_))) => {
-                        return Err(WorkError::Storing(file.place.to_string(), error));
-                    }
-                    Err(error) => {
-                        tracing::warn!(file = %file.place, "a file cannot be fetched now: {}", with_causes(&error));
-                        pass.forget(file.place.period());
-                        failures.note(file.place.to_string(), error);
-                    }
-                }
-            }
-            Ok(())
-        };
-        let (asked, fetched) = tokio::join!(by_rest, by_archive);
-        fetched?;
-        if let Err(error) = asked {
-            failures.rest.get_or_insert(error);
-        }
-        Ok(())
-    }
-
-    /// Asks REST for one stretch after another.
-    async fn ask(&self, id: u64, held: &[Held], spans: Vec<(usize, Span)>) -> Result<(), WorkError> {
-        let mut first = Ok(());
-        for (at, span) in spans {
-            let Some(held) = held.get(at) else { continue };
-            let stored = |counts: crate::store::seal::FillCounts| {
-                self.jobs.change(id, |job| {
-                    if let Some(part) = job.parts.get_mut(at) {
-                        part.rest_rows += counts.new + counts.known + counts.conflicts;
-                        part.rows_new += counts.new;
-                        part.conflicts += counts.conflicts;
-                    }
-                });
-            };
-            let fetched = tail::fetch(&self.source, &self.taker.filler, held, span, &stored).await;
-            if let Err(source) = fetched {
-                tracing::warn!(symbol = %held.symbol, "REST did not give a stretch whole: {}", with_causes(&source));
-                let error = WorkError::Rest { symbol: held.symbol.to_string(), source };
-                first = first.and(Err(error));
-            }
-        }
-        first
-    }
-
-    async fn take(&self, id: u64, contract: u32, (file, again): (&Published, bool)) -> Result<Taken, TakeError> {
-        let told = AtomicU64::new(0);
-        let arrived = |bytes: u64| {
-            // One download tells it, one piece after the other: `Relaxed` serves.
-            let before = told.swap(bytes, Ordering::Relaxed);
-            self.jobs.change(id, |job| job.bytes_arrived += bytes.saturating_sub(before));
-        };
-        self.taker.take(contract, (&file.place, again), &arrived).await
-    }
-
-    async fn conclude(&self, id: u64, passes: Vec<Pass>) -> io::Result<()> {
-        let (jobs, now) = (self.jobs.clone(), self.now());
-        let concluding = tokio::task::spawn_blocking(move || {
-            let Some(mut job) = jobs.get(id) else { return };
-            for (pass, part) in passes.iter().zip(&mut job.parts) {
-                pass.conclude(now, part);
-            }
-            jobs.change(id, |current| current.parts = job.parts);
-        });
-        concluding.await.map_err(io::Error::other)
-    }
-
     /// Files a job as it is.
-    async fn file(&self, id: u64) -> io::Result<()> {
+    pub(super) async fn file(&self, id: u64) -> io::Result<()> {
         let jobs = self.jobs.clone();
         tokio::task::spawn_blocking(move || jobs.file(id)).await.map_err(io::Error::other)?
     }
@@ -431,23 +313,34 @@ impl std::fmt::Debug for Runner {
     }
 }
 
-/// What did not come, though other files went on.
+/// What did not come, though others went on.
 #[derive(Default)]
-struct Failures {
+pub(super) struct Failures {
     files: usize,
     first: Option<(String, TakeError)>,
-    rest: Option<WorkError>,
+    /// Of REST, or of listings.
+    other: Option<WorkError>,
 }
 
 impl Failures {
-    fn note(&mut self, name: String, error: TakeError) {
+    pub(super) fn note_file(&mut self, name: String, error: TakeError) {
         self.files += 1;
         self.first.get_or_insert((name, error));
+    }
+
+    pub(super) fn note(&mut self, error: WorkError) {
+        self.other.get_or_insert(error);
+    }
+
+    /// These and others.
+    fn and(self, others: Self) -> Self {
+        let (first, other) = (self.first.or(others.first), self.other.or(others.other));
+        Self { files: self.files + others.files, first, other }
     }
 
     /// The error that they come to.
     fn told(self) -> Option<WorkError> {
         let count = self.files;
-        self.first.map(|(name, source)| WorkError::Files { count, name, source }).or(self.rest)
+        self.first.map(|(name, source)| WorkError::Files { count, name, source }).or(self.other)
     }
 }

@@ -1,14 +1,17 @@
 //! Who asks the archive for holes, without being told?
 //!
 //! At the start, and again and again, every contract's coverage is looked through, footers first. For what lies in days whose
-//! files are due a job is filed. What live sources still have is fetched by the seam.
+//! files are due a job is filed. What live sources still have is fetched by the seam. Files that were read are looked at
+//! again, too: see [`Recheck`].
 
 use crate::{
     history::{
         budget::Budget,
         jobs::{
             board::{Jobs, SubmitError},
+            held::take_back,
             job::Want,
+            recheck::Recheck,
             series::Series,
         },
     },
@@ -31,7 +34,7 @@ const DUE_MS: i64 = 9 * UnixMillis::HOUR;
 const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
 
 /// See the module's documentation.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sweep {
     contracts: Arc<Contracts>,
     jobs: Jobs,
@@ -40,6 +43,7 @@ pub struct Sweep {
     span_ms_max: i64,
     /// What was asked for last: by contract its holes, and when.
     asked: BTreeMap<String, (Vec<IdRange>, Instant)>,
+    recheck: Recheck,
 }
 
 /// The holes of a contract that the archive should have, and the time that they span.
@@ -50,10 +54,11 @@ struct Lacking {
 }
 
 impl Sweep {
-    /// A sweep over the tapes of `contracts`, for holes that span no more than `span_max`.
-    pub fn new(contracts: Arc<Contracts>, jobs: Jobs, budget: Budget, span_max: Duration) -> Self {
+    /// A sweep over the tapes of `contracts`, for holes that span no more than `span_max`, and over the files that `recheck`
+    /// remembers.
+    pub fn new(contracts: Arc<Contracts>, recheck: Recheck, budget: Budget, span_max: Duration) -> Self {
         let span_ms_max = i64::try_from(span_max.as_millis()).unwrap_or(i64::MAX);
-        Self { contracts, jobs, budget, span_ms_max, asked: BTreeMap::new() }
+        Self { contracts, jobs: recheck.jobs.clone(), budget, span_ms_max, asked: BTreeMap::new(), recheck }
     }
 
     /// Sweeps for ever.
@@ -66,16 +71,20 @@ impl Sweep {
         }
     }
 
-    /// Looks at every contract once, and files a job for each that lacks something new.
+    /// Looks at every contract once, and files a job for each that lacks something new; then at the files that are due.
     pub async fn look(&mut self) {
         for contract in Arc::clone(&self.contracts).iter() {
             let Some(holding) = contract.holding.get().cloned() else { continue };
             let (now, kind, span_ms_max) = (self.budget.now(), contract.kind, self.span_ms_max);
-            let looking = tokio::task::spawn_blocking(move || lacking(&holding, kind, now, span_ms_max));
+            let looking = tokio::task::spawn_blocking(move || {
+                take_back(&holding);
+                lacking(&holding, kind, now, span_ms_max)
+            });
             // A look that panics is one that found nothing.
             let Some(lacking) = looking.await.ok().flatten() else { continue };
             self.ask(&contract, lacking).await;
         }
+        self.recheck.look(self.budget.now()).await;
     }
 
     async fn ask(&mut self, contract: &Contract, lacking: Lacking) {
@@ -85,7 +94,8 @@ impl Sweep {
             return;
         }
         let (from, to) = (lacking.span.0.get(), lacking.span.1.get());
-        let want = Want { symbols: vec![symbol.clone()], series: vec![series_of(contract.kind)], from, to };
+        let (symbols, series) = (vec![symbol.clone()], vec![series_of(contract.kind)]);
+        let want = Want { symbols, series, from, to, replaced_only: false };
         if submit(self.jobs.clone(), want).await {
             self.asked.insert(symbol, (lacking.holes, Instant::now()));
         }
@@ -93,13 +103,13 @@ impl Sweep {
 }
 
 /// Whether the job is filed; if not, the contract is looked at again in an hour.
-async fn submit(jobs: Jobs, want: Want) -> bool {
+pub(super) async fn submit(jobs: Jobs, want: Want) -> bool {
     let symbols = want.symbols.join(" ");
     let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
     let submitted = submitted.map_err(SubmitError::from).flatten();
     // That it begins is said by whoever does it.
     if let Err(error) = &submitted {
-        tracing::warn!(symbols, "no job can be filed for missing trades: {error}");
+        tracing::warn!(symbols, "no job can be filed for what is missing or was replaced: {error}");
     }
     submitted.is_ok()
 }

@@ -203,7 +203,7 @@ impl Comparison {
     fn take(&mut self, minute: Difference, entering: Carry, leaving: Carry) {
         self.border = Border::Carried(leaving);
         if entering == Carry::NONE && leaving == Carry::NONE {
-            self.report.equal += 1;
+            self.report.agree(&minute);
             self.from_edge = false;
             return;
         }

@@ -13,4 +13,4 @@ pub use check::{Checked, FileChecked, FileCounts, SymbolChecked, check};
 pub use compare::Comparison;
 pub use files::{Kept, KlineFile, ListError, OpenError, list};
 pub use held::{Minute, Minutes};
-pub use report::{Difference, LISTED_MAX, Report, Stretch};
+pub use report::{Counts, Difference, LISTED_MAX, Report, Stretch};

@@ -2,7 +2,7 @@
 
 use crate::{
     exchange::binance::Kline,
-    model::{Candle, UnixMillis},
+    model::{Candle, Source, UnixMillis},
 };
 
 /// Minutes or stretches that are listed one by one; more are only counted.
@@ -28,6 +28,23 @@ pub struct Stretch {
     pub trades: u64,
 }
 
+/// Raw trades of minutes that are equal, and of which it is known that no aggregate straddles their borders: only there are both
+/// sides' the same. Ours are counted from ids, some of which name no
+/// trade, so they are an upper bound: more of them are no difference, fewer are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Minutes that were compared.
+    pub minutes: u64,
+    /// What we count.
+    pub ours: u64,
+    /// What the venue counts.
+    pub official: u64,
+    /// Minutes of which we count more.
+    pub above: u64,
+    /// Minutes of which we count fewer: raw trades that the venue counts are in no aggregate.
+    pub below: u64,
+}
+
 /// How many official minutes there were, and what became of each: every minute is counted once below `minutes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
@@ -45,6 +62,8 @@ pub struct Report {
     pub invented: u64,
     /// Different for no known reason.
     pub unexplained: u64,
+    /// Raw trades of the equal ones.
+    pub counts: Counts,
     /// The invented ones, by stretch; at most [`LISTED_MAX`].
     pub inventions: Vec<Stretch>,
     /// The unexplained ones; at most [`LISTED_MAX`].
@@ -52,6 +71,19 @@ pub struct Report {
 }
 
 impl Report {
+    /// An equal minute, to which nothing came from the one before it and which keeps all that is its own.
+    pub(super) fn agree(&mut self, minute: &Difference) {
+        self.equal += 1;
+        let Some(ours) = minute.ours.as_ref().filter(|ours| ours.source == Source::Trades) else { return };
+        let (ours, official) = (ours.raw_trades, minute.official.count);
+        let counts = &mut self.counts;
+        counts.minutes += 1;
+        counts.ours = counts.ours.saturating_add(ours);
+        counts.official = counts.official.saturating_add(official);
+        counts.above += u64::from(ours > official);
+        counts.below += u64::from(ours < official);
+    }
+
     pub(super) fn invent(&mut self, official: &Kline, ours: Option<&Candle>) {
         self.invented += 1;
         let trades = ours.map_or(0, |candle| candle.trades);

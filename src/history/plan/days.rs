@@ -101,7 +101,7 @@ fn is_month(period: Period) -> bool {
 }
 
 fn need(day: Period, month: Period, mostly: bool, known: &Known<'_>) -> Need {
-    let file = |period: Period| known.published.get(&period).cloned();
+    let file = |period: Period| known.published.get(&period).filter(|file| file.is_trusted(known.now)).cloned();
     if day.start() >= known.now {
         return Need::Nothing;
     }

@@ -15,10 +15,10 @@ pub enum Task {
     Rest(Span),
 }
 
-/// Puts pieces of work, each with whatever goes with it, into order: what REST will soon not reach any more comes first; the
-/// archive's files run away from nobody and come newest first.
-pub fn in_order<T>(tasks: &mut [(T, Task)], now: UnixMillis) {
-    tasks.sort_by_key(|(_, task)| match task {
+/// Puts pieces of work into order: what REST will soon not reach any more comes first; the archive's files run away from
+/// nobody and come newest first.
+pub fn in_order(tasks: &mut [Task], now: UnixMillis) {
+    tasks.sort_by_key(|task| match task {
         Task::Rest((from, _)) => (0, from.plus(AGG_TRADES_REACH_MS).since(now)),
         Task::File(file) => (1, file.place.period().end().get().saturating_neg()),
     });

@@ -20,7 +20,12 @@ fn start(date: &str) -> UnixMillis {
 fn file(dataset: Dataset, date: &str) -> Published {
     let period = Period::parse(date).expect("a date");
     let folder = Folder::new(Symbol::new("BTCUSDT").expect("a symbol"), dataset, period.cadence());
-    Published { place: folder.expect("there is one").place(period.start()), bytes: 1, modified: None }
+    Published {
+        place: folder.expect("there is one").place(period.start()),
+        bytes: 1,
+        modified: None,
+        etag: String::new(),
+    }
 }
 
 fn published(dataset: Dataset, dates: &[&str]) -> BTreeMap<Period, Published> {
@@ -132,13 +137,7 @@ fn what_rest_soon_does_not_reach_comes_first() {
     let now = start("2026-11-20");
     let rest = |hours: i64| Task::Rest((now.plus(-hours * UnixMillis::HOUR), now));
     let dated = |date| Task::File(file(Dataset::AggTrades, date));
-    let mut tasks = vec![
-        ("a", dated("2026-10")),
-        ("b", dated("2026-11-18")),
-        ("c", rest(2)),
-        ("d", dated("2026-11-02")),
-        ("e", rest(40)),
-    ];
+    let mut tasks = vec![dated("2026-10"), dated("2026-11-18"), rest(2), dated("2026-11-02"), rest(40)];
     in_order(&mut tasks, now);
-    assert_eq!(tasks.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["e", "c", "b", "d", "a"]);
+    assert_eq!(tasks, [rest(40), rest(2), dated("2026-11-18"), dated("2026-11-02"), dated("2026-10")]);
 }

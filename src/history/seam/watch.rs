@@ -40,6 +40,7 @@ pub struct Options {
 pub type Told = Arc<dyn Fn(ContractId, &Piece) + Send + Sync>;
 
 /// See the module's documentation.
+#[derive(Clone)]
 pub struct Seam {
     /// What is recorded.
     pub contracts: Arc<Contracts>,

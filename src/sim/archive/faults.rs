@@ -11,7 +11,7 @@ const FAULTS_MAX: usize = 1_024;
 pub enum ArchiveFault {
     /// The file appears this much later than it is due, its checksum too.
     Late {
-        /// In the exchange's time.
+        /// In the exchange's time; below 0 it is early.
         millis: i64,
     },
     /// It never appears.

@@ -113,12 +113,12 @@ impl Shelf {
         format!("{ROOT}{cycle}/{dataset}/{symbol}/{interval}")
     }
 
-    /// Its files that are due by `now`, oldest first; faults are not looked at.
+    /// Its files whose time is over by `now`, oldest first: those that are due, and those that may be early.
     pub(super) fn files(self, market: &Market, now: i64) -> impl Iterator<Item = File> {
         let (begin, end) = market.span(self.contract).filter(|_| self.exists(market)).unwrap_or((0, 0));
         let first = File { shelf: self, start: self.floor(begin) };
         let files = std::iter::successors(Some(first), |file| Some(File { start: file.end(), ..*file }));
-        files.take_while(move |file| file.start < end && file.due() <= now)
+        files.take_while(move |file| file.start < end && file.end() <= now)
     }
 
     fn floor(self, time: i64) -> i64 {

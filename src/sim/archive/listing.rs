@@ -65,6 +65,7 @@ pub(super) fn list(exchange: &Exchange, query: &Query<'_>) -> String {
 fn entries(exchange: &Exchange, wanted: &Wanted<'_>) -> Vec<Entry> {
     let mut shelves: Vec<(String, Shelf)> = shelves(exchange).collect();
     shelves.retain(|(folder, _)| folder.starts_with(wanted.prefix) || wanted.prefix.starts_with(folder));
+    let now = exchange.now().get();
     shelves.sort_by(|(one, _), (other, _)| one.cmp(other));
     let mut entries: Vec<Entry> = Vec::new();
     for (folder, shelf) in &shelves {
@@ -76,7 +77,7 @@ fn entries(exchange: &Exchange, wanted: &Wanted<'_>) -> Vec<Entry> {
             Some(slash) => {
                 let name = &folder[..=wanted.prefix.len() + slash];
                 let is_told = name <= wanted.after || entries.last().is_some_and(|last| last.name() == name);
-                if !is_told && shelf.files(exchange.market(), exchange.now().get()).next().is_some() {
+                if !is_told && shelf.files(exchange.market(), now).any(|file| file.due() <= now) {
                     entries.push(Entry::Folder(name.to_owned()));
                 }
             }

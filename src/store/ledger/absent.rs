@@ -6,7 +6,8 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// The most runs that are remembered of one contract's kind; further ones are asked for again.
+/// The most runs that are remembered of one contract's kind; further ones are asked for again. Who else steps over those that
+/// are remembered is noted all the same.
 const RUNS_MAX: usize = 65_536;
 
 /// Ids that sources stepped over.
@@ -65,10 +66,10 @@ pub(super) struct AbsentRuns {
 }
 
 impl AbsentRuns {
-    /// Notes what one more source says. Whether there was room.
+    /// Notes what one more source says. Whether there was room for all of it.
     pub(super) fn note(&mut self, said: Absent) -> bool {
         if self.runs.len() >= RUNS_MAX {
-            return false;
+            return self.note_known(said);
         }
         let mut left = Some(said.ids);
         for known in self.within(said.ids).collect::<Vec<_>>() {
@@ -89,6 +90,47 @@ impl AbsentRuns {
             self.insert(Absent { ids, ..said });
         }
         true
+    }
+
+    /// Notes what one more source says of whole runs that are known, so that none is added. Whether that was all of it.
+    fn note_known(&mut self, said: Absent) -> bool {
+        let mut next = said.ids.first;
+        for known in self.within(said.ids).collect::<Vec<_>>() {
+            if known.ids.first < said.ids.first || known.ids.last > said.ids.last {
+                continue;
+            }
+            if known.ids.first == next {
+                next = known.ids.last.saturating_add(1);
+            }
+            self.insert(Absent { witnesses: known.witnesses.and(said.witnesses), at: known.at.max(said.at), ..known });
+        }
+        next > said.ids.last
+    }
+
+    /// Notes that what `source` steps over among `ids` it steps over still.
+    pub(super) fn confirm(&mut self, ids: IdRange, source: Origin, at: UnixMillis) {
+        for known in self.within(ids).filter(|known| known.witnesses.has(source)).collect::<Vec<_>>() {
+            self.insert(Absent { at: known.at.max(at), ..known });
+        }
+    }
+
+    /// Forgets ids that are held: `held` are runs, ascending, that share no id. How many ids that were.
+    pub(super) fn take_back(&mut self, held: &[(IdRange, Origin)]) -> u64 {
+        let mut taken = 0;
+        for known in self.iter().collect::<Vec<_>>() {
+            let from = held.partition_point(|(run, _)| run.last < known.ids.first);
+            let mut left = Some(known.ids);
+            for (run, _) in held.iter().skip(from).take_while(|(run, _)| run.first <= known.ids.last) {
+                let Some(ids) = left else { break };
+                self.runs.remove(&ids.first);
+                let before = run.first.checked_sub(1).and_then(|last| IdRange::new(ids.first, last));
+                before.into_iter().for_each(|ids| self.insert(Absent { ids, ..known }));
+                left = run.last.checked_add(1).and_then(|first| IdRange::new(first, known.ids.last));
+                left.into_iter().for_each(|ids| self.insert(Absent { ids, ..known }));
+                taken += run.last.min(ids.last) - run.first.max(ids.first) + 1;
+            }
+        }
+        taken
     }
 
     fn insert(&mut self, run: Absent) {
@@ -148,6 +190,43 @@ mod tests {
                 }
             }
             proptest::prop_assert_eq!(found, naive);
+        }
+    }
+
+    #[test]
+    fn who_else_steps_over_known_ids_is_noted_when_there_is_no_room_for_more() {
+        let mut runs = AbsentRuns::default();
+        for at in 0..RUNS_MAX as u64 {
+            assert!(runs.note(said(4 * at, 4 * at + 1, Origin::Rest, 1)));
+        }
+        assert!(!runs.note(said(2, 2, Origin::Rest, 1)), "a new one");
+        assert!(runs.note(said(8, 9, Origin::DailyArchive, 2)));
+        assert!(!runs.note(said(12, 14, Origin::DailyArchive, 2)), "14 is new");
+        assert!(!runs.note(said(16, 16, Origin::DailyArchive, 2)), "half of a run");
+        let found: Vec<_> = runs.within(IdRange { first: 8, last: 17 }).collect();
+        let daily: Vec<_> = found.iter().map(|run| (run.ids.first, run.witnesses.has(Origin::DailyArchive))).collect();
+        assert_eq!((daily, runs.runs.len()), (vec![(8, true), (12, true), (16, false)], RUNS_MAX));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_held_is_taken_back_and_nothing_else(
+            says in proptest::collection::vec((0_u64..60, 0_u64..9), 0..20),
+            held in proptest::collection::vec(proptest::bool::ANY, 80),
+        ) {
+            let mut runs = AbsentRuns::default();
+            let mut naive = vec![false; 80];
+            for (first, more) in says {
+                runs.note(said(first, first + more, Origin::Rest, 1));
+                naive[first as usize..=(first + more) as usize].fill(true);
+            }
+            let ids = |id: usize| IdRange { first: id as u64, last: id as u64 };
+            let lone: Vec<_> = (0..80).filter(|id| held[*id]).map(|id| (ids(id), Origin::Rest)).collect();
+            let expected = (0..80).filter(|id| naive[*id] && held[*id]).count() as u64;
+            proptest::prop_assert_eq!(runs.take_back(&lone), expected);
+            for (id, absent) in naive.iter().enumerate() {
+                proptest::prop_assert_eq!(runs.within(ids(id)).count(), usize::from(*absent && !held[id]));
+            }
         }
     }
 }

@@ -4,31 +4,29 @@
 //! file is replaced in one step at every change. Lost, it costs requests that are made again, never a wrong answer.
 
 mod absent;
+mod form;
 
 pub use absent::{Absent, Witnesses};
 
 use crate::{
     model::{IdRange, UnixMillis},
     store::{
-        bytes::{Fields, Reader, checksum},
         files::{self, Disk},
         record::{Kind, Origin},
     },
 };
 use absent::AbsentRuns;
-use rkyv::rancor;
+use form::{parse, written};
 use std::{
     collections::BTreeMap,
     io,
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 /// Its file.
 pub const LEDGER_FILE: &str = "LEDGER";
 
-const RECORD_BYTES: usize = 64;
-const MAGIC: u32 = u32::from_le_bytes(*b"TDLG");
-const VERSION: u16 = 1;
 const BYTES_MAX: u64 = 1 << 30;
 
 /// See the module's documentation.
@@ -52,7 +50,10 @@ pub enum FileState {
 }
 
 /// Runs of ids that the venue never used, by contract's number and kind.
-pub type ProvenAbsent = Vec<((u32, Kind), IdRange)>;
+pub type ProvenAbsent = Vec<(Series, IdRange)>;
+
+/// A contract's number, and a kind of its records.
+pub type Series = (u32, Kind);
 
 /// An archive file whose rows are in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,43 +62,37 @@ pub struct ArchiveFile {
     pub sha256: [u8; 32],
     /// When it was read.
     pub at: UnixMillis,
+    /// When the venue was last seen to offer the same, by the same clock.
+    pub checked: UnixMillis,
+    /// What the venue's listing said of it when it was read, as one number; nothing in notes of the first version.
+    pub stamp: Option<u64>,
+    /// Its first id and its last, where ids are dense and all of its rows are of its time.
+    pub ids: Option<IdRange>,
+}
+
+/// What a file of the archive was found to hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRead {
+    /// Its key in the archive.
+    pub key: String,
+    /// The keys of the files of the time before and after its own: ids between two of them are in neither.
+    pub beside: [String; 2],
+    /// What is remembered of it.
+    pub file: ArchiveFile,
+    /// Whose rows it holds.
+    pub series: Series,
+    /// What sort of file it is.
+    pub source: Origin,
+    /// Ids between its own that it steps over.
+    pub absent: Vec<IdRange>,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    absent: BTreeMap<(u32, Kind), AbsentRuns>,
+    absent: BTreeMap<Series, AbsentRuns>,
     /// By key in the archive.
     archives: BTreeMap<String, ArchiveFile>,
     banned_until: Option<UnixMillis>,
-}
-
-/// The form in which it is written.
-#[derive(Debug, Default, rkyv::Archive, rkyv::Serialize)]
-#[rkyv(derive(Debug))]
-struct Archive {
-    absent: Vec<AbsentRecord>,
-    archives: Vec<ArchiveRecord>,
-    /// Milliseconds since 1970; 0 for none.
-    banned_until: i64,
-}
-
-#[derive(Debug, rkyv::Archive, rkyv::Serialize)]
-#[rkyv(derive(Debug))]
-struct AbsentRecord {
-    first: u64,
-    last: u64,
-    at: i64,
-    contract: u32,
-    kind: u16,
-    witnesses: u16,
-}
-
-#[derive(Debug, rkyv::Archive, rkyv::Serialize)]
-#[rkyv(derive(Debug))]
-struct ArchiveRecord {
-    key: String,
-    sha256: [u8; 32],
-    at: i64,
 }
 
 impl Ledger {
@@ -124,16 +119,10 @@ impl Ledger {
     /// # Errors
     ///
     /// When the file cannot be replaced; until the next change the note is in memory only.
-    pub fn note_absent(
-        &self,
-        (contract, kind): (u32, Kind),
-        ids: IdRange,
-        source: Origin,
-        at: UnixMillis,
-    ) -> io::Result<()> {
+    pub fn note_absent(&self, series: Series, ids: IdRange, source: Origin, at: UnixMillis) -> io::Result<()> {
         let mut entries = self.lock();
         let said = Absent { ids, witnesses: Witnesses::of(source), at };
-        if !entries.absent.entry((contract, kind)).or_default().note(said) {
+        if !entries.absent.entry(series).or_default().note(said) {
             // It stays missing, which is honest.
             return Ok(());
         }
@@ -145,15 +134,60 @@ impl Ledger {
         self.lock().absent.get(&(contract, kind)).map(|runs| runs.within(ids).collect()).unwrap_or_default()
     }
 
-    /// Notes that all rows of the archive file `key` are in the store.
+    /// Notes that all rows of some archive files are in the store, and which ids those step over: within each, and between
+    /// two that lie beside each other. In one step.
     ///
     /// # Errors
     ///
-    /// When the file cannot be replaced; until the next change the note is in memory only.
-    pub fn note_archive(&self, key: &str, file: ArchiveFile) -> io::Result<()> {
+    /// When the file cannot be replaced; until the next change the notes are in memory only.
+    pub fn note_files(&self, files: Vec<FileRead>) -> io::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
         let mut entries = self.lock();
-        entries.archives.insert(key.to_owned(), file);
+        for read in files {
+            entries.note_file(read);
+        }
         self.write(&entries)
+    }
+
+    /// Notes that the venue offers files unchanged at `at`, so that what they lack it lacks still.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be replaced; until the next change the notes are in memory only.
+    pub fn note_checked(&self, files: &[(String, Series, Origin)], at: UnixMillis) -> io::Result<()> {
+        if files.is_empty() {
+            return Ok(());
+        }
+        let mut entries = self.lock();
+        for (key, series, source) in files {
+            entries.note_checked(key, *series, *source, at);
+        }
+        self.write(&entries)
+    }
+
+    /// Takes back that ids are absent which are held after all: `held` are runs, ascending, that share no id. How many ids
+    /// that were.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be replaced; until the next change that is so in memory only.
+    pub fn take_back(&self, series: Series, held: &[(IdRange, Origin)]) -> io::Result<u64> {
+        let mut entries = self.lock();
+        let taken = entries.absent.get_mut(&series).map_or(0, |runs| runs.take_back(held));
+        if taken > 0 {
+            self.write(&entries)?;
+        }
+        Ok(taken)
+    }
+
+    /// The archive files whose keys begin with `prefix`, ascending.
+    pub fn archives_below(&self, prefix: &str) -> Vec<(String, ArchiveFile)> {
+        let entries = self.lock();
+        let from = entries.archives.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        let below = from.take_while(|(key, _)| key.starts_with(prefix));
+        below.map(|(key, file)| (key.clone(), *file)).collect()
     }
 
     /// What is known of the archive file `key`.
@@ -181,77 +215,39 @@ impl Ledger {
     }
 
     fn write(&self, entries: &Entries) -> io::Result<()> {
-        let body = rkyv::to_bytes::<rancor::Error>(&entries.archive()).map_err(io::Error::other)?;
-        let mut fields = Fields::with_capacity(RECORD_BYTES);
-        fields.u32(MAGIC).u16(VERSION).u16(0).u128(self.store).u32(checksum(&body));
-        let mut bytes = fields.sealed(RECORD_BYTES);
-        bytes.extend_from_slice(&body);
-        files::replace(&*self.disk, LEDGER_FILE, &bytes)
+        files::replace(&*self.disk, LEDGER_FILE, &written(entries, self.store)?)
     }
 }
 
 impl Entries {
-    fn archive(&self) -> Archive {
-        let absent = self.absent.iter().flat_map(|((contract, kind), runs)| {
-            runs.iter().map(|run| AbsentRecord {
-                first: run.ids.first,
-                last: run.ids.last,
-                at: run.at.get(),
-                contract: *contract,
-                kind: kind.number(),
-                witnesses: run.witnesses.number().into(),
-            })
+    fn note_file(&mut self, FileRead { key, beside: [before, after], file, series, source, absent }: FileRead) {
+        let ids_of = |key: &String| self.archives.get(key).and_then(|file| file.ids);
+        let edges = file.ids.into_iter().flat_map(|ids| {
+            let before = ids_of(&before).and_then(|before| between(before, ids));
+            before.into_iter().chain(ids_of(&after).and_then(|after| between(ids, after)))
         });
-        let archives = self.archives.iter().map(|(key, file)| ArchiveRecord {
-            key: key.clone(),
-            sha256: file.sha256,
-            at: file.at.get(),
-        });
-        Archive {
-            absent: absent.collect(),
-            archives: archives.collect(),
-            banned_until: self.banned_until.map_or(0, UnixMillis::get),
+        let gaps: Vec<IdRange> = edges.chain(absent).collect();
+        let runs = self.absent.entry(series).or_default();
+        for ids in gaps {
+            runs.note(Absent { ids, witnesses: Witnesses::of(source), at: file.at });
         }
+        self.archives.insert(key, file);
     }
 
-    fn of(archive: &ArchivedArchive) -> Self {
-        let mut entries = Self::default();
-        for run in archive.absent.iter() {
-            let ids = IdRange::new(run.first.to_native(), run.last.to_native());
-            let kind = Kind::from_number(run.kind.to_native());
-            let Some((ids, kind)) = ids.zip(kind) else { continue };
-            let witnesses = Witnesses::from_number(u8::try_from(run.witnesses.to_native()).unwrap_or_default());
-            let said = Absent { ids, witnesses, at: UnixMillis::new(run.at.to_native()) };
-            entries.absent.entry((run.contract.to_native(), kind)).or_default().note(said);
+    fn note_checked(&mut self, key: &str, series: Series, source: Origin, at: UnixMillis) {
+        let Some(file) = self.archives.get_mut(key) else { return };
+        file.checked = at;
+        // What lies on its edges, too.
+        let ids = file.ids.and_then(|ids| IdRange::new(ids.first.saturating_sub(1), ids.last.saturating_add(1)));
+        if let (Some(ids), Some(runs)) = (ids, self.absent.get_mut(&series)) {
+            runs.confirm(ids, source, at);
         }
-        for record in archive.archives.iter() {
-            let file = ArchiveFile { sha256: record.sha256, at: UnixMillis::new(record.at.to_native()) };
-            entries.archives.insert(record.key.as_str().to_owned(), file);
-        }
-        let until = archive.banned_until.to_native();
-        entries.banned_until = (until != 0).then(|| UnixMillis::new(until));
-        entries
     }
 }
 
-/// What the ledger's file holds, and whether that is all of it.
-fn parse(bytes: &[u8], store: u128) -> (Option<Entries>, FileState) {
-    let damaged = (None, FileState::Damaged);
-    let Some(mut reader) = Reader::unsealed(bytes, RECORD_BYTES) else { return damaged };
-    let (magic, version, _) = (reader.u32(), reader.u16(), reader.u16());
-    if magic == MAGIC && version > VERSION {
-        return (None, FileState::Newer(version));
-    }
-    let (own, sum) = (reader.u128(), reader.u32());
-    let mut body = rkyv::util::AlignedVec::<16>::new();
-    body.extend_from_slice(&bytes[RECORD_BYTES..]);
-    if (magic, version, own) != (MAGIC, VERSION, store) || checksum(&body) != sum {
-        return damaged;
-    }
-    match rkyv::access::<ArchivedArchive, rancor::Error>(&body) {
-        Ok(archive) => (Some(Entries::of(archive)), FileState::Whole),
-        Err(_) => damaged,
-    }
+/// The ids between two files.
+fn between(before: IdRange, after: IdRange) -> Option<IdRange> {
+    IdRange::new(before.last.checked_add(1)?, after.first.checked_sub(1)?)
 }
 
 /// The ids that the venue never used, by contract and kind, as the ledger of the store with number `store` says; and what
@@ -285,12 +281,6 @@ mod tests {
     }
 
     #[test]
-    fn the_body_is_laid_out_as_the_format_says() {
-        assert_eq!((size_of::<ArchivedArchive>(), align_of::<ArchivedArchive>()), (24, 8));
-        assert_eq!((size_of::<ArchivedAbsentRecord>(), size_of::<ArchivedArchiveRecord>()), (32, 48));
-    }
-
-    #[test]
     fn it_outlives_the_process_and_its_damage_is_seen() {
         let sim = SimulatedDisk::new(1);
         let disk: Arc<dyn Disk> = Arc::new(sim.clone());
@@ -300,8 +290,8 @@ mod tests {
         for source in [Origin::Rest, Origin::DailyArchive] {
             ledger.note_absent((3, Kind::Trade), IDS, source, at).expect("written");
         }
-        let file = ArchiveFile { sha256: [9; 32], at };
-        ledger.note_archive("data/x.zip", file).expect("written");
+        let file = ArchiveFile { sha256: [9; 32], at, checked: at, stamp: Some(8), ids: Some(IDS) };
+        ledger.note_files(vec![read_file("data/x.zip", file)]).expect("written");
         ledger.note_ban(Some(UnixMillis::new(99))).expect("written");
         sim.power_cut(2);
         let (ledger, state) = read(&disk);
@@ -319,5 +309,43 @@ mod tests {
         }
         assert_eq!(proven_absent(&sim, 8).expect("readable").1, FileState::Damaged, "another store's");
         assert_eq!(proven_absent(&sim, 7).expect("readable").0, [((3, Kind::Trade), IDS)]);
+    }
+
+    fn read_file(key: &str, file: ArchiveFile) -> FileRead {
+        let day = key.trim_end_matches(".zip").rsplit('-').next().and_then(|day| day.parse::<u32>().ok());
+        let name = |day: Option<u32>| day.map_or_else(String::new, |day| format!("data/x-{day}.zip"));
+        let beside = [name(day.and_then(|day| day.checked_sub(1))), name(day.map(|day| day + 1))];
+        let (series, source) = ((3, Kind::Trade), Origin::DailyArchive);
+        FileRead { key: key.to_owned(), beside, file, series, source, absent: Vec::new() }
+    }
+
+    #[test]
+    fn what_lies_between_two_files_is_in_neither_whichever_was_read_first() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        let at = UnixMillis::new(5);
+        let file = |first, last| {
+            let ids = IdRange::new(first, last);
+            ArchiveFile { sha256: [9; 32], at, checked: at, stamp: Some(8), ids }
+        };
+        let (ledger, _) = read(&disk);
+        for (day, ids) in [(4, file(10, 19)), (6, file(30, 39)), (5, file(22, 27)), (8, file(60, 69))] {
+            ledger.note_files(vec![read_file(&format!("data/x-{day}.zip"), ids)]).expect("written");
+        }
+        let said = ledger.absent(3, Kind::Trade, IdRange { first: 0, last: 99 });
+        let gaps: Vec<_> = said.iter().map(|run| (run.ids.first, run.ids.last)).collect();
+        assert_eq!(gaps, [(20, 21), (28, 29)], "the file of day 7 was not read");
+        assert!(said.iter().all(|run| run.witnesses.has(Origin::DailyArchive)));
+        let later = UnixMillis::new(50);
+        let checked = [("data/x-5.zip".to_owned(), (3, Kind::Trade), Origin::DailyArchive)];
+        ledger.note_checked(&checked, later).expect("written");
+        assert!(ledger.absent(3, Kind::Trade, IDS).iter().all(|run| run.at == later));
+        assert_eq!(ledger.archive("data/x-5.zip").map(|file| (file.at, file.checked)), Some((at, later)));
+        assert_eq!(ledger.archives_below("data/x-").len(), 4);
+        assert_eq!(ledger.archives_below("data/x-6").len(), 1);
+        let held = [(IdRange { first: 0, last: 20 }, Origin::Rest), (IdRange { first: 29, last: 40 }, Origin::Rest)];
+        assert_eq!(ledger.take_back((3, Kind::Trade), &held).expect("written"), 2);
+        let (ledger, _) = read(&disk);
+        let said = ledger.absent(3, Kind::Trade, IdRange { first: 0, last: 99 });
+        assert_eq!(said.iter().map(|run| (run.ids.first, run.ids.last)).collect::<Vec<_>>(), [(21, 21), (28, 28)]);
     }
 }

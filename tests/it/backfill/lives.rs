@@ -104,6 +104,43 @@ fn a_job_that_is_called_off_ends_and_keeps_what_it_has() {
     });
 }
 
+/// When the ranges begin that REST is asked for, in the order of asking, and how many files were downloaded before the first.
+fn asked_of_rest(rig: &Rig) -> (Vec<i64>, usize) {
+    let asked = rig.fetch.asked.lock().expect("whole");
+    let is_rest = |url: &&String| url.contains("aggTrades?");
+    let number = |url: &String| url.split("startTime=").nth(1)?.split('&').next()?.parse().ok();
+    let files = asked.iter().take_while(|url| !is_rest(url)).filter(|url| url.ends_with(".zip")).count();
+    (asked.iter().filter(is_rest).filter_map(number).collect(), files)
+}
+
+#[test]
+fn what_rest_forgets_first_is_fetched_first_whichever_job_wants_it() {
+    in_one_life(async |rig: Rig| {
+        rig.fault("2026-11-1", ArchiveFault::Late { millis: 9 * DAY });
+        let hour = UnixMillis::HOUR;
+        let wants = [
+            (TODAY - 79 * DAY, TODAY - 51 * DAY),
+            (START - 5 * hour, START - 4 * hour),
+            (START - 47 * hour, START - 45 * hour),
+        ];
+        let jobs = wants.map(|(from, to)| rig.jobs.submit(want(Series::Trades, from, to)).expect("taken").id);
+        let running = tokio::task::spawn_local(rig.runner.clone().run());
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        for id in jobs {
+            assert_eq!(rig.jobs.get(id).expect("there").state, State::Done);
+        }
+        let (starts, files) = asked_of_rest(&rig);
+        let of = |from: i64| starts.iter().position(|start| *start == from).expect("asked for");
+        assert!(of(wants[2].0) < of(wants[1].0), "{starts:?}");
+        assert!(files < 10, "{files} files came before");
+        for (from, to) in &wants[1..] {
+            let truth = rig.truth(*from, *to);
+            assert!(rig.holding(Kind::Trade).from_id(truth[0].id, truth.len()).trades == truth);
+        }
+        running.abort();
+    });
+}
+
 #[test]
 fn what_is_not_published_yet_is_waited_for_without_noise() {
     in_one_life(async |rig: Rig| {

@@ -5,6 +5,7 @@
 mod files;
 mod lives;
 mod proxies;
+mod rechecks;
 mod series;
 
 use crate::spine::{at, in_virtual_time, symbol};
@@ -19,7 +20,7 @@ use tapedeck::{
         archive::Limits,
         budget::{self, Budget},
         download::{self, Host, Staging, Ways},
-        jobs::{self, Job, Jobs, Runner, Series, State, Want},
+        jobs::{self, Job, Jobs, Recheck, Runner, Series, State, Want},
         rest::Source,
     },
     metrics::Metrics,
@@ -78,11 +79,18 @@ struct Rig {
     desk: Desk,
     jobs: Jobs,
     runner: Runner,
+    recheck: Recheck,
     contract: u32,
 }
 
 fn exchange(start: i64) -> Arc<Exchange> {
-    let contract = sim::Contract::perpetual(SYMBOL, Price::from_units(48_700_000), (4, 2), 6).expect("a symbol");
+    exchange_without(start, Vec::new())
+}
+
+/// An exchange that never used some ids.
+fn exchange_without(start: i64, absent: Vec<IdRange>) -> Arc<Exchange> {
+    let mut contract = sim::Contract::perpetual(SYMBOL, Price::from_units(48_700_000), (4, 2), 6).expect("a symbol");
+    contract.absent = absent;
     let options = sim::Options { seed: 5, contracts: vec![contract], ..sim::Options::default() };
     Exchange::open(&options, Clock::starting_at(at(start))).expect("no recording, no error")
 }
@@ -122,9 +130,10 @@ impl Rig {
         let source = Source { fetch: fetch.clone(), budget, rest_url: "http://sim".to_owned(), seed };
         let jobs = Jobs::open(disk, clock).expect("opens");
         let options = jobs::Options { downloads: 3, awaited: Duration::from_hours(24 * 14), limits: Limits::default() };
+        let recheck = Recheck { host: Arc::clone(&host), library: Arc::clone(&library), jobs: jobs.clone() };
         let into = (Arc::clone(&library), desk.clone(), filler);
         let runner = Runner::new(jobs.clone(), (host, source), into, options, clock);
-        Self { exchange, fetch, clock, library, desk, jobs, runner, contract: rows[0].number }
+        Self { exchange, fetch, clock, library, desk, jobs, runner, recheck, contract: rows[0].number }
     }
 
     /// Back-fills trades and says how the job ended.
@@ -166,13 +175,18 @@ impl Rig {
 }
 
 fn want(series: Series, from: i64, to: i64) -> Want {
-    Want { symbols: vec![SYMBOL.to_owned()], series: vec![series], from, to }
+    Want { symbols: vec![SYMBOL.to_owned()], series: vec![series], from, to, replaced_only: false }
 }
 
 /// One life of a process over `disk`, at the exchange's time `start`.
 fn live<R>(disk: &SimulatedDisk, start: i64, main: impl AsyncFnOnce(Rig) -> R) -> R {
+    live_with(disk, exchange(start), main)
+}
+
+/// The same with an exchange of its own.
+fn live_with<R>(disk: &SimulatedDisk, exchange: Arc<Exchange>, main: impl AsyncFnOnce(Rig) -> R) -> R {
     let disk = disk.clone();
-    in_virtual_time(async move { main(Rig::start(&disk, exchange(start))).await })
+    in_virtual_time(async move { main(Rig::start(&disk, exchange)).await })
 }
 
 fn in_one_life<R>(main: impl AsyncFnOnce(Rig) -> R) -> R {

@@ -46,6 +46,10 @@ fn raw_trades_open_interest_and_fundings() {
         let rows: Vec<OpenInterestRow> = rows.rows.records().collect();
         assert_eq!(rows.len(), 2 * 288);
         assert_eq!(rows[0].time, at(from + 5 * UnixMillis::MINUTE));
+        let job = rig.fill_series(Series::OpenInterest, from - 20 * DAY, from).await;
+        assert_eq!((job.state, job.parts[0].files_done, job.parts[0].rows_new), (State::Done, 20, 20 * 288));
+        let parts = rig.library.shelf(rig.contract, Kind::OpenInterest).sealed().len();
+        assert!(parts <= 2, "{parts} segments for twice some days");
         let job = rig.fill_series(Series::Funding, TODAY - 40 * DAY, TODAY - 25 * DAY).await;
         assert_eq!(job.state, State::Done);
         let rows = rig.library.shelf(rig.contract, Kind::Funding).rows(&rig.library, ALL, usize::MAX, false);

@@ -139,6 +139,9 @@ async fn a_store_of_the_archives_trades_agrees_with_the_archives_minutes() {
         let touched = 2 * straddlers.len() as u64;
         assert!(report.straddled <= touched && touched <= report.straddled * 2, "{report:?}");
         assert_eq!(found.folded > 0, !with_minutes);
+        // Some ids are burnt: ours are an upper bound.
+        let counts = report.counts;
+        assert!(counts.minutes > 500 && counts.below == 0 && counts.ours >= counts.official, "{counts:?}");
     }
 }
 

@@ -99,6 +99,9 @@ proptest! {
         }).collect();
         touched.dedup();
         prop_assert_eq!(found.straddled, touched.len() as u64);
+        // The ids drawn have no gaps: where nothing is carried both sides count the same.
+        let counts = found.counts;
+        prop_assert_eq!((counts.ours, counts.above, counts.below), (counts.official, 0, 0));
     }
 
     /// Compared from a minute on into which something may be carried, and up to one out of which it may be.
@@ -117,6 +120,20 @@ proptest! {
         let found = report(&official, &trades);
         prop_assert!(found.unexplained > 0, "{lost:?} {found:?}");
     }
+}
+
+#[test]
+fn raw_trades_are_counted_and_more_of_ours_are_no_difference() {
+    let (mut official, trades) = plain();
+    let found = report(&official, &trades).counts;
+    assert!(found.minutes > 5 && found.ours == found.official, "{found:?}");
+    official[3].count -= 1;
+    official[5].count += 2;
+    let again = report(&official, &trades);
+    assert_eq!(again.unexplained, 0);
+    let counts = again.counts;
+    assert_eq!((counts.minutes, counts.above, counts.below), (found.minutes, 1, 1));
+    assert_eq!((counts.ours, counts.official), (found.ours, found.official + 1));
 }
 
 /// Three trades a minute, none near a border: nothing straddles.

@@ -37,6 +37,13 @@ fn symbol(symbol: &SymbolChecked) -> Value {
         "in_holes": report.in_holes,
         "invented": report.invented,
         "unexplained": report.unexplained,
+        "raw_trades": {
+            "minutes": report.counts.minutes,
+            "ours": report.counts.ours,
+            "official": report.counts.official,
+            "minutes_above": report.counts.above,
+            "minutes_below": report.counts.below,
+        },
         "folded": symbol.folded,
         "inventions": report.inventions.iter().map(stretch).collect::<Vec<_>>(),
         "differences": report.differences.iter().map(difference).collect::<Vec<_>>(),

@@ -29,6 +29,13 @@ pub(super) fn report(about: &About<'_>, checked: &Checked) -> String {
         "unexplained",
         &cut(known().flat_map(differences).collect(), &["symbol", "minute", "figure", "ours", "exchange"]),
     );
+    text += &section(
+        "raw trades of equal minutes: ours are counted from ids, an upper bound",
+        &cut(
+            known().filter_map(raw_trades).collect(),
+            &["symbol", "ours", "exchange", "minutes with more", "minutes with fewer"],
+        ),
+    );
     let findings = checked
         .findings
         .iter()
@@ -68,6 +75,14 @@ fn inventions(symbol: &SymbolChecked) -> Vec<Vec<String>> {
         vec![symbol.symbol.as_str().to_owned(), shown(stretch.start), shown(stretch.end), grouped(stretch.trades)]
     };
     symbol.report.inventions.iter().map(row).collect()
+}
+
+/// Nothing where both sides count the same.
+fn raw_trades(symbol: &SymbolChecked) -> Option<Vec<String>> {
+    let counts = symbol.report.counts;
+    let figures = [counts.ours, counts.official, counts.above, counts.below].map(grouped);
+    let name = symbol.symbol.as_str().to_owned();
+    (counts.above + counts.below > 0).then(|| [name].into_iter().chain(figures).collect())
 }
 
 fn differences(symbol: &SymbolChecked) -> Vec<Vec<String>> {

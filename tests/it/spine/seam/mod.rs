@@ -16,12 +16,12 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 use tapedeck::{
-    app::Healing,
+    app::{Healing, Keeping},
     history::{
         archive::Limits,
         budget::{self, Budget},
         download::{self, Host, Staging, Ways},
-        jobs::{self, Arrival, Jobs, Runner, Sweep},
+        jobs::{self, Arrival, Jobs, Recheck, Runner, Sweep},
         rest::{Piece, Source},
         seam,
     },
@@ -123,8 +123,9 @@ impl<'a> Life<'a> {
                 if let Some(parts) = parts.filter(|_| self.asks_archive) {
                     parts.ask_archive(&rig, arrived);
                 }
+                let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
                 let healing = Healing { source: source(&rig), seam, told: tell, arrivals };
-                tokio::task::spawn_local(rig.engine.heal(healing, &rig.metrics));
+                tokio::task::spawn_local(rig.engine.heal(healing, keeping));
             }
             scene(Scene { rig, away, told }).await
         })
@@ -168,11 +169,12 @@ impl Parts {
         let options = download::Options { list_url: url.clone(), url, zip_bytes_max: 1 << 30, seed: 3 };
         let host = Arc::new(Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
         let options = jobs::Options { downloads: 2, awaited: Duration::from_hours(240), limits: Limits::default() };
+        let recheck = Recheck { host: Arc::clone(&host), library: Arc::clone(&self.library), jobs: jobs.clone() };
         let into = (self.library, self.desk, self.filler);
         let budget = source.budget.clone();
-        let runner = Runner::new(jobs.clone(), (host, source), into, options, self.clock);
+        let runner = Runner::new(jobs, (host, source), into, options, self.clock);
         tokio::task::spawn_local(runner.telling(arrived).run());
-        let sweep = Sweep::new(Arc::clone(&rig.engine.contracts), jobs, budget, Duration::from_hours(24 * 31));
+        let sweep = Sweep::new(Arc::clone(&rig.engine.contracts), recheck, budget, Duration::from_hours(24 * 31));
         tokio::task::spawn_local(sweep.run());
     }
 }

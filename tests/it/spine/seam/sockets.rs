@@ -41,7 +41,8 @@ fn healing(rig: &Rig, host: &str) -> impl Future<Output = ()> + Send + 'static {
     let source = Source { fetch, budget, rest_url: format!("http://{host}"), seed: 3 };
     let (_, arrivals) = tokio::sync::mpsc::channel(1);
     let seam = Some(seam::Options { fills_max: 2 });
-    rig.engine.heal(Healing { source, seam, told: Arc::new(|_, _| {}), arrivals }, &rig.metrics)
+    let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
+    rig.engine.heal(Healing { source, seam, told: Arc::new(|_, _| {}), arrivals }, keeping)
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! What does each part need of the configuration?
+
+use crate::{
+    api,
+    app::{Options, registry},
+    candle::FoldOptions,
+    config::{Config, TapeKind},
+    exchange::binance::{AGG_TRADES_REACH_MS, Routes},
+    feed, live, market,
+    model::Symbol,
+    net::{Endpoint, Limits},
+};
+use std::time::Duration;
+
+/// A connection that has lasted so long starts the waits between attempts from the first again.
+const STABLE_AFTER: Duration = Duration::from_mins(1);
+
+/// What the registry needs.
+pub(super) fn wanted(config: &Config) -> registry::Wanted {
+    let (selection, config) = (config.symbols.clone(), config.clone());
+    registry::Wanted { selection, spec: Box::new(move |symbol| spec(&config, symbol)) }
+}
+
+/// How a contract is recorded.
+pub(super) fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
+    let kept = config.contract(symbol);
+    let kind = match kept.tape {
+        TapeKind::Aggregate => market::TapeKind::Aggregate,
+        TapeKind::Raw => market::TapeKind::Raw,
+    };
+    (symbol.clone(), kind, kept.ring_trades.get())
+}
+
+/// What the live path needs; `seed` spreads its waits.
+pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
+    let binance = &config.binance;
+    let routes: Vec<_> = binance.routes.iter().collect();
+    Ok(Options {
+        contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
+        routes: Routes::with(&routes)?,
+        streams_per_connection_max: binance.streams_per_connection_max.get(),
+        feed: feed::Options {
+            endpoint: Endpoint::parse(&binance.ws_url)?,
+            limits: Limits {
+                handshake_timeout: binance.handshake_timeout,
+                idle_timeout: binance.idle_timeout,
+                ..Limits::default()
+            },
+            backoff: (binance.backoff_base, binance.backoff_cap),
+            stable_after: STABLE_AFTER,
+            seed,
+        },
+        reorder_ms: millis(config.candle.reorder),
+        live: live::Options {
+            encoders: vec![api::ENCODER],
+            fold: FoldOptions { grace_ms: millis(config.candle.grace), closed_max: config.candle.minutes_kept.get() },
+            slow_cut: config.session.slow_cut,
+        },
+    })
+}
+
+/// What the server for clients needs.
+pub(super) fn api(config: &Config) -> api::Options {
+    let (server, session) = (&config.server, &config.session);
+    api::Options {
+        listen: server.listen,
+        workers: config.threads.http.get(),
+        connections_max: server.connections_max.get(),
+        connections_per_ip_max: server.connections_per_ip_max.get(),
+        header_timeout: server.header_timeout,
+        body_timeout: server.body_timeout,
+        body_bytes_max: server.body_bytes_max,
+        allowed_origins: server.allowed_origins.clone(),
+        reach_ms: AGG_TRADES_REACH_MS,
+        session: api::SessionOptions {
+            flush: session.flush,
+            queue_messages_max: session.queue_messages_max.get(),
+            queue_bytes_max: session.queue_bytes_max,
+            subscriptions_max: session.subscriptions_max.get(),
+            requests_per_second_max: session.requests_per_second_max.get(),
+            message_bytes_max: session.message_bytes_max.get(),
+            heartbeat: session.heartbeat,
+            ping: session.ping,
+        },
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
