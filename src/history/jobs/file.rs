@@ -4,7 +4,6 @@
 //! file remembered. Whatever ends this before leaves nothing behind.
 
 use crate::{
-    clock::Clock,
     exchange::binance::{
         Kline,
         archive::{
@@ -14,6 +13,7 @@ use crate::{
     },
     history::{
         archive::{Cause, Confirmed, Limits, ReadError, Wanted, read},
+        budget::Budget,
         download::{GetError, Host, Staged},
     },
     model::{Candle, IdRange, Price, Source, Trade, UnixMillis},
@@ -46,7 +46,8 @@ pub(super) struct Taker {
     /// Files that are read at once: what bounds memory.
     pub(super) reading: Arc<Semaphore>,
     pub(super) limits: Limits,
-    pub(super) clock: Clock,
+    /// Tells the venue's time: when a file was read is compared with when the venue put it there.
+    pub(super) budget: Budget,
 }
 
 /// What became of a file.
@@ -153,7 +154,7 @@ impl Taker {
             place: place.clone(),
             sha256,
             limits: self.limits,
-            clock: self.clock,
+            budget: self.budget.clone(),
             quit: Arc::clone(&quit.0),
         };
         let library = Arc::clone(&self.library);
@@ -174,7 +175,7 @@ struct Reading {
     place: Place,
     sha256: Sha256,
     limits: Limits,
-    clock: Clock,
+    budget: Budget,
     quit: Arc<AtomicBool>,
 }
 
@@ -231,7 +232,7 @@ impl Reading {
             tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
         }
         let counts = fill.adopt(move || listed.tell()).map_err(|error| ReadError::Staging(error.into()))?;
-        let at = self.clock.wall();
+        let at = self.budget.now();
         if T::DENSE {
             self.note_absent(library, kind, &tally.runs, at).map_err(|error| ReadError::Staging(error.into()))?;
         }
