@@ -26,7 +26,7 @@ pub enum HostFault {
     DiskFull,
     /// Every write and sync fails for want of room.
     DiskRefuses,
-    /// So many calls of the disk fail, whichever they are.
+    /// So many writes and syncs fail for no reason.
     DiskFails(u64),
 }
 
@@ -63,7 +63,7 @@ impl Host {
             HostFault::DiskStalls => self.stalled.store(true, Ordering::Relaxed),
             HostFault::DiskFull => self.disk.set_capacity(0),
             HostFault::DiskRefuses => self.disk.fail(1, Fault::Full, Lasting::ForEver),
-            HostFault::DiskFails(count) => self.disk.fail(1, Fault::Io, Lasting::Times(count)),
+            HostFault::DiskFails(count) => self.disk.fail(1, Fault::WriteIo, Lasting::Times(count)),
         }
     }
 

@@ -43,6 +43,19 @@ pub struct Severity {
 }
 
 impl Severity {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        connections: 0,
+        silences: 0,
+        streams: 0,
+        frames: 0,
+        rest: 0,
+        archive: 0,
+        outages: 0,
+        time: 0,
+        disk: 0,
+    };
+
     /// More than the venue was ever seen to do.
     pub const HARSH: Self = Self {
         connections: 30,
@@ -302,14 +315,19 @@ fn rest(draws: &mut Draws, _: &Symbol) -> Fault {
 }
 
 fn archive(draws: &mut Draws, symbol: &Symbol) -> Fault {
-    let fault = match draws.below(8) {
-        0 => ArchiveFault::Late { millis: 3_600_000 },
+    let hour = 3_600_000;
+    let fault = match draws.below(12) {
+        0 => ArchiveFault::Late { millis: one_of(draws, &[hour, 6 * hour, 30 * hour, 72 * hour]) },
         1 => ArchiveFault::ChecksumWrong,
         2 => ArchiveFault::ChecksumMalformed,
         3 => ArchiveFault::BitFlip { at: u64::from(draws.below(1_000)) },
         4 => ArchiveFault::Shortened { bytes: u64::from(draws.below(1_000)) },
         5 => ArchiveFault::Cut { bytes: u64::from(draws.below(1_000)), times: 1 + draws.below(3) },
         6 => ArchiveFault::Contents(Defect::Interleaved),
+        7 => ArchiveFault::Contents(Defect::LastLineCut),
+        8 => ArchiveFault::Missing,
+        9 => ArchiveFault::ChecksumLate { millis: one_of(draws, &[hour, 6 * hour, i64::MAX]) },
+        10 => ArchiveFault::Replaced { after_ms: hour * i64::from(1 + draws.below(72)), with: Vec::new() },
         _ => ArchiveFault::Contents(Defect::Duplicates { every: 1 + draws.below(50) }),
     };
     Fault::Archive(symbol.clone(), fault)

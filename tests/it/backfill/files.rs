@@ -126,6 +126,28 @@ fn a_file_that_is_replaced_is_read_again() {
 }
 
 #[test]
+fn a_wall_clock_that_is_a_day_off_hides_no_replaced_file_and_delays_no_job() {
+    for off in [DAY, -DAY] {
+        in_one_life(async |rig: Rig| {
+            rig.hand.step(off);
+            rig.fault("2026-11-17", ArchiveFault::Replaced { after_ms: 50 * UnixMillis::HOUR, with: Vec::new() });
+            rig.fault("2026-11-16", ArchiveFault::Unavailable { until: rig.exchange.now().plus(UnixMillis::HOUR) });
+            let (from, to) = (TODAY - 4 * DAY, TODAY - 2 * DAY);
+            let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+            let running = tokio::task::spawn_local(rig.runner.clone().run());
+            tokio::time::sleep(Duration::from_hours(2)).await;
+            running.abort();
+            let job = rig.jobs.get(job.id).expect("it is there");
+            assert_eq!((job.state, job.parts[0].ids_missing), (State::Done, 0), "{off}");
+            assert!(rig.held() == rig.truth(from, to));
+            rig.forget_asked();
+            rig.fill(from, to).await;
+            assert!(rig.asked("2026-11-17.zip") > 0, "{off}: the other file of the day is fetched");
+        });
+    }
+}
+
+#[test]
 fn rows_that_a_day_lacks_are_filled_from_its_month_and_what_none_has_is_named() {
     in_one_life(async |rig: Rig| {
         let from = TODAY - 30 * DAY;
