@@ -98,9 +98,9 @@ enum WorkError {
 }
 
 impl WorkError {
-    /// Whether another attempt may do better.
+    /// Whether another attempt may do better: a disk that is full or fails may be well again, too.
     const fn may_pass(&self) -> bool {
-        matches!(self, Self::Listing { .. } | Self::Files { .. } | Self::Rest { .. })
+        !matches!(self, Self::UnknownContract(_))
     }
 }
 

@@ -146,6 +146,27 @@ fn a_wall_clock_that_is_a_day_off_hides_no_replaced_file_and_delays_no_job() {
 }
 
 #[test]
+fn a_disk_that_is_full_for_an_hour_delays_a_job_and_ends_none() {
+    let disk = SimulatedDisk::new(9);
+    live(&disk, START, async |rig: Rig| {
+        let (from, to) = (TODAY - 4 * DAY, TODAY - 2 * DAY);
+        let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+        disk.fail(1, Fault::Full, Lasting::ForEver);
+        let running = tokio::task::spawn_local(rig.runner.clone().run());
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let waiting = rig.jobs.get(job.id).expect("it is there");
+        assert!(waiting.state == State::Queued && waiting.error.is_some(), "{waiting:?}");
+        assert!(disk.faults_met() > 0);
+        disk.heal();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        running.abort();
+        let job = rig.jobs.get(job.id).expect("it is there");
+        assert_eq!((job.state, job.parts[0].ids_missing), (State::Done, 0));
+        assert!(rig.held() == rig.truth(from, to));
+    });
+}
+
+#[test]
 fn rows_that_a_day_lacks_are_filled_from_its_month_and_what_none_has_is_named() {
     in_one_life(async |rig: Rig| {
         let from = TODAY - 30 * DAY;

@@ -29,7 +29,7 @@ use tapedeck::{
     store::{
         self, Holding, Opened,
         desk::Desk,
-        files::{Disk, SimulatedDisk},
+        files::{Disk, Fault, Lasting, SimulatedDisk},
         identity::Identity,
         library::Library,
         record::Kind,

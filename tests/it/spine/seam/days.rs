@@ -12,7 +12,7 @@ use tapedeck::sim::{ArchiveFault, Fault, Schedule, Severity};
 const THIN: [(&str, TapeKind, u32); 2] = [("XRPUSDT", TapeKind::Aggregate, 6), ("币安人生USDT", TapeKind::Aggregate, 2)];
 const HOUR_MS: u64 = 3_600_000;
 /// So long everything fails after the return.
-const FAULTS_MS: u64 = 8 * HOUR_MS;
+const FAULTS_MS: u64 = 3 * HOUR_MS;
 const LIVE: Severity = Severity {
     connections: 3,
     silences: 1,
@@ -25,9 +25,9 @@ const LIVE: Severity = Severity {
     disk: 1,
 };
 /// Of each contract's files, by and large: this many in the schedule's first second.
-const OF_FILES: Severity = Severity { archive: 4 * 3_600, ..Severity::NONE };
-/// The sweep asks again for what a job did not bring a day later, and files of the last day are due nine hours after its end.
-const HEALED_S: u64 = 3 * 86_400;
+const OF_FILES: Severity = Severity { archive: 8 * 3_600, ..Severity::NONE };
+/// A job looks again for files an hour later, and a day that passed REST's reach meanwhile is due nine hours after its end.
+const HEALED_S: u64 = 12 * 3_600;
 
 /// What a return from days away went through.
 #[derive(Debug, Default)]
@@ -78,7 +78,7 @@ fn days(seed: u64) -> Account {
         let mut account = Account { away_h: away_ms(seed) / UnixMillis::HOUR, ..Account::default() };
         account.lost = scene.thin_missing();
         let schedule = Schedule::draw(seed, FAULTS_MS, &THIN.map(|(name, ..)| symbol(name)), LIVE);
-        let met = scene.through(&schedule, Duration::from_hours(2), |scene| {
+        let met = scene.through(&schedule, Duration::from_hours(1), async |scene: &Scene| {
             THIN.iter().for_each(|(name, ..)| _ = scene.assert_honest(seed, name));
         });
         account.met = met.await.end(&scene, &disk);

@@ -124,9 +124,21 @@ impl Scene {
         CONTRACTS.iter().map(|(name, ..)| self.missing(name)).sum()
     }
 
-    /// After a power cut a disk has every trade up to the newest of a second ago.
+    /// No candle is closed before its end, by the exchange's time.
+    pub(super) async fn assert_not_early(&self, seed: u64, name: &str) {
+        let candles = self.rig.engine.live.candles(self.rig.contract(name).id, Timeframe::MINUTE).await.expect("alive");
+        let now = self.rig.exchange.now();
+        let early = candles.iter().find(|candle| candle.closed && candle.close_time > now);
+        assert!(early.is_none(), "seed {seed}, {name}: at {now} {early:?}");
+    }
+
+    /// The tape goes on, and after a power cut a disk has every trade of it up to the newest of a second ago.
     pub(super) async fn assert_stored(&self, seed: u64, name: &str, disk: &SimulatedDisk) {
         let newest = self.rig.contract(name).tape.newest_id().expect("trades");
+        let (now, second) = (self.rig.exchange.now(), UnixMillis::SECOND);
+        let published = self.rig.exchange.truth(&symbol(name), now.plus(-600 * second), now.plus(-5 * second));
+        let is_newest = published.last().is_some_and(|trade| trade.id <= newest);
+        assert!(is_newest, "seed {seed}, {name}: {newest} is the newest, of {:?}", published.last());
         seconds(2).await;
         let copy = disk.fork();
         copy.power_cut(seed);
@@ -143,14 +155,14 @@ impl Scene {
 
 impl Scene {
     /// Lets the faults of a schedule happen, and looks again and again; what was met.
-    pub(super) async fn through(&self, schedule: &Schedule, look_every: Duration, look: impl Fn(&Self)) -> Met {
+    pub(super) async fn through(&self, schedule: &Schedule, look_every: Duration, look: impl AsyncFn(&Self)) -> Met {
         let (schedule, exchange, host) = (schedule.clone(), Arc::clone(&self.rig.exchange), Arc::clone(&self.host));
         let faults = tokio::task::spawn_local(async move { schedule.run(&exchange, Some(&host)).await });
         let met = std::cell::Cell::new(Met::default());
         let looking = async {
             while !faults.is_finished() {
                 tokio::time::sleep(look_every).await;
-                look(self);
+                look(self).await;
             }
         };
         tokio::select! {
@@ -181,8 +193,11 @@ fn hour(seed: u64) -> Account {
         seconds(30).await;
         let symbols = CONTRACTS.map(|(name, ..)| symbol(name));
         let schedule = Schedule::draw(seed, HOUR_MS, &symbols, Severity::HARSH);
-        let met = scene.through(&schedule, LOOK_EVERY, |scene| {
-            CONTRACTS.iter().for_each(|(name, ..)| _ = scene.assert_honest(seed, name));
+        let met = scene.through(&schedule, LOOK_EVERY, async |scene: &Scene| {
+            for (name, ..) in CONTRACTS {
+                scene.assert_honest(seed, name);
+                scene.assert_not_early(seed, name).await;
+            }
         });
         let met = met.await.end(&scene, &disk);
         let mut account = Account { missing: scene.all_missing(), met, ..Account::default() };
@@ -250,8 +265,11 @@ fn alone(fault: Fault) -> Met {
         seconds(30).await;
         let cut = Fault::End(sim::Ending::Cut);
         let schedule = Schedule { faults: vec![(60_000, fault), (61_000, cut)], end_ms: 1_200_000 };
-        let met = scene.through(&schedule, Duration::from_mins(1), |scene| {
-            CONTRACTS.iter().for_each(|(name, ..)| _ = scene.assert_honest(5, name));
+        let met = scene.through(&schedule, Duration::from_mins(1), async |scene: &Scene| {
+            for (name, ..) in CONTRACTS {
+                scene.assert_honest(5, name);
+                scene.assert_not_early(5, name).await;
+            }
         });
         let met = met.await.end(&scene, &disk);
         for (name, ..) in CONTRACTS {
