@@ -80,6 +80,8 @@ impl Host {
 
     /// Makes the disk well.
     pub fn heal(&self) {
-        [HostFault::DiskStalls, HostFault::DiskFull, HostFault::DiskRefuses].into_iter().for_each(|fault| self.end(fault));
+        [HostFault::DiskStalls, HostFault::DiskFull, HostFault::DiskRefuses]
+            .into_iter()
+            .for_each(|fault| self.end(fault));
     }
 }

@@ -37,19 +37,16 @@ pub enum Outage {
 
 impl Outage {
     /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::NoSuchName,
-        Self::NameServerFails,
-        Self::Hangs,
-        Self::CertificateExpired,
-        Self::CertificateOfAnother,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::NoSuchName, Self::NameServerFails, Self::Hangs, Self::CertificateExpired, Self::CertificateOfAnother];
 
     /// What the resolver or the TLS library says; nothing when nobody says anything.
     fn error(self) -> Option<io::Error> {
         let tls = |error| io::Error::new(io::ErrorKind::InvalidData, TlsError::InvalidCertificate(error));
         match self {
-            Self::NoSuchName => Some(io::Error::other("failed to lookup address information: Name or service not known")),
+            Self::NoSuchName => {
+                Some(io::Error::other("failed to lookup address information: Name or service not known"))
+            }
             Self::NameServerFails => {
                 Some(io::Error::other("failed to lookup address information: Temporary failure in name resolution"))
             }

@@ -44,17 +44,8 @@ pub struct Severity {
 
 impl Severity {
     /// Nothing goes wrong.
-    pub const NONE: Self = Self {
-        connections: 0,
-        silences: 0,
-        streams: 0,
-        frames: 0,
-        rest: 0,
-        archive: 0,
-        outages: 0,
-        time: 0,
-        disk: 0,
-    };
+    pub const NONE: Self =
+        Self { connections: 0, silences: 0, streams: 0, frames: 0, rest: 0, archive: 0, outages: 0, time: 0, disk: 0 };
 
     /// More than the venue was ever seen to do.
     pub const HARSH: Self = Self {

@@ -9,21 +9,13 @@ use super::{
 };
 use tapedeck::sim::{ArchiveFault, Fault, Schedule, Severity};
 
-const THIN: [(&str, TapeKind, u32); 2] = [("XRPUSDT", TapeKind::Aggregate, 6), ("币安人生USDT", TapeKind::Aggregate, 2)];
+const THIN: [(&str, TapeKind, u32); 2] =
+    [("XRPUSDT", TapeKind::Aggregate, 6), ("币安人生USDT", TapeKind::Aggregate, 2)];
 const HOUR_MS: u64 = 3_600_000;
 /// So long everything fails after the return.
 const FAULTS_MS: u64 = 3 * HOUR_MS;
-const LIVE: Severity = Severity {
-    connections: 3,
-    silences: 1,
-    streams: 2,
-    frames: 2,
-    rest: 2,
-    archive: 0,
-    outages: 1,
-    time: 1,
-    disk: 1,
-};
+const LIVE: Severity =
+    Severity { connections: 3, silences: 1, streams: 2, frames: 2, rest: 2, archive: 0, outages: 1, time: 1, disk: 1 };
 /// Of each contract's files, by and large: this many in the schedule's first second.
 const OF_FILES: Severity = Severity { archive: 8 * 3_600, ..Severity::NONE };
 /// A job looks again for files an hour later, and a day that passed REST's reach meanwhile is due nine hours after its end.
@@ -107,7 +99,8 @@ fn days_away_are_healed_whatever_became_of_their_files() {
     let trades: usize = accounts.iter().map(|account| account.trades).sum();
     let (lost, missing): (u64, u64) =
         accounts.iter().fold((0, 0), |(lost, missing), one| (lost + one.lost, missing + one.missing));
-    let (away, worst) = (accounts.iter().map(|one| one.away_h).sum::<i64>(), accounts.iter().map(|one| one.healed_s).max());
+    let (away, worst) =
+        (accounts.iter().map(|one| one.away_h).sum::<i64>(), accounts.iter().map(|one| one.healed_s).max());
     eprintln!(
         "{count} times away, {away} h, {trades} trades; {lost} ids were missing at the return, {missing} when faults ended, all \
          healed at most {worst:?} s later"

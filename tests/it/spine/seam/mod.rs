@@ -142,13 +142,7 @@ impl<'a> Life<'a> {
         })
     }
 
-    fn engine(
-        &self,
-        setup: &Setup,
-        exchange: Arc<Exchange>,
-        seams: Seams,
-        host: &Arc<Host>,
-    ) -> (Rig, Option<Parts>) {
+    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, seams: Seams, host: &Arc<Host>) -> (Rig, Option<Parts>) {
         let Some(disk) = self.disk else {
             return (setup.start_holding(exchange, seams, "ws://memory", |_| {}), None);
         };
@@ -187,7 +181,8 @@ impl Parts {
         let staging = Arc::new(Staging::open(self.disk).expect("made"));
         let url = "http://sim/archive".to_owned();
         let options = download::Options { list_url: url.clone(), url, zip_bytes_max: 1 << 30, seed: 3 };
-        let host = Arc::new(download::Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
+        let host =
+            Arc::new(download::Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
         let options = jobs::Options { downloads: 2, awaited: Duration::from_hours(240), limits: Limits::default() };
         let into = (self.library, self.desk, self.filler);
         let budget = source.budget.clone();

@@ -157,11 +157,10 @@ impl Scene {
     /// Lets the faults of a schedule happen, and looks again and again; what was met.
     pub(super) async fn through(&self, schedule: &Schedule, look_every: Duration, look: impl AsyncFn(&Self)) -> Met {
         let (schedule, exchange, host) = (schedule.clone(), Arc::clone(&self.rig.exchange), Arc::clone(&self.host));
-        let faults = tokio::task::spawn_local(async move { schedule.run(&exchange, Some(&host)).await });
+        let mut faults = tokio::task::spawn_local(async move { schedule.run(&exchange, Some(&host)).await });
         let met = std::cell::Cell::new(Met::default());
         let looking = async {
-            while !faults.is_finished() {
-                tokio::time::sleep(look_every).await;
+            while tokio::time::timeout(look_every, &mut faults).await.map(|ended| ended.expect("no panic")).is_err() {
                 look(self).await;
             }
         };
@@ -169,7 +168,6 @@ impl Scene {
             () = looking => {}
             () = Met::watch(self, &met) => {}
         }
-        faults.await.expect("no panic");
         met.get()
     }
 }
@@ -188,9 +186,11 @@ impl Drop for Replay {
 fn hour(seed: u64) -> Account {
     let _replay = Replay(seed);
     let disk = SimulatedDisk::new(seed);
-    let life = Life { step: Duration::from_millis(100), queue_bytes: QUEUE_BYTES, seed, ..Life::new(&CONTRACTS).on(&disk) };
+    let life =
+        Life { step: Duration::from_millis(100), queue_bytes: QUEUE_BYTES, seed, ..Life::new(&CONTRACTS).on(&disk) };
     life.run(async |scene| {
-        seconds(30).await;
+        // So that looks fall into the middle of a minute.
+        seconds(50).await;
         let symbols = CONTRACTS.map(|(name, ..)| symbol(name));
         let schedule = Schedule::draw(seed, HOUR_MS, &symbols, Severity::HARSH);
         let met = scene.through(&schedule, LOOK_EVERY, async |scene: &Scene| {
@@ -262,7 +262,8 @@ fn alone(fault: Fault) -> Met {
     let disk = SimulatedDisk::new(3);
     let life = Life { step: Duration::from_millis(100), queue_bytes: QUEUE_BYTES, seed: 5, ..Life::new(&CONTRACTS) };
     life.on(&disk).run(async |scene| {
-        seconds(30).await;
+        // So that looks fall into the middle of a minute.
+        seconds(50).await;
         let cut = Fault::End(sim::Ending::Cut);
         let schedule = Schedule { faults: vec![(60_000, fault), (61_000, cut)], end_ms: 1_200_000 };
         let met = scene.through(&schedule, Duration::from_mins(1), async |scene: &Scene| {
