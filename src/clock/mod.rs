@@ -1,7 +1,10 @@
 //! What time is it? The only source of "now"; a test can set it.
 
 use crate::model::UnixMillis;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    sync::atomic::{AtomicI64, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 #[cfg(not(feature = "engine"))]
 use std::time::Instant;
@@ -32,6 +35,20 @@ enum Wall {
     System,
     /// So much at the start, then as the monotonic clock goes.
     From(UnixMillis),
+    /// The same, and so many milliseconds more.
+    Set(UnixMillis, &'static AtomicI64),
+}
+
+/// The hand that sets a clock of [`Clock::settable`], and all its copies, while they run.
+#[derive(Clone, Copy, Debug)]
+pub struct Hand(&'static AtomicI64);
+
+impl Hand {
+    /// Sets the wall clock forward by so many milliseconds, or back; the monotonic one goes on.
+    pub fn step(&self, millis: i64) {
+        // A figure that guards nothing: `Relaxed` serves.
+        self.0.fetch_add(millis, Ordering::Relaxed);
+    }
 }
 
 impl Clock {
@@ -45,6 +62,13 @@ impl Clock {
         Self { started: Instant::now(), wall: Wall::From(wall) }
     }
 
+    /// [`Clock::starting_at`], and the hand that steps its wall time. Costs a few bytes for as long as the process lives:
+    /// for tests.
+    pub fn settable(wall: UnixMillis) -> (Self, Hand) {
+        let ahead_ms: &'static AtomicI64 = Box::leak(Box::default());
+        (Self { started: Instant::now(), wall: Wall::Set(wall, ahead_ms) }, Hand(ahead_ms))
+    }
+
     /// Wall time.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     pub fn wall(&self) -> UnixMillis {
@@ -53,7 +77,8 @@ impl Clock {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 UnixMillis::new(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
             }
-            Wall::From(base) => base.plus(i64::try_from(self.monotonic().as_millis()).unwrap_or(i64::MAX)),
+            Wall::From(base) => base.plus(self.monotonic_ms()),
+            Wall::Set(base, ahead_ms) => base.plus(self.monotonic_ms()).plus(ahead_ms.load(Ordering::Relaxed)),
         }
     }
 

@@ -20,7 +20,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -98,6 +98,8 @@ pub struct Exchange {
     clock: Clock,
     /// The exchange's time and the clock's, when the exchange opened.
     opened: (i64, Duration),
+    /// Of its time, so much passed while the clock stood still.
+    skipped_ms: AtomicI64,
     speed: u32,
     limits: Limits,
     archive: Archive,
@@ -129,6 +131,7 @@ impl Exchange {
             faults: Faults::default(),
             clock,
             opened: (start, clock.monotonic()),
+            skipped_ms: AtomicI64::new(0),
             speed: options.speed.max(1),
             limits: Limits::default(),
             archive: Archive::new(options.archive_bytes_max),
@@ -141,12 +144,25 @@ impl Exchange {
     /// The exchange's time.
     pub fn now(&self) -> UnixMillis {
         let elapsed = self.clock.monotonic().saturating_sub(self.opened.1).saturating_mul(self.speed);
-        UnixMillis::new(self.opened.0.saturating_add(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)))
+        let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
+        UnixMillis::new(self.opened.0.saturating_add(elapsed_ms).saturating_add(self.skipped_ms()))
+    }
+
+    /// Lets so many milliseconds pass here at once, as they do for the world while a machine is suspended and its clock
+    /// stands still.
+    pub fn skip(&self, millis: u64) {
+        self.skipped_ms.fetch_add(i64::try_from(millis).unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// How many were skipped in all.
+    pub fn skipped_ms(&self) -> i64 {
+        self.skipped_ms.load(Ordering::Relaxed)
     }
 
     /// Real time until the exchange's clock shows `due`.
     pub(super) fn until(&self, due: i64) -> Duration {
-        let wanted = u64::try_from(due.saturating_sub(self.opened.0)).unwrap_or(0);
+        let wanted = due.saturating_sub(self.opened.0).saturating_sub(self.skipped_ms());
+        let wanted = u64::try_from(wanted).unwrap_or(0);
         let elapsed = self.clock.monotonic().saturating_sub(self.opened.1);
         (Duration::from_millis(wanted) / self.speed).saturating_sub(elapsed)
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     model::Symbol,
-    sim::{archive::ArchiveFaults, malformed::Malformed, rest::RestFaults},
+    sim::{archive::ArchiveFaults, malformed::Malformed, outage::Outages, rest::RestFaults},
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -33,6 +33,7 @@ pub struct Faults {
     frames: Mutex<HashMap<Symbol, VecDeque<Verdict>>>,
     archive: ArchiveFaults,
     rest: RestFaults,
+    outages: Outages,
 }
 
 /// How a connection ends.
@@ -84,6 +85,7 @@ impl Default for Faults {
             frames: Mutex::default(),
             archive: ArchiveFaults::default(),
             rest: RestFaults::default(),
+            outages: Outages::default(),
         }
     }
 }
@@ -97,6 +99,11 @@ impl Faults {
     /// The switches for faults of REST.
     pub fn rest(&self) -> &RestFaults {
         &self.rest
+    }
+
+    /// The switches for what keeps clients from reaching the exchange.
+    pub fn outages(&self) -> &Outages {
+        &self.outages
     }
 
     /// Ends every open connection without a close frame; with `torn`, in the middle of a frame.
@@ -147,6 +154,7 @@ impl Faults {
         self.queued.store(0, Ordering::Relaxed);
         self.rest.clear();
         self.archive.clear("");
+        self.outages.end();
     }
 
     /// While stalled, streams are silent (what falls due is lost), yet requests and pings are answered.

@@ -52,6 +52,9 @@ impl ExchangeFetch {
     }
 
     async fn open_from(&self, url: &str, from: u64, timeout: Duration) -> Result<Download, FetchError> {
+        if let Some(outage) = self.exchange.faults().outages().meet() {
+            return Err(outage.fetched(self.limits.connect_timeout).await);
+        }
         let deadline = Instant::now() + timeout;
         let url = reqwest::Url::parse(url).map_err(|_| FetchError::Url(url.to_owned()))?;
         let target = match url.query() {

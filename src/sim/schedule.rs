@@ -9,8 +9,10 @@ use crate::{
         archive::{ArchiveFault, Defect},
         exchange::Exchange,
         faults::Ending,
+        host::{Host, HostFault},
         malformed::Malformed,
         noise::Draws,
+        outage::Outage,
         rest::RestFault,
     },
 };
@@ -32,11 +34,31 @@ pub struct Severity {
     pub rest: u32,
     /// Files of the archive are late, missing or broken.
     pub archive: u32,
+    /// The exchange cannot be reached: names, certificates, silence.
+    pub outages: u32,
+    /// The machine's clock is wrong, or the machine slept.
+    pub time: u32,
+    /// The machine's disk stalls, is full or fails.
+    pub disk: u32,
 }
 
 impl Severity {
+    /// Nothing goes wrong.
+    pub const NONE: Self =
+        Self { connections: 0, silences: 0, streams: 0, frames: 0, rest: 0, archive: 0, outages: 0, time: 0, disk: 0 };
+
     /// More than the venue was ever seen to do.
-    pub const HARSH: Self = Self { connections: 30, silences: 10, streams: 20, frames: 20, rest: 20, archive: 4 };
+    pub const HARSH: Self = Self {
+        connections: 30,
+        silences: 10,
+        streams: 20,
+        frames: 20,
+        rest: 20,
+        archive: 4,
+        outages: 6,
+        time: 6,
+        disk: 6,
+    };
 }
 
 /// One thing that goes wrong.
@@ -70,6 +92,10 @@ pub enum Fault {
     Rest(RestFault, usize),
     /// The archive's files of a contract are not as they should be.
     Archive(Symbol, ArchiveFault),
+    /// For so long nobody reaches the exchange anew, after all connections have ended.
+    Outage(Outage, u64),
+    /// Something of the machine is wrong for so long.
+    Host(HostFault, u64),
 }
 
 /// Faults by the time at which each begins.
@@ -85,13 +111,16 @@ impl Schedule {
     /// Faults of `contracts` in so many milliseconds. The last ones end before that.
     pub fn draw(seed: u64, length_ms: u64, contracts: &[Symbol], severity: Severity) -> Self {
         type Make = fn(&mut Draws, &Symbol) -> Fault;
-        let classes: [(u32, Make); 6] = [
+        let classes: [(u32, Make); 9] = [
             (severity.connections, connection),
             (severity.silences, silence),
             (severity.streams, stream),
             (severity.frames, frame),
             (severity.rest, rest),
             (severity.archive, archive),
+            (severity.outages, outage),
+            (severity.time, time),
+            (severity.disk, disk),
         ];
         let mut draws = Draws::new(seed);
         let mut faults = Vec::new();
@@ -110,8 +139,10 @@ impl Schedule {
         Self { faults, end_ms: length_ms }
     }
 
-    /// Lets the faults happen to `exchange`, from now on, by tokio's clock; when this returns, all of them are over.
-    pub async fn run(&self, exchange: &Exchange) {
+    /// Lets the faults happen to `exchange`, and to the machine that records it where there is one to be had, from now on, by
+    /// tokio's clock; when this returns, all of them are over.
+    pub async fn run(&self, exchange: &Exchange, host: Option<&Host>) {
+        let sides = Sides { exchange, host };
         let begun = Instant::now();
         let mut open: Vec<(u64, &Fault)> = Vec::new();
         let mut next = self.faults.iter().peekable();
@@ -121,17 +152,26 @@ impl Schedule {
             sleep_until(begun + Duration::from_millis(begins.min(ends).min(self.end_ms))).await;
             if ends <= begins.min(self.end_ms) {
                 let over = open.extract_if(.., |(end, _)| *end <= ends);
-                over.for_each(|(_, fault)| fault.end(exchange));
+                over.for_each(|(_, fault)| fault.end(sides));
                 continue;
             }
             let Some((at, fault)) = next.next() else { break };
-            fault.begin(exchange);
+            fault.begin(sides);
             open.extend(fault.length_ms().map(|length_ms| (at + length_ms, fault)));
         }
+        open.iter().for_each(|(_, fault)| fault.end(sides));
         exchange.faults().heal();
+        host.into_iter().for_each(Host::heal);
         // A connection that delivers nothing would go on for ever.
         exchange.faults().end(Ending::Cut);
     }
+}
+
+/// What faults happen to.
+#[derive(Clone, Copy)]
+struct Sides<'a> {
+    exchange: &'a Exchange,
+    host: Option<&'a Host>,
 }
 
 impl Fault {
@@ -139,12 +179,12 @@ impl Fault {
     const fn length_ms(&self) -> Option<u64> {
         match self {
             Self::Refuse(millis) | Self::Stall(millis) | Self::Deafen(millis) | Self::Thin(millis) => Some(*millis),
-            Self::Mute(_, millis) => Some(*millis),
+            Self::Mute(_, millis) | Self::Outage(_, millis) | Self::Host(_, millis) => Some(*millis),
             _ => None,
         }
     }
 
-    fn begin(&self, exchange: &Exchange) {
+    fn begin(&self, Sides { exchange, host }: Sides<'_>) {
         let faults = exchange.faults();
         match self {
             Self::End(ending) => faults.end(*ending),
@@ -166,6 +206,11 @@ impl Fault {
             Self::Jump(symbol) => faults.jump_next(symbol),
             Self::Malformed(symbol, malformed) => faults.malform_next(symbol, *malformed, 1),
             Self::Rest(fault, count) => faults.rest().next("/fapi/v1/aggTrades", *fault, *count),
+            Self::Outage(outage, _) => {
+                faults.outages().begin(*outage);
+                faults.end(Ending::Cut);
+            }
+            Self::Host(fault, _) => host.into_iter().for_each(|host| host.begin(*fault, exchange)),
             Self::Archive(symbol, fault) => {
                 for cadence in ["daily", "monthly"] {
                     faults.archive().set(&format!("data/futures/um/{cadence}/aggTrades/{symbol}/"), fault.clone());
@@ -174,7 +219,7 @@ impl Fault {
         }
     }
 
-    fn end(&self, exchange: &Exchange) {
+    fn end(&self, Sides { exchange, host }: Sides<'_>) {
         let faults = exchange.faults();
         match self {
             Self::Refuse(_) => faults.refuse(false),
@@ -185,6 +230,8 @@ impl Fault {
             }
             Self::Mute(symbol, _) => faults.mute(symbol, false),
             Self::Thin(_) => faults.thin(1_000),
+            Self::Outage(..) => faults.outages().end(),
+            Self::Host(fault, _) => host.into_iter().for_each(|host| host.end(*fault)),
             _ => {}
         }
     }
@@ -259,17 +306,47 @@ fn rest(draws: &mut Draws, _: &Symbol) -> Fault {
 }
 
 fn archive(draws: &mut Draws, symbol: &Symbol) -> Fault {
-    let fault = match draws.below(8) {
-        0 => ArchiveFault::Late { millis: 3_600_000 },
+    let hour = 3_600_000;
+    let fault = match draws.below(12) {
+        0 => ArchiveFault::Late { millis: one_of(draws, &[hour, 6 * hour, 30 * hour, 72 * hour]) },
         1 => ArchiveFault::ChecksumWrong,
         2 => ArchiveFault::ChecksumMalformed,
         3 => ArchiveFault::BitFlip { at: u64::from(draws.below(1_000)) },
         4 => ArchiveFault::Shortened { bytes: u64::from(draws.below(1_000)) },
         5 => ArchiveFault::Cut { bytes: u64::from(draws.below(1_000)), times: 1 + draws.below(3) },
         6 => ArchiveFault::Contents(Defect::Interleaved),
+        7 => ArchiveFault::Contents(Defect::LastLineCut),
+        8 => ArchiveFault::Missing,
+        9 => ArchiveFault::ChecksumLate { millis: one_of(draws, &[hour, 6 * hour, i64::MAX]) },
+        10 => ArchiveFault::Replaced { after_ms: hour * i64::from(1 + draws.below(72)), with: Vec::new() },
         _ => ArchiveFault::Contents(Defect::Duplicates { every: 1 + draws.below(50) }),
     };
     Fault::Archive(symbol.clone(), fault)
+}
+
+fn outage(draws: &mut Draws, _: &Symbol) -> Fault {
+    Fault::Outage(one_of(draws, &Outage::ALL), length(draws, 120_000))
+}
+
+fn time(draws: &mut Draws, _: &Symbol) -> Fault {
+    let (second, hour, day) = (1_000, 3_600_000, 86_400_000);
+    let fault = match draws.below(8) {
+        0 => HostFault::LeapSecond,
+        1 => HostFault::Suspend(600_000),
+        _ => HostFault::Clock(one_of(draws, &[second, -second, hour, -hour, day, -day])),
+    };
+    Fault::Host(fault, length(draws, 600_000))
+}
+
+fn disk(draws: &mut Draws, _: &Symbol) -> Fault {
+    let fault = match draws.below(4) {
+        0 => HostFault::DiskStalls,
+        1 => HostFault::DiskFull,
+        2 => HostFault::DiskRefuses,
+        _ => HostFault::DiskFails(1 + u64::from(draws.below(20))),
+    };
+    let longest_ms = if fault == HostFault::DiskStalls { 120_000 } else { 600_000 };
+    Fault::Host(fault, length(draws, longest_ms))
 }
 
 #[cfg(test)]
@@ -285,7 +362,7 @@ mod tests {
         let draw = |seed| Schedule::draw(seed, 3_600_000, &symbols(), Severity::HARSH);
         assert_eq!(draw(1), draw(1));
         assert_ne!(draw(1), draw(2));
-        assert_eq!(draw(3).faults.len(), 104);
+        assert_eq!(draw(3).faults.len(), 122);
         assert!(draw(3).faults.is_sorted_by_key(|(at, _)| *at));
     }
 
@@ -296,6 +373,6 @@ mod tests {
             let schedule = Schedule::draw(seed, 3_600_000, &symbols(), Severity::HARSH);
             seen.extend(schedule.faults.iter().map(|(_, fault)| std::mem::discriminant(fault)));
         }
-        assert_eq!(seen.len(), 14);
+        assert_eq!(seen.len(), 16);
     }
 }

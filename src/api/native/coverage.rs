@@ -69,7 +69,7 @@ impl Wanted {
 
 fn reach(shared: &Shared, contract: &Contract) -> Reach {
     let back_ms = (contract.kind == TapeKind::Aggregate).then_some(shared.options.reach_ms);
-    Reach { now: shared.clock.wall(), back_ms }
+    Reach { now: shared.budget.now(), back_ms }
 }
 
 async fn every_contract(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {

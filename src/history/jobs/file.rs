@@ -4,13 +4,13 @@
 //! file remembered. Whatever ends this before leaves nothing behind.
 
 use crate::{
-    clock::Clock,
     exchange::binance::{
         Kline,
         archive::{AggTrades, Cadence, Dataset, FundingRates, Klines, OpenInterests, Place, RawTrades, Sha256, Table},
     },
     history::{
         archive::{Cause, Confirmed, Limits, ReadError, Tally, Wanted, read},
+        budget::Budget,
         download::{GetError, Host, Published, Staged},
     },
     model::{Candle, Funding, IdRange, OpenInterest, Source, Trade},
@@ -43,7 +43,8 @@ pub(super) struct Taker {
     /// Files that are read at once: what bounds memory.
     pub(super) reading: Arc<Semaphore>,
     pub(super) limits: Limits,
-    pub(super) clock: Clock,
+    /// Tells the venue's time: when a file was read is compared with when the venue put it there.
+    pub(super) budget: Budget,
 }
 
 /// What became of a file.
@@ -116,7 +117,7 @@ impl Taker {
             };
             let known = self.library.ledger().archive(&place.key());
             if let Some(known) = known.filter(|known| !again && known.sha256 == sha256 && known.stamp.is_some()) {
-                let file = ArchiveFile { stamp: Some(published.stamp()), checked: self.clock.wall(), ..known };
+                let file = ArchiveFile { stamp: Some(published.stamp()), checked: self.budget.now(), ..known };
                 self.remember(vec![self.read_of(contract, place, file)]).await?;
                 return Ok(Taken::Known);
             }
@@ -158,7 +159,7 @@ impl Taker {
         let taking = tokio::task::spawn_blocking(move || reading.run(staged, listed));
         let Read { rows, ids, absent } = taking.await.map_err(|error| failed(io::Error::other(error).into()))??;
         is_listed.await.map_err(|_| failed(FillError::Closed.into()))?;
-        let at = self.clock.wall();
+        let at = self.budget.now();
         let file = ArchiveFile { sha256, at, checked: at, stamp: Some(published.stamp()), ids };
         let read = FileRead { absent, ..self.read_of(contract, &published.place, file) };
         self.remember(vec![read]).await.map_err(|error| failed(error.into()))?;

@@ -63,6 +63,7 @@ pub struct Runner {
     pub(super) asking: Arc<Semaphore>,
     arrivals: Option<mpsc::Sender<Arrival>>,
     pub(super) options: Options,
+    clock: Clock,
 }
 
 /// Trades that a job brought into the store; readers find them there.
@@ -94,9 +95,9 @@ pub(super) enum WorkError {
 }
 
 impl WorkError {
-    /// Whether another attempt may do better.
+    /// Whether another attempt may do better: a disk that is full or fails may be well again, too.
     pub(super) const fn may_pass(&self) -> bool {
-        matches!(self, Self::Listing { .. } | Self::Files { .. } | Self::Rest { .. })
+        !matches!(self, Self::UnknownContract(_))
     }
 }
 
@@ -115,9 +116,10 @@ impl Runner {
         clock: Clock,
     ) -> Self {
         let reading = Arc::new(Semaphore::new(1));
-        let taker = Taker { host, filler, library, reading, limits: options.limits, clock };
+        let budget = source.budget.clone();
+        let taker = Taker { host, filler, library, reading, limits: options.limits, budget };
         let (downloading, asking) = (Arc::new(Semaphore::new(options.downloads.max(1))), Arc::new(Semaphore::new(1)));
-        Self { jobs, desk, source, taker, downloading, asking, arrivals: None, options }
+        Self { jobs, desk, source, taker, downloading, asking, arrivals: None, options, clock }
     }
 
     /// Tells `arrivals` of trades that come.
@@ -169,7 +171,7 @@ impl Runner {
 
     /// Works until the job is over, or is called off. When it is worth looking again.
     async fn work(&self, id: u64) -> Result<Option<UnixMillis>, WorkError> {
-        let now = self.taker.clock.wall().get();
+        let now = self.clock.wall().get();
         let begin = |job: &mut Job| {
             if job.state != State::Queued {
                 return;
@@ -202,11 +204,11 @@ impl Runner {
     /// Files how it ended, unless it was called off. Of one that is not finished at once, what failed and may pass is tried
     /// again like files that are not published yet.
     async fn end(&self, id: u64, outcome: Result<Option<UnixMillis>, WorkError>, goes_on: bool) {
-        let now = self.taker.clock.wall();
+        let (now, ended) = (self.now(), self.clock.wall());
         let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
         // Whoever waits for the end is not kept waiting.
         let awaited_ms = if goes_on { awaited_ms } else { 0 };
-        let ended = self.jobs.change(id, |job| close(job, &outcome, now, awaited_ms));
+        let ended = self.jobs.change(id, |job| close(job, &outcome, (now, ended), awaited_ms));
         let filed = self.file(id).await;
         filed.unwrap_or_else(|error| tracing::error!(id, "how a job ended cannot be filed: {error}"));
         ended.iter().for_each(tell);
@@ -287,21 +289,26 @@ fn tell(job: &Job) {
 }
 
 /// Notes how a job ended, unless it was called off. One that awaits files, or failed in a way that may pass, looks again, for a
-/// time.
-fn close(job: &mut Job, outcome: &Result<Option<UnixMillis>, WorkError>, now: UnixMillis, awaited_ms: i64) {
+/// time. When it is looked at again is by the venue's clock, `now`, as [`Jobs::next`] has it; `ended` is what is told.
+fn close(
+    job: &mut Job,
+    outcome: &Result<Option<UnixMillis>, WorkError>,
+    (now, ended): (UnixMillis, UnixMillis),
+    awaited_ms: i64,
+) {
     if job.state != State::Running {
         return;
     }
     let is_patient = now.get() < job.created.saturating_add(awaited_ms);
     match outcome {
         Ok(Some(resumes)) if is_patient => (job.state, job.resumes) = (State::Queued, Some(resumes.get())),
-        Ok(_) => (job.state, job.ended) = (State::Done, Some(now.get())),
+        Ok(_) => (job.state, job.ended) = (State::Done, Some(ended.get())),
         Err(error) if is_patient && error.may_pass() => {
             (job.state, job.resumes) = (State::Queued, Some(now.plus(AGAIN_MS).get()));
             job.error = Some(with_causes(error));
         }
         Err(error) => {
-            (job.state, job.ended) = (State::Failed, Some(now.get()));
+            (job.state, job.ended) = (State::Failed, Some(ended.get()));
             job.error = Some(with_causes(error));
         }
     }

@@ -146,7 +146,7 @@ impl Taker {
             return Ok(Vec::new());
         }
         is_listed.await.map_err(|_| FillError::Closed)?;
-        let (at, mut reads, mut taken) = (self.clock.wall(), Vec::new(), Vec::new());
+        let (at, mut reads, mut taken) = (self.budget.now(), Vec::new(), Vec::new());
         for (published, sha256, read) in whole {
             let file = ArchiveFile { sha256, at, checked: at, stamp: Some(published.stamp()), ids: None };
             reads.push(self.read_of(contract, &published.place, file));

@@ -126,6 +126,47 @@ fn a_file_that_is_replaced_is_read_again() {
 }
 
 #[test]
+fn a_wall_clock_that_is_a_day_off_hides_no_replaced_file_and_delays_no_job() {
+    for off in [DAY, -DAY] {
+        in_one_life(async |rig: Rig| {
+            rig.hand.step(off);
+            rig.fault("2026-11-17", ArchiveFault::Replaced { after_ms: 50 * UnixMillis::HOUR, with: Vec::new() });
+            rig.fault("2026-11-16", ArchiveFault::Unavailable { until: rig.exchange.now().plus(UnixMillis::HOUR) });
+            let (from, to) = (TODAY - 4 * DAY, TODAY - 2 * DAY);
+            let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+            let running = tokio::task::spawn_local(rig.runner.clone().run());
+            tokio::time::sleep(Duration::from_hours(2)).await;
+            running.abort();
+            let job = rig.jobs.get(job.id).expect("it is there");
+            assert_eq!((job.state, job.parts[0].ids_missing), (State::Done, 0), "{off}");
+            assert!(rig.held() == rig.truth(from, to));
+            assert_eq!(rig.asked("2026-11-17.zip"), 4, "{off}: the other file of the day is fetched, too");
+        });
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_for_an_hour_delays_a_job_and_ends_none() {
+    let disk = SimulatedDisk::new(9);
+    live(&disk, START, async |rig: Rig| {
+        let (from, to) = (TODAY - 4 * DAY, TODAY - 2 * DAY);
+        let job = rig.jobs.submit(want(Series::Trades, from, to)).expect("taken");
+        disk.fail(1, Fault::Full, Lasting::ForEver);
+        let running = tokio::task::spawn_local(rig.runner.clone().run());
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        let waiting = rig.jobs.get(job.id).expect("it is there");
+        assert!(waiting.state == State::Queued && waiting.error.is_some(), "{waiting:?}");
+        assert!(disk.faults_met() > 0);
+        disk.heal();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        running.abort();
+        let job = rig.jobs.get(job.id).expect("it is there");
+        assert_eq!((job.state, job.parts[0].ids_missing), (State::Done, 0));
+        assert!(rig.held() == rig.truth(from, to));
+    });
+}
+
+#[test]
 fn rows_that_a_day_lacks_are_filled_from_its_month_and_what_none_has_is_named() {
     in_one_life(async |rig: Rig| {
         let from = TODAY - 30 * DAY;

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tapedeck::{
-    clock::Clock,
+    clock::{Clock, Hand},
     history::{
         archive::Limits,
         budget::{self, Budget},
@@ -30,7 +30,7 @@ use tapedeck::{
     store::{
         self, Holding, Opened,
         desk::Desk,
-        files::{Disk, SimulatedDisk},
+        files::{Disk, Fault, Lasting, SimulatedDisk},
         identity::Identity,
         library::Library,
         record::Kind,
@@ -75,6 +75,8 @@ struct Rig {
     exchange: Arc<Exchange>,
     fetch: Arc<Counted>,
     clock: Clock,
+    /// Sets it wrong.
+    hand: Hand,
     library: Arc<Library>,
     desk: Desk,
     jobs: Jobs,
@@ -106,7 +108,7 @@ async fn write_on(mut opened: Opened, clock: Clock) {
 
 impl Rig {
     fn start(disk: &SimulatedDisk, exchange: Arc<Exchange>) -> Self {
-        let clock = Clock::starting_at(exchange.now());
+        let (clock, hand) = Clock::settable(exchange.now());
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
         let wanted = Identity { store: 5, venue: "sim".to_owned(), created: exchange.now() };
         let options = StoreOptions {
@@ -133,7 +135,7 @@ impl Rig {
         let recheck = Recheck { host: Arc::clone(&host), library: Arc::clone(&library), jobs: jobs.clone() };
         let into = (Arc::clone(&library), desk.clone(), filler);
         let runner = Runner::new(jobs.clone(), (host, source), into, options, clock);
-        Self { exchange, fetch, clock, library, desk, jobs, runner, recheck, contract: rows[0].number }
+        Self { exchange, fetch, clock, hand, library, desk, jobs, runner, recheck, contract: rows[0].number }
     }
 
     /// Back-fills trades and says how the job ended.

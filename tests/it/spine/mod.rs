@@ -129,19 +129,19 @@ impl Setup {
 
     /// Starts an engine that reaches `exchange` by `dialer`.
     fn start_over(&self, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>, endpoint: &str) -> Rig {
-        self.start_holding(exchange, dialer, endpoint, |_| {})
+        let clock = Clock::starting_at(exchange.now());
+        self.start_holding(exchange, Seams { dialer, clock }, endpoint, |_| {})
     }
 
     /// The same; `hold` says what the store holds of each contract.
     fn start_holding(
         &self,
         exchange: Arc<Exchange>,
-        dialer: Arc<dyn Dial>,
+        seams: Seams,
         endpoint: &str,
         hold: impl Fn(&market::Contract),
     ) -> Rig {
         let metrics = Arc::new(Metrics::default());
-        let seams = Seams { dialer, clock: Clock::starting_at(exchange.now()) };
         let engine = Engine::start(self.engine_options(endpoint), seams, Placement::inline(), &metrics, hold);
         Rig { exchange, engine, metrics }
     }

@@ -60,7 +60,7 @@ fn live(disk: &SimulatedDisk, start: i64, length: Duration, look: impl AsyncFnOn
             let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
             contract.holding.get_or_init(|| Holding::new(&library, &desk, row.number, Kind::Trade));
         };
-        let rig = setup.start_holding(exchange, Arc::new(dialer), "ws://memory", hold);
+        let rig = setup.start_holding(exchange, Seams { dialer: Arc::new(dialer), clock }, "ws://memory", hold);
         tokio::task::spawn_local(write_on(opened, clock));
         tokio::time::sleep(length).await;
         look(rig).await;

@@ -10,6 +10,8 @@ pub enum Fault {
     Io,
     /// `ENOSPC`, from `create`, `create_dir`, `rename`, `write_at`, `allocate`, `sync` (which loses as with `Io`), `sync_dir`.
     Full,
+    /// `EIO`, from the same calls as [`Fault::Full`]: what is there can be read.
+    WriteIo,
     /// `EINTR`, from `read_at`, `write_at`, `allocate` and `sync`; nothing is done and nothing lost.
     Interrupted,
     /// `read_at` or `write_at` of two bytes or more does fewer than it was asked for, but at least one.
@@ -57,7 +59,7 @@ impl Call {
     const fn may_meet(self, fault: Fault) -> bool {
         match fault {
             Fault::Io => true,
-            Fault::Full => self.needs_room(),
+            Fault::Full | Fault::WriteIo => self.needs_room(),
             Fault::Interrupted => matches!(self, Self::Write(..) | Self::Read(_) | Self::Allocate | Self::Sync),
             Fault::Short => matches!(self, Self::Write(2.., _) | Self::Read(2..)),
             Fault::TooManyFiles => {
@@ -85,7 +87,7 @@ impl Fault {
     /// The error it is told by; none when the call seems to succeed.
     pub(super) const fn error(self) -> Option<Errno> {
         match self {
-            Self::Io => Some(Errno::IO),
+            Self::Io | Self::WriteIo => Some(Errno::IO),
             Self::Full => Some(Errno::NOSPC),
             Self::Interrupted => Some(Errno::INTR),
             Self::TooManyFiles => Some(Errno::MFILE),

@@ -110,6 +110,11 @@ impl SimulatedDisk {
         self.state().capacity = bytes;
     }
 
+    /// How many calls were refused because they did not fit.
+    pub fn refused(&self) -> u64 {
+        self.state().refused
+    }
+
     /// Damages a file on the medium and in memory, and says whether that changed any of it; handles stay good.
     ///
     /// # Errors

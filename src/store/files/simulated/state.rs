@@ -25,6 +25,8 @@ pub(super) struct State {
     pub(super) inodes: BTreeMap<Ino, Inode>,
     /// How often bytes were mapped that cannot be read.
     pub(super) bad_maps: u64,
+    /// How many calls found no room.
+    pub(super) refused: u64,
     generation: u64,
     next_ino: Ino,
     sequence: u64,
@@ -50,6 +52,7 @@ impl State {
             used: 0,
             inodes: BTreeMap::new(),
             bad_maps: 0,
+            refused: 0,
             generation: 0,
             next_ino: 0,
             sequence: 0,

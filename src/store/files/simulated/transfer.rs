@@ -86,6 +86,7 @@ impl State {
         let body = &mut self.inode(handle)?.body;
         let growth = len.saturating_sub(body.len());
         if growth > free {
+            self.refused += 1;
             return Err(Errno::NOSPC.into());
         }
         body.extend(len);
@@ -102,6 +103,7 @@ impl State {
             return Ok(0);
         }
         if fits == 0 {
+            self.refused += 1;
             return Err(Errno::NOSPC.into());
         }
         self.grow(handle, end)?;

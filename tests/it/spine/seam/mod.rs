@@ -2,6 +2,7 @@
 
 mod archive;
 mod cuts;
+mod days;
 mod faults;
 mod resume;
 mod schedule;
@@ -20,7 +21,7 @@ use tapedeck::{
     history::{
         archive::Limits,
         budget::{self, Budget},
-        download::{self, Host, Staging, Ways},
+        download::{self, Staging, Ways},
         jobs::{self, Arrival, Jobs, Recheck, Runner, Sweep},
         rest::{Piece, Source},
         seam,
@@ -28,7 +29,7 @@ use tapedeck::{
     model::{IdRange, Trade},
     net::{DialError, DialFuture, Fetch, FetchFuture, FetchLimits},
     query::{self, CandlesWanted},
-    sim::ExchangeFetch,
+    sim::{ExchangeDialer, ExchangeFetch, Host},
     store::{
         self, Filler, Holding, Opened,
         desk::Desk,
@@ -36,6 +37,7 @@ use tapedeck::{
         identity::Identity,
         library::Library,
         record::{Kind, Origin},
+        storage::Options as StoreOptions,
     },
 };
 
@@ -43,7 +45,7 @@ const AGG_TRADES: &str = "/fapi/v1/aggTrades";
 
 /// A dialler of a host that can be away.
 struct Gate {
-    dialer: MemoryDialer,
+    dialer: ExchangeDialer<MemoryDialer>,
     away: Arc<AtomicBool>,
 }
 
@@ -62,6 +64,9 @@ struct Scene {
     rig: Rig,
     away: Arc<AtomicBool>,
     told: Arc<Mutex<Vec<Piece>>>,
+    /// The machine it runs on, and its clock.
+    host: Arc<Host>,
+    clock: Clock,
 }
 
 /// What an engine stands on in one life.
@@ -72,6 +77,8 @@ struct Life<'a> {
     disk: Option<&'a SimulatedDisk>,
     /// How often the store writes.
     step: Duration,
+    /// Memory for rows that are not durable.
+    queue_bytes: usize,
     heals: bool,
     /// Whether the archive is asked, too.
     asks_archive: bool,
@@ -88,6 +95,7 @@ impl<'a> Life<'a> {
             start: START,
             disk: None,
             step: Duration::from_millis(10),
+            queue_bytes: options().queue_bytes,
             heals: true,
             asks_archive: false,
             seed: 77,
@@ -112,8 +120,12 @@ impl<'a> Life<'a> {
             let (dialer, listener) = MemoryDialer::pair();
             let (exchange, away) = (setup.open(), Arc::new(AtomicBool::new(false)));
             tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
+            let dialer = ExchangeDialer::new(Arc::clone(&exchange), dialer);
             let gate = Arc::new(Gate { dialer, away: Arc::clone(&away) });
-            let (rig, parts) = self.engine(&setup, exchange, gate);
+            let (clock, hand) = Clock::settable(at(self.start));
+            let host = Arc::new(Host::new(hand, self.disk.cloned().unwrap_or_else(|| SimulatedDisk::new(0))));
+            let (rig, parts) = self.engine(&setup, exchange, Seams { dialer: gate, clock }, &host);
+            let source = source(&rig, clock);
             let told = Arc::<Mutex<Vec<Piece>>>::default();
             if self.heals {
                 let noted = Arc::clone(&told);
@@ -121,22 +133,24 @@ impl<'a> Life<'a> {
                 let seam = Some(seam::Options { fills_max: 2 });
                 let (arrived, arrivals) = tokio::sync::mpsc::channel(1);
                 if let Some(parts) = parts.filter(|_| self.asks_archive) {
-                    parts.ask_archive(&rig, arrived);
+                    parts.ask_archive(&rig, source.clone(), arrived);
                 }
                 let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
-                let healing = Healing { source: source(&rig), seam, told: tell, arrivals };
+                let healing = Healing { source, seam, told: tell, arrivals };
                 tokio::task::spawn_local(rig.engine.heal(healing, keeping));
             }
-            scene(Scene { rig, away, told }).await
+            scene(Scene { rig, away, told, host, clock }).await
         })
     }
 
-    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, dialer: Arc<dyn Dial>) -> (Rig, Option<Parts>) {
-        let Some(disk) = self.disk else { return (setup.start_over(exchange, dialer, "ws://memory"), None) };
+    fn engine(&self, setup: &Setup, exchange: Arc<Exchange>, seams: Seams, host: &Arc<Host>) -> (Rig, Option<Parts>) {
+        let Some(disk) = self.disk else {
+            return (setup.start_holding(exchange, seams, "ws://memory", |_| {}), None);
+        };
         let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-        let clock = Clock::starting_at(at(self.start));
-        let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(self.start) };
-        let mut opened = store::open(&disk, &wanted, options(), clock).expect("opens");
+        let clock = seams.clock;
+        let options = StoreOptions { queue_bytes: self.queue_bytes, ..options() };
+        let mut opened = store::open(&disk, &identity(self.start), options, clock).expect("opens");
         let symbols: Vec<_> = self.contracts.iter().map(|(text, ..)| symbol(text)).collect();
         let rows = opened.storage.register(&symbols, clock.now()).expect("registered");
         let (library, desk) = (Arc::clone(&opened.library), opened.desk.clone());
@@ -144,9 +158,10 @@ impl<'a> Life<'a> {
             let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
             contract.holding.get_or_init(|| Holding::new(&library, &desk, row.number, Kind::Trade));
         };
-        let rig = setup.start_holding(exchange, dialer, "ws://memory", hold);
+        let rig = setup.start_holding(exchange, seams, "ws://memory", hold);
         let parts = Parts { disk, library, desk, filler: opened.sealer.filler(), clock };
-        tokio::task::spawn_local(write_every(self.step, opened, clock));
+        let host = Arc::clone(host);
+        tokio::task::spawn_local(write_every(self.step, opened, clock, move || host.is_stalled()));
         (rig, Some(parts))
     }
 }
@@ -162,12 +177,13 @@ struct Parts {
 
 impl Parts {
     /// Does jobs, and files one for whatever the archive should have.
-    fn ask_archive(self, rig: &Rig, arrived: tokio::sync::mpsc::Sender<Arrival>) {
+    fn ask_archive(self, rig: &Rig, source: Source, arrived: tokio::sync::mpsc::Sender<Arrival>) {
         let jobs = Jobs::open(Arc::clone(&self.disk), self.clock).expect("opens");
         let staging = Arc::new(Staging::open(self.disk).expect("made"));
-        let (url, source) = ("http://sim/archive".to_owned(), source(rig));
+        let url = "http://sim/archive".to_owned();
         let options = download::Options { list_url: url.clone(), url, zip_bytes_max: 1 << 30, seed: 3 };
-        let host = Arc::new(Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
+        let host =
+            Arc::new(download::Host::new(options, Ways::straight(Arc::clone(&source.fetch)), staging, self.clock));
         let options = jobs::Options { downloads: 2, awaited: Duration::from_hours(240), limits: Limits::default() };
         let recheck = Recheck { host: Arc::clone(&host), library: Arc::clone(&self.library), jobs: jobs.clone() };
         let into = (self.library, self.desk, self.filler);
@@ -179,10 +195,17 @@ impl Parts {
     }
 }
 
-async fn write_every(step: Duration, mut opened: Opened, clock: Clock) {
+fn identity(created: i64) -> Identity {
+    Identity { store: 5, venue: "sim".to_owned(), created: at(created) }
+}
+
+/// Stores, but while the disk answers nobody.
+async fn write_every(step: Duration, mut opened: Opened, clock: Clock, is_stalled: impl Fn() -> bool) {
     loop {
-        opened.storage.step(clock.now());
-        opened.sealer.step();
+        if !is_stalled() {
+            opened.storage.step(clock.now());
+            opened.sealer.step();
+        }
         tokio::time::sleep(step).await;
     }
 }
@@ -203,8 +226,7 @@ impl Fetch for Far {
     }
 }
 
-fn source(rig: &Rig) -> Source {
-    let clock = Clock::starting_at(rig.exchange.now());
+fn source(rig: &Rig, clock: Clock) -> Source {
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&rig.metrics));
     let exchange = ExchangeFetch::new(Arc::clone(&rig.exchange), FetchLimits::default());
     Source { fetch: Arc::new(Far(exchange)), budget, rest_url: "http://sim".to_owned(), seed: 3 }

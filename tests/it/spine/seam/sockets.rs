@@ -15,8 +15,7 @@ const CONTRACTS: [(&str, TapeKind, u32); 2] =
 /// So long everything fails.
 const FAULTS_MS: u64 = 12_000;
 /// About five of each class. REST fails in virtual time alone: the waits that its refusals ask for are minutes.
-const DENSE: Severity =
-    Severity { connections: 1_500, silences: 900, streams: 1_500, frames: 1_500, rest: 0, archive: 0 };
+const DENSE: Severity = Severity { connections: 1_500, silences: 900, streams: 1_500, frames: 1_500, ..Severity::NONE };
 
 /// The store of this test's contracts, written beside everything else.
 fn hold(exchange: &Exchange) -> (impl Fn(&market::Contract) + use<>, Opened, Clock) {
@@ -60,13 +59,14 @@ fn a_quarter_of_a_minute_of_faults_leaves_nothing_wrong_and_nothing_missing() {
         let options = setup.engine_options(&format!("ws://{host}"));
         let engine = Engine::start(options, Seams { dialer, clock }, threads.placement(), &metrics, hold);
         let rig = Rig { exchange, engine, metrics };
-        let writing = tokio::task::spawn_local(write_every(Duration::from_millis(20), opened, clock));
+        let writing = tokio::task::spawn_local(write_every(Duration::from_millis(20), opened, clock, || false));
         let healing = tokio::spawn(healing(&rig, &host));
-        let scene = Scene { rig, away: Arc::default(), told: Arc::default() };
+        let host = Arc::new(Host::new(Clock::settable(clock.wall()).1, SimulatedDisk::new(1)));
+        let scene = Scene { rig, away: Arc::default(), told: Arc::default(), host, clock };
         let trades = |name: &str| scene.rig.contract(name).tape.newest_id().is_some();
         until("trading", || CONTRACTS.iter().all(|(name, ..)| trades(name))).await;
         let symbols = CONTRACTS.map(|(name, ..)| symbol(name));
-        Schedule::draw(7, FAULTS_MS, &symbols, DENSE).run(&scene.rig.exchange).await;
+        Schedule::draw(7, FAULTS_MS, &symbols, DENSE).run(&scene.rig.exchange, None).await;
         // What the last fault cost shows with the first trades after it.
         seconds(4).await;
         until("healed", || CONTRACTS.iter().all(|(name, ..)| scene.missing(name) == 0)).await;
