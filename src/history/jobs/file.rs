@@ -251,16 +251,19 @@ impl Reading {
         };
         let wanted = Wanted { place: &self.place, table, sha256: self.sha256, limits: self.limits };
         let Confirmed { staged: fill, tally, .. } = read(&mut staged, &wanted, begin, stage)?;
-        if tally.conflicts.len() as u64 + tally.conflicts_omitted + tally.outside + tally.hollow > 0 {
-            let (conflicts, outside, hollow) = (tally.conflicts.len(), tally.outside, tally.hollow);
-            tracing::warn!(file = %self.place, conflicts, outside, hollow, "the file has rows that contradict, stray or lack their amount");
-        }
         let counts = fill.adopt(move || listed.tell()).map_err(|error| ReadError::Staging(error.into()))?;
-        if counts.conflicts > 0 {
-            tracing::warn!(file = %self.place, conflicts = counts.conflicts, "the file differs from what is held, which stays");
-        }
+        self.tell(&tally, counts);
         let (ids, absent) = if kind == Kind::Trade { stepped_over(&tally) } else { (None, Vec::new()) };
         Ok(Read { rows: Rows { read: tally.rows, counts }, ids, absent })
+    }
+
+    /// Says in the log what is strange about a file.
+    fn tell(&self, tally: &Tally<impl Sized>, counts: FillCounts) {
+        let (file, differing) = (&self.place, counts.conflicts);
+        let (conflicts, outside, hollow) = (tally.conflicts.len(), tally.outside, tally.hollow);
+        if conflicts as u64 + tally.conflicts_omitted + outside + hollow + differing > 0 {
+            tracing::warn!(%file, conflicts, outside, hollow, differing, "the file has rows that contradict, stray, lack their amount, or differ from what is held");
+        }
     }
 
     fn origin(&self) -> Origin {

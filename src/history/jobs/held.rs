@@ -128,12 +128,9 @@ pub(super) fn take_back(holding: &Holding) {
     if shelf.kind != Kind::Trade {
         return;
     }
-    match ledger.take_back((shelf.contract, shelf.kind), &shelf.runs()) {
-        Ok(0) => {}
-        Ok(ids) => {
-            tracing::warn!(contract = shelf.contract, ids, "ids that sources had stepped over are held after all")
-        }
-        Err(error) => tracing::warn!("what is not absent any more cannot be noted: {error}"),
+    let taken = ledger.take_back((shelf.contract, shelf.kind), &shelf.runs());
+    if !matches!(taken, Ok(0)) {
+        tracing::warn!(contract = shelf.contract, ?taken, "ids that sources had stepped over are held after all");
     }
 }
 

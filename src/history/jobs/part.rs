@@ -32,6 +32,18 @@ use std::{
 /// other archive for what they stepped over, one more is for REST, and others for what is replaced meanwhile.
 const ROUNDS_MAX: usize = 7;
 
+/// Notes that a file did not come; it is an error when the store is what failed.
+fn fail(file: &Published, error: TakeError, pass: &mut Pass, failures: &mut Failures) -> Result<(), WorkError> {
+    let name = file.place.to_string();
+    if matches!(error, TakeError::Fill(_) | TakeError::Io(_)) {
+        return Err(WorkError::Storing(name, error));
+    }
+    tracing::warn!(file = name, "a file cannot be fetched now: {}", with_causes(&error));
+    pass.forget(file.place.period());
+    failures.note_file(name, error);
+    Ok(())
+}
+
 impl Runner {
     /// Does part `at` of a job: when it is worth looking again, and what did not come.
     ///
@@ -118,14 +130,7 @@ impl Runner {
                     self.change_part(at, |part| pass.note(&file, &taken, part));
                     self.file(at.0).await?;
                 }
-                Err(error @ (TakeError::Fill(_) | TakeError::Io(_))) => {
-                    return Err(WorkError::Storing(file.place.to_string(), error));
-                }
-                Err(error) => {
-                    tracing::warn!(file = %file.place, "a file cannot be fetched now: {}", with_causes(&error));
-                    pass.forget(file.place.period());
-                    failures.note_file(file.place.to_string(), error);
-                }
+                Err(error) => fail(&file, error, pass, failures)?,
             }
         }
         if let Err(error) = self.ask(at, &held, &spans).await {

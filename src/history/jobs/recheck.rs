@@ -54,8 +54,8 @@ struct Due {
     files: BTreeMap<Period, ArchiveFile>,
 }
 
-/// A file of whose present state is known: its key, whose rows, and what sort of file.
-type Seen = (String, ledger::Series, Origin);
+/// A file that was looked at: its key, whose rows, and what sort of file, if it is the same as before.
+type Seen = (String, ledger::Series, Option<Origin>);
 
 impl Recheck {
     /// Looks at every file that is due at `now`, one folder after the other.
@@ -85,20 +85,16 @@ impl Recheck {
                 return Vec::new();
             }
         };
-        let mut replaced = Vec::new();
-        for (period, taken) in &due.files {
-            match listed.get(period) {
-                Some(file) if is_replaced(taken, file) => replaced.push(file),
-                Some(_) => {}
-                None => {
-                    tracing::info!(file = %due.folder.place(period.start()), "a file that was read is not listed any more")
-                }
-            }
-        }
+        let listed_now = due.files.iter().filter_map(|(period, taken)| Some((taken, listed.get(period)?)));
+        let (same, replaced): (Vec<_>, Vec<_>) = listed_now.partition(|(taken, file)| !is_replaced(taken, file));
+        let [same, replaced] =
+            [same, replaced].map(|files| files.into_iter().map(|(_, file)| file).collect::<Vec<_>>());
         let is_asked_for = replaced.is_empty() || self.read_again(&due, &replaced).await;
         let seen = due.files.keys().filter(|period| is_asked_for || !is_among(**period, &replaced));
-        let (series, source) = ((due.contract, kind_of(due.folder.dataset())), origin(due.folder.cadence()));
-        seen.map(|period| (due.folder.place(period.start()).key(), series, source)).collect()
+        let series = (due.contract, kind_of(due.folder.dataset()));
+        // One that is others now, or not listed any more, vouches for nothing.
+        let source = |period| is_among(period, &same).then(|| origin(due.folder.cadence()));
+        seen.map(|period| (due.folder.place(period.start()).key(), series, source(*period))).collect()
     }
 
     /// Whether a job is filed for files that were replaced.

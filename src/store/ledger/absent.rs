@@ -215,10 +215,11 @@ mod tests {
             held in proptest::collection::vec(proptest::bool::ANY, 80),
         ) {
             let mut runs = AbsentRuns::default();
-            let mut naive = vec![false; 80];
+            let mut naive = [false; 80];
             for (first, more) in says {
                 runs.note(said(first, first + more, Origin::Rest, 1));
-                naive[first as usize..=(first + more) as usize].fill(true);
+                let at = |id: u64| usize::try_from(id).expect("small");
+                naive[at(first)..=at(first + more)].fill(true);
             }
             let ids = |id: usize| IdRange { first: id as u64, last: id as u64 };
             let lone: Vec<_> = (0..80).filter(|id| held[*id]).map(|id| (ids(id), Origin::Rest)).collect();

@@ -151,12 +151,12 @@ impl Ledger {
         self.write(&entries)
     }
 
-    /// Notes that the venue offers files unchanged at `at`, so that what they lack it lacks still.
+    /// Notes that files were looked at, at `at`. Those with a source the venue offers unchanged: what they lack they lack still.
     ///
     /// # Errors
     ///
     /// When the file cannot be replaced; until the next change the notes are in memory only.
-    pub fn note_checked(&self, files: &[(String, Series, Origin)], at: UnixMillis) -> io::Result<()> {
+    pub fn note_checked(&self, files: &[(String, Series, Option<Origin>)], at: UnixMillis) -> io::Result<()> {
         if files.is_empty() {
             return Ok(());
         }
@@ -234,12 +234,12 @@ impl Entries {
         self.archives.insert(key, file);
     }
 
-    fn note_checked(&mut self, key: &str, series: Series, source: Origin, at: UnixMillis) {
+    fn note_checked(&mut self, key: &str, series: Series, source: Option<Origin>, at: UnixMillis) {
         let Some(file) = self.archives.get_mut(key) else { return };
         file.checked = at;
         // What lies on its edges, too.
         let ids = file.ids.and_then(|ids| IdRange::new(ids.first.saturating_sub(1), ids.last.saturating_add(1)));
-        if let (Some(ids), Some(runs)) = (ids, self.absent.get_mut(&series)) {
+        if let (Some(source), Some(ids), Some(runs)) = (source, ids, self.absent.get_mut(&series)) {
             runs.confirm(ids, source, at);
         }
     }
@@ -336,7 +336,7 @@ mod tests {
         assert_eq!(gaps, [(20, 21), (28, 29)], "the file of day 7 was not read");
         assert!(said.iter().all(|run| run.witnesses.has(Origin::DailyArchive)));
         let later = UnixMillis::new(50);
-        let checked = [("data/x-5.zip".to_owned(), (3, Kind::Trade), Origin::DailyArchive)];
+        let checked = [("data/x-5.zip".to_owned(), (3, Kind::Trade), Some(Origin::DailyArchive))];
         ledger.note_checked(&checked, later).expect("written");
         assert!(ledger.absent(3, Kind::Trade, IDS).iter().all(|run| run.at == later));
         assert_eq!(ledger.archive("data/x-5.zip").map(|file| (file.at, file.checked)), Some((at, later)));
