@@ -7,9 +7,9 @@ use crate::{
     app::supervisor::{Ward, Wards, watch_over},
     clock::Clock,
     exchange::binance::Routes,
-    feed::{self, FeedActor, Plan, Streams},
+    feed::{self, FeedActor, Plan, Rotation, Streams},
     live::{self, Handle, TopicsActor, TopicsState},
-    market::{AddError, Bell, Contract, Contracts, Spec, SymbolActor, SymbolState, VenueClock},
+    market::{AddError, Bell, Contract, Contracts, Side, Spec, SymbolActor, SymbolState, VenueClock},
     metrics::Metrics,
     model::ContractId,
     net::Dial,
@@ -24,6 +24,9 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinHandle};
 
+/// So many connections are opened anew at different times.
+const STAGGERED: usize = 16;
+
 /// What is recorded, and how.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -33,6 +36,8 @@ pub struct Options {
     pub routes: Routes,
     /// Streams on one connection.
     pub streams_per_connection_max: usize,
+    /// Whether two connections carry each stream, so that one that ends loses nothing.
+    pub is_doubled: bool,
     /// How connections behave.
     pub feed: feed::Options,
     /// How long an id waits for those before it.
@@ -147,7 +152,7 @@ impl Engine {
         let placed: Vec<_> =
             contracts.iter().map(|contract| (assembly.plan.assign(Arc::clone(&contract)), contract)).collect();
         wards.extend(placed.iter().filter_map(|(at, contract)| assembly.symbol(contract, *at)));
-        wards.extend((0..assembly.plan.len()).map(|at| assembly.feed(at)));
+        wards.extend((0..assembly.plan.len()).flat_map(|at| assembly.feeds(at)).collect::<Vec<_>>());
         wards.iter().for_each(|ward| (ward.raise)());
         let wards: Wards = Rc::new(RefCell::new(wards));
         Self {
@@ -177,7 +182,7 @@ impl Engine {
             wards.iter().for_each(|ward| (ward.raise)());
             assembly.carry(at);
         } else {
-            wards.push(assembly.feed(at));
+            wards.extend(assembly.feeds(at));
             wards.iter().for_each(|ward| (ward.raise)());
         }
         self.wards.borrow_mut().extend(wards);
@@ -209,9 +214,9 @@ impl Engine {
             if at < assembly.streams.len() {
                 assembly.carry(at);
             } else {
-                let ward = assembly.feed(at);
-                (ward.raise)();
-                self.wards.borrow_mut().push(ward);
+                let wards = assembly.feeds(at);
+                wards.iter().for_each(|ward| (ward.raise)());
+                self.wards.borrow_mut().extend(wards);
             }
         }
     }
@@ -225,7 +230,7 @@ impl Engine {
         }
         self.wards.borrow_mut().retain(|ward| ward.contract != Some(id));
         contract.actor.retire();
-        contract.flow.store(None);
+        contract.disprove_all();
         self.live.end(id);
         Some(contract)
     }
@@ -309,14 +314,21 @@ impl Assembly {
         self.streams[at].send_replace(Arc::new(self.plan.streams(at).clone()));
     }
 
-    /// A new connection of the plan.
-    fn feed(&mut self, at: usize) -> Ward {
+    /// A new connection of the plan, or two that carry the same.
+    fn feeds(&mut self, at: usize) -> Vec<Ward> {
         let (sender, streams) = watch::channel(Arc::new(self.plan.streams(at).clone()));
         self.streams.push(sender);
-        let mut options = self.options.feed.clone();
-        options.seed = options.seed.wrapping_add(at as u64);
+        let count = if self.options.is_doubled { 2 } else { 1 };
+        (0..count).map(|copy| self.feed(2 * at + copy, Side::of(copy > 0), streams.clone())).collect()
+    }
+
+    fn feed(&self, number: usize, side: Side, streams: watch::Receiver<Arc<Streams>>) -> Ward {
+        let (mut options, at) = (self.options.feed.clone(), number / 2);
+        options.seed = options.seed.wrapping_add(number as u64);
+        options.rotation = Rotation::staggered(options.rotation.every, (number, STAGGERED));
         let spec = feed::Spec {
             streams,
+            side,
             dialer: Arc::clone(&self.seams.dialer),
             options,
             venue_clock: Arc::clone(&self.venue_clock),

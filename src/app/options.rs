@@ -39,6 +39,7 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
         contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
+        is_doubled: binance.connections_per_stream.get() > 1,
         feed: feed::Options {
             endpoint: Endpoint::parse(&binance.ws_url)?,
             limits: Limits {
@@ -48,6 +49,7 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
             },
             backoff: (binance.backoff_base, binance.backoff_cap),
             stable_after: STABLE_AFTER,
+            rotation: feed::Rotation { first: binance.rotation, every: binance.rotation },
             seed,
         },
         reorder_ms: millis(config.candle.reorder),

@@ -162,6 +162,10 @@ pub struct Binance {
     pub extra_ca_file: Option<PathBuf>,
     /// Streams on one connection.
     pub streams_per_connection_max: NonZeroUsize,
+    /// Connections that carry each stream: one, or two.
+    pub connections_per_stream: NonZeroUsize,
+    /// Between the openings of a connection.
+    pub rotation: Duration,
     /// Between readings of the venue's listing.
     pub listing_refresh: Duration,
     /// To connect.
@@ -360,6 +364,8 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
         routes: reader.value("venue.binance.routes", routes),
         extra_ca_file: reader.text("venue.binance.extra_ca_file", path),
         streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1024),
+        connections_per_stream: reader.count("venue.binance.connections_per_stream", 2),
+        rotation: reader.millis("venue.binance.rotation_ms", 60_000..=86_400_000),
         listing_refresh: reader.millis("venue.binance.listing_refresh_ms", 1_000..=86_400_000),
         connect_timeout: reader.millis("venue.binance.connect_timeout_ms", 100..=TEN_MINUTES),
         handshake_timeout: reader.millis("venue.binance.handshake_timeout_ms", 100..=TEN_MINUTES),

@@ -2,15 +2,18 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::control::REQUESTS_PER_SECOND_MAX,
+    exchange::binance::{canary, control::REQUESTS_PER_SECOND_MAX},
     feed::{Streams, intake::Intake, requests::Requests},
-    market::VenueClock,
+    market::{Side, VenueClock},
     metrics::{Labels, Metrics},
     net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, WriteError, with_causes},
 };
 use actix::prelude::*;
 use std::{sync::Arc, time::Duration};
-use tokio::sync::watch;
+use tokio::{
+    sync::{oneshot, watch},
+    time::{Instant, interval},
+};
 
 /// Frames taken off a socket before the contracts' actors get their turn.
 const FRAMES_MAX: usize = 256;
@@ -20,6 +23,17 @@ const RETRY: Duration = Duration::from_millis(5);
 const IDLE: &str = "idle";
 /// Why one ends that is to be opened anew.
 const RENEWED: &str = "renewed";
+/// Why one ends whose canary does not sing any more.
+const SILENT: &str = "silent";
+/// How often it is looked for that, and how long it may be so. The canary sings once or twice a second.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const SILENCE: Duration = Duration::from_secs(10);
+/// An old connection is read on for so long after its successor has brought something.
+const OVERLAP: Duration = Duration::from_secs(10);
+/// A successor that failed is tried again after this time.
+const RETRY_ROTATION: Duration = Duration::from_mins(1);
+/// What a connection brought is offered for so long after its end.
+const LAST_OFFERS: Duration = Duration::from_secs(1);
 
 /// How connections behave.
 #[derive(Clone, Debug)]
@@ -32,8 +46,28 @@ pub struct Options {
     pub backoff: (Duration, Duration),
     /// A connection that has lasted so long starts the waits from the first again.
     pub stable_after: Duration,
+    /// When connections are opened anew, before the venue ends them.
+    pub rotation: Rotation,
     /// Seeds the waits, so that a simulation replays.
     pub seed: u64,
+}
+
+/// When a connection is opened anew, the old one ending only when the new one has brought something.
+#[derive(Clone, Copy, Debug)]
+pub struct Rotation {
+    /// After the start.
+    pub first: Duration,
+    /// After that.
+    pub every: Duration,
+}
+
+impl Rotation {
+    /// Every so often, the first time some way before, so that `at` of `count` connections do not change together.
+    pub fn staggered(every: Duration, (at, count): (usize, usize)) -> Self {
+        let share = u32::try_from(at % count.max(1)).unwrap_or_default();
+        let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+        Self { first: every - every / 2 * share / count, every }
+    }
 }
 
 /// Everything that a connection needs, and its successor too.
@@ -41,6 +75,8 @@ pub struct Options {
 pub struct Spec {
     /// What it carries, and where. A change of streams is asked for on the open connection; it ends when nobody can change it any more.
     pub streams: watch::Receiver<Arc<Streams>>,
+    /// Which proofs are its own.
+    pub side: Side,
     /// How to reach the venue.
     pub dialer: Arc<dyn Dial>,
     /// How to behave.
@@ -84,40 +120,70 @@ impl Actor for FeedActor {
 /// Connects, follows, and connects again, while there is something to follow.
 async fn follow(mut spec: Spec) {
     let options = spec.options.clone();
-    let (base, cap) = options.backoff;
-    let mut backoff = Backoff::new(base, cap, options.stable_after, options.seed);
-    let mut intake = Intake::new(Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
+    let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
+    let mut side = spec.side;
     while spec.streams.wait_for(|streams| !streams.list.is_empty()).await.is_ok() {
         let started = spec.clock.monotonic();
-        let reason = connection(&mut spec, &mut intake).await;
-        intake.disconnected();
+        let reason;
+        (reason, side) = succession(&spec, side).await;
         if reason == IDLE {
             continue;
         }
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
         backoff.stable(spec.clock.monotonic() - started);
-        let wait = backoff.delay();
-        tracing::warn!(
-            reason,
-            path = spec.streams.borrow().path,
-            wait_ms = wait.as_millis(),
-            "connection to the venue ended"
-        );
-        pause(&mut intake, wait).await;
+        let (wait, path) = (backoff.delay(), spec.streams.borrow().path);
+        tracing::warn!(reason, path, wait_ms = wait.as_millis(), "connection to the venue ended");
+        tokio::time::sleep(wait).await;
     }
 }
 
-/// Waits; what contracts did not take before is offered again meanwhile.
-async fn pause(intake: &mut Intake, wait: Duration) {
-    let until = tokio::time::Instant::now() + wait;
-    while intake.deliver() && tokio::time::Instant::now() + RETRY < until {
+/// One connection after the other, each opened before the last one is let go, until one ends before its time: why, and which
+/// side it was.
+async fn succession(spec: &Spec, mut side: Side) -> (&'static str, Side) {
+    let mut current = Box::pin(link(spec.clone(), side, None));
+    let mut age = spec.options.rotation.first;
+    loop {
+        tokio::select! {
+            reason = &mut current => return (reason, side),
+            () = tokio::time::sleep(age) => {}
+        }
+        let (flows, has_flowed) = oneshot::channel();
+        let mut next = Box::pin(link(spec.clone(), side.other(), Some(flows)));
+        let both_flow = async {
+            // It ends without a word when it is told so below.
+            has_flowed.await.unwrap_or_default();
+            tokio::time::sleep(OVERLAP).await;
+        };
+        tokio::select! {
+            biased;
+            // The successor's own end says so before its silence does.
+            reason = &mut next => {
+                tracing::warn!(reason, "the connection that was to take over ended: the old one goes on");
+                age = RETRY_ROTATION;
+                continue;
+            }
+            reason = &mut current => tracing::info!(reason, "the old connection ended before its successor took over"),
+            () = both_flow => {}
+        }
+        spec.metrics.upstream_rotations.inc();
+        (current, side, age) = (next, side.other(), spec.options.rotation.every);
+    }
+}
+
+/// One connection's life, with what it hands over; the result says why it ended. `flows` is told of its first data.
+async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>) -> &'static str {
+    let mut intake = Intake::new(side, Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
+    let reason = connection(&mut spec, &mut intake, flows).await;
+    intake.disconnected();
+    // What contracts did not take before is offered again.
+    let until = Instant::now() + LAST_OFFERS;
+    while intake.deliver() && Instant::now() < until {
         tokio::time::sleep(RETRY).await;
     }
-    tokio::time::sleep_until(until).await;
+    reason
 }
 
-/// One connection's life; the result says why it ended.
-async fn connection(spec: &mut Spec, intake: &mut Intake) -> &'static str {
+async fn connection(spec: &mut Spec, intake: &mut Intake, flows: Option<oneshot::Sender<()>>) -> &'static str {
     let (options, path) = (&spec.options, spec.streams.borrow().path);
     let mut socket = match WebSocket::open(&*spec.dialer, &options.endpoint, path, &options.limits).await {
         Ok(socket) => socket,
@@ -127,7 +193,7 @@ async fn connection(spec: &mut Spec, intake: &mut Intake) -> &'static str {
     let metrics = Arc::clone(&spec.metrics);
     let _up = Up::new(&metrics);
     tracing::info!(endpoint = %options.endpoint, path, streams = spec.streams.borrow().list.len(), "connected");
-    match read(&mut spec.streams, intake, &mut socket).await {
+    match read(&mut spec.streams, intake, &mut socket, flows).await {
         Ok(reason) => {
             socket.close().await;
             reason
@@ -143,16 +209,19 @@ enum Ended {
     Write(WriteError),
 }
 
-/// Reads until the connection is over, or it is not wanted like this any more, and why; silence ends it, too, by the socket's own pings. Streams
-/// that come or go meanwhile are asked for, while reading goes on.
+/// Reads until the connection is over, or is not wanted like this any more, and why. Silence ends it, too: that of a socket
+/// that answers no ping, and that of one whose canary has sung and does not any more. Streams that come or go meanwhile are
+/// asked for, while reading goes on.
 async fn read(
     streams: &mut watch::Receiver<Arc<Streams>>,
     intake: &mut Intake,
     socket: &mut WebSocket,
+    mut flows: Option<oneshot::Sender<()>>,
 ) -> Result<&'static str, Ended> {
     let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
-    let (mut held, mut requests) = (false, Requests::default());
+    let (mut held, mut requests) = (false, Requests::new(canary(path)));
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
+    let (mut looks, mut heard) = (interval(LOOK_EVERY), Instant::now());
     streams.mark_changed();
     loop {
         if streams.has_changed().unwrap_or(true) {
@@ -180,15 +249,26 @@ async fn read(
                 streams.mark_changed();
                 continue;
             }
+            now = looks.tick() => {
+                if intake.knows_canary() && now.saturating_duration_since(heard) > SILENCE {
+                    return Ok(SILENT);
+                }
+                None
+            }
             // A timer costs more than a small batch: only while something is held back.
             () = async { tokio::time::sleep(RETRY).await }, if held => None,
         };
         held = intake.deliver();
         match read {
             Some(Ok(_)) => {
+                heard = Instant::now();
                 // The contracts' actors share this thread and get their turn before the next frames.
                 tokio::task::yield_now().await;
                 intake.prove();
+                if intake.has_flowed() {
+                    // Who waits no more has no use for it.
+                    let _ = flows.take().map(|flows| flows.send(()));
+                }
             }
             Some(Err(error)) => return Err(Ended::Read(error)),
             None => {}

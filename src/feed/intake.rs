@@ -4,7 +4,7 @@ use crate::{
     clock::Clock,
     exchange::binance::{Decoder, Event, Outcome},
     feed::PlannedStream,
-    market::{Batch, Contract, Flow, Print, VenueClock},
+    market::{Batch, Contract, Flow, Print, Side, VenueClock},
     metrics::{Labels, Metrics},
     model::{ContractId, UnixMillis},
 };
@@ -24,6 +24,7 @@ const AHEAD_MS_MAX: i64 = 60_000;
 /// Turns one connection's frames into batches.
 #[derive(Debug)]
 pub(super) struct Intake {
+    side: Side,
     decoder: Decoder,
     lanes: Vec<Lane>,
     lane_of: HashMap<Box<str>, usize>,
@@ -31,6 +32,8 @@ pub(super) struct Intake {
     dirty: Vec<usize>,
     /// Whether a lane has been handed over whose stream is not proven yet.
     proof_due: bool,
+    /// Whether the connection's canary has sung.
+    knows_canary: bool,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
     flow: Arc<Flow>,
@@ -59,14 +62,16 @@ struct Lane {
 }
 
 impl Intake {
-    pub(super) fn new(venue_clock: Arc<VenueClock>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(side: Side, venue_clock: Arc<VenueClock>, clock: Clock, metrics: Arc<Metrics>) -> Self {
         let counter = |kind| metrics.upstream_messages.get_or_create_owned(&Labels::new([("kind", kind)]));
         Self {
+            side,
             decoder: Decoder::default(),
             lanes: Vec::new(),
             lane_of: HashMap::new(),
             dirty: Vec::new(),
             proof_due: false,
+            knows_canary: false,
             recent: 0,
             flow: Arc::default(),
             venue_clock,
@@ -93,7 +98,7 @@ impl Intake {
         let named = |(lane, at): (&Lane, usize)| (lane.contract.symbol.as_str().into(), at);
         self.lane_of = self.lanes.iter().zip(0..).map(named).collect();
         self.dirty = (0..self.lanes.len()).filter(|at| !self.lanes[*at].prints.is_empty()).collect();
-        known.values().for_each(|lane| lane.contract.flow.store(None));
+        known.values().for_each(|lane| lane.contract.disprove(self.side));
     }
 
     /// Begins a connection: nothing on it is proven to flow yet.
@@ -106,8 +111,18 @@ impl Intake {
         self.proof_due = false;
         for lane in &mut self.lanes {
             lane.heard = false;
-            lane.contract.flow.store(None);
+            lane.contract.disprove(self.side);
         }
+    }
+
+    /// Whether silence of the whole connection would be its death.
+    pub(super) fn knows_canary(&self) -> bool {
+        self.knows_canary
+    }
+
+    /// Whether a contract's stream has brought something.
+    pub(super) fn has_flowed(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.heard)
     }
 
     /// Takes one frame.
@@ -142,10 +157,12 @@ impl Intake {
                 self.metrics.decode_foreign_rows.inc();
                 return;
             }
+            Event::Depth { .. } | Event::MarkPrices { .. } => {
+                self.knows_canary = true;
+                return;
+            }
             Event::Kline { .. }
             | Event::BookTicker { .. }
-            | Event::Depth { .. }
-            | Event::MarkPrices { .. }
             | Event::Tickers { .. }
             | Event::Liquidation { .. }
             | Event::Contract { .. }
@@ -218,13 +235,13 @@ impl Intake {
 
     /// Hands the batches over; whether some are still held.
     pub(super) fn deliver(&mut self) -> bool {
-        let (lanes, proof_due, full) = (&mut self.lanes, &mut self.proof_due, &self.full);
+        let (lanes, proof_due, full, side) = (&mut self.lanes, &mut self.proof_due, &self.full, &self.side);
         self.dirty.retain(|at| {
             let lane = &mut lanes[*at];
             let next = Vec::with_capacity(lane.prints.len().min(BATCH_ROOM_MAX));
             let Err(refused) = lane.contract.actor.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
                 // The first on this connection, or since the contract's actor died with what it had been given.
-                *proof_due |= lane.heard && !lane.contract.is_live();
+                *proof_due |= lane.heard && !lane.contract.is_proven(*side);
                 return false;
             };
             lane.prints = refused.batch.0;
@@ -255,8 +272,9 @@ impl Intake {
         if let Some(handed_to) = self.handed_to.take() {
             self.flow.advance(handed_to.plus(-EMISSION_DELAY_MS));
             if std::mem::take(&mut self.proof_due) {
-                let proven = self.lanes.iter().filter(|lane| lane.heard && !lane.contract.is_live());
-                proven.for_each(|lane| lane.contract.flow.store(Some(Arc::clone(&self.flow))));
+                let side = self.side;
+                let proven = self.lanes.iter().filter(|lane| lane.heard && !lane.contract.is_proven(side));
+                proven.for_each(|lane| lane.contract.prove(side, Arc::clone(&self.flow)));
             }
         }
     }
@@ -297,7 +315,7 @@ mod tests {
             plan.assign(contract);
         });
         let clock = Clock::starting_at(UnixMillis::new(NOW));
-        let mut intake = Intake::new(Arc::new(VenueClock::new(clock)), clock, Arc::default());
+        let mut intake = Intake::new(Side::default(), Arc::new(VenueClock::new(clock)), clock, Arc::default());
         intake.carry(&plan.streams(0).list);
         intake
     }

@@ -11,6 +11,6 @@ mod vigil;
 
 #[expect(clippy::module_name_repetitions, reason = "actors bear their full names everywhere")]
 pub use actor::FeedActor;
-pub use actor::{Options, Spec};
+pub use actor::{Options, Rotation, Spec};
 pub use plan::{Plan, PlannedStream, Streams};
 pub use vigil::{Finding, Vigil};

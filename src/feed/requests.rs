@@ -14,12 +14,20 @@ pub(super) struct Requests {
     wanted: BTreeMap<String, u32>,
     are_due: bool,
     next_id: u64,
+    /// Asked for beside them.
+    canary: &'static str,
 }
 
 impl Requests {
+    /// Nothing yet, and what is asked for beside whatever is wanted.
+    pub(super) fn new(canary: &'static str) -> Self {
+        Self { canary, ..Self::default() }
+    }
+
     /// Says what the connection shall carry.
     pub(super) fn want(&mut self, streams: &[PlannedStream]) {
         self.wanted = streams.iter().map(|stream| (stream.name.clone(), stream.asks)).collect();
+        self.wanted.insert(self.canary.to_owned(), 0);
         self.are_due = self.asked != self.wanted;
     }
 
@@ -74,10 +82,10 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_asked_for_and_what_ends_goes_first() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new("a");
         requests.want(&streams(0..450));
         let sent: Vec<_> = std::iter::from_fn(|| requests.next()).map(|request| names(&request)).collect();
-        assert_eq!(sent, [200, 200, 50].map(|count| ("SUBSCRIBE".to_owned(), count)));
+        assert_eq!(sent, [200, 200, 51].map(|count| ("SUBSCRIBE".to_owned(), count)));
         assert!(!requests.are_due());
         requests.want(&streams(1..452));
         assert!(requests.are_due());
@@ -93,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_to_be_asked_for_anew_is_let_go_first() {
-        let mut requests = Requests::default();
+        let mut requests = Requests::new("a");
         requests.want(&streams(0..2));
         let _ = requests.next();
         let mut again = streams(0..2);

@@ -1,7 +1,7 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{Flow, SymbolHandle, Tape},
+    market::{Flow, Side, SymbolHandle, Tape},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::Holding,
 };
@@ -118,8 +118,8 @@ pub struct Contract {
     trouble: AtomicU8,
     /// Whether it is not recorded any more.
     retired: AtomicBool,
-    /// The connection that is proven to carry its stream; none while it is not.
-    pub flow: ArcSwapOption<Flow>,
+    /// The connections that are proven to carry its stream, by side.
+    flows: [ArcSwapOption<Flow>; Side::COUNT],
     /// What the venue's listing says; none until it has been read, or when the venue does not list it.
     pub listing: ArcSwapOption<Listing>,
 }
@@ -128,7 +128,7 @@ impl Contract {
     /// A contract with an empty tape of at least `ring_trades` slots.
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
-        let (flow, listing) = (ArcSwapOption::empty(), ArcSwapOption::empty());
+        let (flows, listing) = (Default::default(), ArcSwapOption::empty());
         let trouble = AtomicU8::new(Trouble::None as u8);
         let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         Self {
@@ -141,7 +141,7 @@ impl Contract {
             waiting,
             trouble,
             retired,
-            flow,
+            flows,
             listing,
         }
     }
@@ -158,7 +158,8 @@ impl Contract {
         if self.waiting.load(Ordering::Acquire) {
             return UnixMillis::new(i64::MIN);
         }
-        self.flow.load().as_ref().map_or(UnixMillis::new(i64::MIN), |flow| flow.proven_to())
+        let proven = self.flows.iter().filter_map(|flow| flow.load().as_ref().map(|flow| flow.proven_to()));
+        proven.max().unwrap_or(UnixMillis::new(i64::MIN))
     }
 
     /// Whether it is not recorded any more: nobody takes its trades.
@@ -194,7 +195,27 @@ impl Contract {
 
     /// Whether its stream is proven to flow.
     pub fn is_live(&self) -> bool {
-        self.flow.load().is_some()
+        self.flows.iter().any(|flow| flow.load().is_some())
+    }
+
+    /// Whether a connection of this side is proven to carry its stream.
+    pub fn is_proven(&self, side: Side) -> bool {
+        self.flows[side.index()].load().is_some()
+    }
+
+    /// Notes that a connection carries its stream.
+    pub fn prove(&self, side: Side, flow: Arc<Flow>) {
+        self.flows[side.index()].store(Some(flow));
+    }
+
+    /// Notes that no connection of this side does.
+    pub fn disprove(&self, side: Side) {
+        self.flows[side.index()].store(None);
+    }
+
+    /// Notes that none does.
+    pub fn disprove_all(&self) {
+        self.flows.iter().for_each(|flow| flow.store(None));
     }
 }
 

@@ -39,6 +39,32 @@ impl VenueClock {
     }
 }
 
+/// Which of the connections that may carry one stream at a time: two, and while one takes over from another, each of them
+/// twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Side(u8);
+
+impl Side {
+    /// How many there are.
+    pub const COUNT: usize = 4;
+
+    /// The first side of one of two connections.
+    pub const fn of(second: bool) -> Self {
+        Self(if second { 2 } else { 0 })
+    }
+
+    /// The side of what takes over.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        Self(self.0 ^ 1)
+    }
+
+    /// Below [`Side::COUNT`].
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// How far one connection is proven to deliver: shared by its reader and every contract whose stream it carries.
 #[derive(Debug)]
 pub struct Flow {

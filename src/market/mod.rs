@@ -19,7 +19,7 @@ pub use bell::{Bell, Rings};
 pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
-pub use flow::{Flow, VenueClock};
+pub use flow::{Flow, Side, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Refused, Stored, SymbolHandle};
 pub use holes::Holes;
 pub use keeper::Keeper;

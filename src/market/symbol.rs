@@ -101,7 +101,7 @@ impl SymbolState {
     /// Makes the state whole again after a panic: what waited or was being handled is given up. What the dead mailbox held
     /// is gone although its feed had handed it over, so the stream has to prove itself anew.
     fn recover(&mut self) {
-        self.contract.flow.store(None);
+        self.contract.disprove_all();
         self.ordered.clear();
         // What was found, and had not been put on the tape, is missing still.
         self.sequencer.set_holes(self.contract.tape.aside().holes().clone());

@@ -103,6 +103,8 @@ metrics! {
     upstream_connected: Gauge = "upstream_connected";
     /// Connections to the venue that ended, by reason.
     upstream_reconnects: Counters<1> = "upstream_reconnects";
+    /// Connections that a new one took over from, before the venue ended them.
+    upstream_rotations: Counter = "upstream_rotations";
     /// What was done about streams that did not deliver, by remedy: ask_again, move_away, renew, reroute.
     stream_remedies: Counters<1> = "stream_remedies";
     /// Contracts whose streams do not deliver what the venue trades, as far as is known.

@@ -20,7 +20,8 @@ pub use calls::{AGG_TRADES_REACH_MS, AGG_TRADES_ROWS_MAX, Call, Pool};
 pub use decode::{Decoded, Decoder};
 pub use event::{ContractNotice, DecodeError, Event, Kline, Outcome, Refusal, Reply};
 pub use routes::{
-    DepthSpeed, KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, market_stream_name, offers_klines, stream_name,
+    DepthSpeed, KLINE_INTERVALS, Route, RouteError, Routes, StreamKind, canary, market_stream_name, offers_klines,
+    stream_name,
 };
 pub use rows::Rows;
 pub use standing::Standing;

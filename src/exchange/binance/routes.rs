@@ -208,6 +208,12 @@ pub const fn market_stream_name(kind: StreamKind) -> Option<&'static str> {
     }
 }
 
+/// A stream that always has something to say, on a path of combined streams: one that is silent there says that the socket
+/// is dead. It speaks once or twice a second.
+pub fn canary(path: &str) -> &'static str {
+    if path == Route::Market.path() { "btcusdt@markPrice@1s" } else { "btcusdt@depth5@500ms" }
+}
+
 /// The stream's name: `btcusdt@aggTrade`. Only ASCII letters are lowered: upper case is acknowledged and silent. A kind that has one
 /// stream for all contracts has the same name for each.
 pub fn stream_name(symbol: &Symbol, kind: StreamKind) -> String {

@@ -12,6 +12,7 @@ mod recording;
 mod registry;
 mod repair;
 mod restart;
+mod rotation;
 mod rows;
 mod seam;
 mod threads;
@@ -71,6 +72,10 @@ pub(crate) struct Setup {
     pub(crate) start: i64,
     /// How rows are written for subscribers.
     pub(crate) encoder: Encoder,
+    /// Between the openings of a connection.
+    rotation: Duration,
+    /// Whether two connections carry each stream.
+    is_doubled: bool,
 }
 
 impl Setup {
@@ -83,13 +88,27 @@ impl Setup {
         let exchange =
             sim::Options { seed, contracts: contracts.iter().map(listed).collect(), ..sim::Options::default() };
         let contracts = contracts.iter().map(|&(symbol, kind, _)| (symbol, kind)).collect();
-        Self { contracts, exchange, start: START, encoder: rows::ENCODER }
+        Self {
+            contracts,
+            exchange,
+            start: START,
+            encoder: rows::ENCODER,
+            rotation: 60 * 23 * MINUTE,
+            is_doubled: false,
+        }
     }
 
     /// A recording.
     fn recorded(path: PathBuf, contracts: &[(&'static str, TapeKind)]) -> Self {
         let exchange = sim::Options { recording: Some(path), ..sim::Options::default() };
-        Self { contracts: contracts.to_vec(), exchange, start: START, encoder: rows::ENCODER }
+        Self {
+            contracts: contracts.to_vec(),
+            exchange,
+            start: START,
+            encoder: rows::ENCODER,
+            rotation: 60 * 23 * MINUTE,
+            is_doubled: false,
+        }
     }
 
     /// The exchange, without an engine yet.
@@ -103,11 +122,13 @@ impl Setup {
             contracts: self.contracts.iter().map(spec).collect(),
             routes: Routes::default(),
             streams_per_connection_max: 2,
+            is_doubled: self.is_doubled,
             feed: feed::Options {
                 endpoint: Endpoint::parse(endpoint).expect("an endpoint"),
                 limits: Limits::default(),
                 backoff: (Duration::from_millis(500), Duration::from_secs(10)),
                 stable_after: MINUTE,
+                rotation: feed::Rotation { first: self.rotation, every: self.rotation },
                 seed: 7,
             },
             reorder_ms: 300,
