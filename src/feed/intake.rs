@@ -287,6 +287,13 @@ impl Intake {
     }
 }
 
+/// A connection that is let go proves nothing any more, however it ends.
+impl Drop for Intake {
+    fn drop(&mut self) {
+        self.disconnected();
+    }
+}
+
 /// When an event's trade happened.
 fn trade_time(event: &Event<'_>) -> Option<UnixMillis> {
     match event {

@@ -66,12 +66,11 @@ fn series_of(contract: &Contract) -> Series {
 fn filled(contract: &Contract, ids: IdRange) -> Vec<IdRange> {
     let holes: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
     let Some(holding) = contract.holding.get().filter(|_| !holes.is_empty()) else { return Vec::new() };
-    let both = |a: IdRange, b: IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
     let (mut filled, runs) = (Vec::new(), holding.shelf().runs());
     for hole in holes {
         let from = runs.partition_point(|(run, _)| run.last < hole.first);
         let inside = runs[from..].iter().take_while(|(run, _)| run.first <= hole.last);
-        filled.extend(inside.filter_map(|(run, _)| both(*run, hole)));
+        filled.extend(inside.filter_map(|(run, _)| run.meet(hole)));
     }
     filled
 }

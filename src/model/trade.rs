@@ -52,4 +52,9 @@ impl IdRange {
     pub fn contains(&self, id: u64) -> bool {
         self.first <= id && id <= self.last
     }
+
+    /// What it shares with another.
+    pub fn meet(self, other: Self) -> Option<Self> {
+        Self::new(self.first.max(other.first), self.last.min(other.last))
+    }
 }

@@ -3,7 +3,6 @@
 use crate::{
     market::Tape,
     model::{IdRange, UnixMillis},
-    query::holes::clip,
     store::{
         Holding,
         coverage::{Coverage, Hole, HoleState, Reach, Run},
@@ -37,7 +36,7 @@ impl CoverageCounts {
         counts
     }
 
-    /// Whether the venue has or had an id that is not held.
+    /// Whether the venue has no id that is not held.
     pub const fn is_whole(&self) -> bool {
         self.missing == 0 && self.awaiting_archive == 0
     }
@@ -92,7 +91,7 @@ pub fn coverage_days(tape: &Tape, holding: &Holding, ids: IdRange, reach: Reach)
     let ends = holding.ends();
     let time_of = |id: u64| holding.from_id(id, 1).trades.pop().map(|trade| trade.time);
     let Some(((first, last), tape_ends)) = ends
-        .and_then(|ends| clip(ids, ends).zip(Some(ends)))
+        .and_then(|ends| ids.meet(ends).zip(Some(ends)))
         .and_then(|(wanted, ends)| Some(((time_of(wanted.first)?, wanted.last), ends)))
     else {
         return Vec::new();
@@ -107,8 +106,8 @@ fn of_day(day: UnixMillis, holding: &Holding, whole: &Coverage, tape: IdRange) -
     let begin = holding.first_id_at(day).unwrap_or(tape.last.saturating_add(1));
     let next = holding.first_id_at(day.plus(UnixMillis::DAY));
     let ids = next.map_or(Some(tape.last), |next| next.checked_sub(1)).and_then(|last| IdRange::new(begin, last));
-    let runs = whole.runs.iter().filter_map(|run| Some((clip(run.ids, ids?)?, run)));
-    let holes = whole.holes.iter().filter_map(|hole| Some((clip(hole.ids, ids?)?, hole)));
+    let runs = whole.runs.iter().filter_map(|run| Some((run.ids.meet(ids?)?, run)));
+    let holes = whole.holes.iter().filter_map(|hole| Some((hole.ids.meet(ids?)?, hole)));
     let own = Coverage {
         runs: runs.map(|(ids, run)| Run { ids, ..*run }).collect(),
         holes: holes.map(|(ids, hole)| Hole { ids, ..*hole }).collect(),

@@ -26,7 +26,7 @@ impl Known {
         }
         let known = self.holes.within(span);
         let damaged = damaged.iter().copied().filter(|ids| ids.first >= self.from);
-        holes.extend(known.chain(damaged).filter_map(|hole| clip(hole, span)));
+        holes.extend(known.chain(damaged).filter_map(|hole| hole.meet(span)));
         holes.sort_unstable();
         holes.dedup();
         holes
@@ -45,9 +45,4 @@ fn jumps(span: IdRange, held: impl IntoIterator<Item = IdRange>) -> Vec<IdRange>
     }
     jumps.extend(IdRange::new(next, span.last));
     jumps
-}
-
-/// What two ranges share.
-pub(super) fn clip(range: IdRange, to: IdRange) -> Option<IdRange> {
-    IdRange::new(range.first.max(to.first), range.last.min(to.last))
 }

@@ -3,7 +3,7 @@
 use crate::{
     market::Tape,
     model::{IdRange, Trade},
-    query::holes::{Known, clip},
+    query::holes::Known,
     store::{
         Holding,
         derive::Sum,
@@ -58,7 +58,7 @@ fn in_memory_only(tape: &Tape, holding: Option<&Holding>, ids: IdRange) -> Vec<T
 /// Runs of ids in `ids` that the store holds, ascending.
 fn stored(holding: Option<&Holding>, ids: IdRange) -> Vec<IdRange> {
     let runs = holding.map(|holding| holding.shelf().runs()).unwrap_or_default();
-    runs.into_iter().filter_map(|(run, _)| clip(run, ids)).collect()
+    runs.into_iter().filter_map(|(run, _)| run.meet(ids)).collect()
 }
 
 fn page<R>(

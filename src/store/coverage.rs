@@ -5,7 +5,7 @@
 
 use crate::{
     model::{IdRange, UnixMillis},
-    store::{Holding, ledger::Absent, merge::clip, record::Origin},
+    store::{Holding, ledger::Absent, record::Origin},
 };
 
 /// A run of ids held without a gap, and where they came from.
@@ -74,10 +74,10 @@ impl Holding {
         let first = held.first().map(|run| run.ids.first);
         let whole_from_id = self.last_open(&held).map(|id| id + 1).or(first);
         // Of others the times of their neighbours are not read.
-        let gaps = gaps(&held).filter(|gap| clip(*gap, ids).is_some());
+        let gaps = gaps(&held).filter(|gap| gap.meet(ids).is_some());
         let holes = gaps.flat_map(|gap| self.states(gap, reach)).collect::<Vec<_>>().into_iter();
-        let holes = holes.filter_map(|hole| Some(Hole { ids: clip(hole.ids, ids)?, ..hole }));
-        let runs = held.iter().filter_map(|run| Some(Run { ids: clip(run.ids, ids)?, ..*run }));
+        let holes = holes.filter_map(|hole| Some(Hole { ids: hole.ids.meet(ids)?, ..hole }));
+        let runs = held.iter().filter_map(|run| Some(Run { ids: run.ids.meet(ids)?, ..*run }));
         Coverage { runs: runs.collect(), holes: holes.collect(), whole_from_id }
     }
 
@@ -103,7 +103,7 @@ impl Holding {
         let (contract, kind) = (self.shelf().contract, self.shelf().kind);
         let said = self.library().ledger().absent(contract, kind, gap).into_iter();
         let proven = said.filter(|absent| absent.witnesses.is_proof());
-        proven.filter_map(|absent| Some(Absent { ids: clip(absent.ids, gap)?, ..absent })).collect()
+        proven.filter_map(|absent| Some(Absent { ids: absent.ids.meet(gap)?, ..absent })).collect()
     }
 
     /// Ids of `ids` of which the store keeps another version apart, ascending: at most `limit`.
@@ -149,7 +149,7 @@ fn held(stored: Vec<(IdRange, Origin)>, in_memory: &[IdRange]) -> Vec<Run> {
     let mut held: Vec<Run> = stored.into_iter().map(|(ids, origin)| Run { ids, origin }).collect();
     for run in in_memory {
         let mut next = run.first;
-        let inside: Vec<IdRange> = held.iter().filter_map(|held| clip(held.ids, *run)).collect();
+        let inside: Vec<IdRange> = held.iter().filter_map(|held| held.ids.meet(*run)).collect();
         for taken in inside.into_iter().chain([IdRange { first: run.last.saturating_add(1), last: u64::MAX }]) {
             let ids = taken.first.checked_sub(1).and_then(|last| IdRange::new(next, last));
             held.extend(ids.map(|ids| Run { ids, origin: Origin::Stream }));

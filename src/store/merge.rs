@@ -126,7 +126,7 @@ impl Shelf {
         };
         let mut pieces = self.pieces_of(library, parts, blocks);
         let covered = covered.get();
-        pieces.retain(|piece| piece.keys().is_some_and(|own| clip(own, covered).is_some()));
+        pieces.retain(|piece| piece.keys().is_some_and(|own| own.meet(covered).is_some()));
         (pieces, covered)
     }
 
@@ -181,7 +181,7 @@ impl Shelf {
             };
             if seen.is_err() {
                 library.count_damage();
-                damaged.extend(span_of(&group).and_then(|lost| clip(lost, keys)));
+                damaged.extend(span_of(&group).and_then(|lost| lost.meet(keys)));
             }
         }
         damaged
@@ -216,7 +216,7 @@ impl Shelf {
         for piece in group {
             match piece.load(library, self.kind, keys) {
                 Some(rows) => all.extend_from_words(rows.words().iter().copied()),
-                None => damaged.extend(piece.keys().and_then(|lost| clip(lost, keys))),
+                None => damaged.extend(piece.keys().and_then(|lost| lost.meet(keys))),
             }
         }
         all.sort();
@@ -314,10 +314,6 @@ pub(super) fn groups(mut pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
 fn span_of(group: &[Piece]) -> Option<IdRange> {
     let keys = group.iter().filter_map(Piece::keys);
     keys.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })
-}
-
-pub(super) fn clip(range: IdRange, to: IdRange) -> Option<IdRange> {
-    IdRange::new(range.first.max(to.first), range.last.min(to.last))
 }
 
 /// Rows in ascending order with each key once, and the rows that differ from the one that was kept. Of kinds with

@@ -73,8 +73,7 @@ impl Holding {
             }
         }
         let wanted = self.widened(ids);
-        let pieces =
-            |run: IdRange| Some(pieces(run, IdRange::new(run.first.max(wanted.first), run.last.min(wanted.last))?));
+        let pieces = |run: IdRange| Some(pieces(run, run.meet(wanted)?));
         runs.into_iter().filter_map(pieces).flatten().collect()
     }
 

@@ -6,7 +6,7 @@ use crate::{
     store::{
         Holding,
         codec::{CodecError, Tier},
-        merge::{Piece, clip, groups},
+        merge::{Piece, groups},
         record::Rows,
         segment::{Block, BlockError},
     },
@@ -93,7 +93,7 @@ impl Holding {
                     let seen = segment.with_block(section, *at, |block| scratch.visit_block(block, &mut look));
                     if let Err(BlockError::Changed | BlockError::Codec(_) | BlockError::Io(_)) = seen {
                         library.count_damage();
-                        damaged.extend(group[0].keys().and_then(|keys| clip(keys, ids)));
+                        damaged.extend(group[0].keys().and_then(|keys| keys.meet(ids)));
                     }
                 }
                 group => scratch.visit_rows(&shelf.load(library, group, ids, &mut damaged), &mut look),
@@ -124,7 +124,7 @@ impl Holding {
                     let read = segment.with_block(section, *at, |block| block.column(0, 0..rows, &mut own));
                     match read {
                         Ok(()) => check(&own),
-                        Err(_) => damaged.extend(group[0].keys().and_then(|keys| clip(keys, ids))),
+                        Err(_) => damaged.extend(group[0].keys().and_then(|keys| keys.meet(ids))),
                     }
                 }
                 group => {
@@ -141,7 +141,7 @@ impl Holding {
     /// Candles folded from the trades with ids in `ids`, on two threads; whether they are complete is not looked at. And what
     /// cannot be read.
     pub fn fold(&self, ids: IdRange, timeframe: Timeframe) -> (CandleColumns, Vec<IdRange>) {
-        let ids = self.ends().and_then(|ends| clip(ids, ends));
+        let ids = self.ends().and_then(|ends| ids.meet(ends));
         let Some(ids) = ids else { return (CandleColumns::default(), Vec::new()) };
         let middle = ids.first + (ids.last - ids.first) / 2;
         let fold = |part: Option<IdRange>| {

@@ -99,7 +99,10 @@ fn told(error: &FillingError) -> Failure {
 
 /// Two processes never write to one store; the one that does takes jobs.
 fn ask_the_server(config: &Config, want: &Want) -> Failure {
-    let body = serde_json::json!({"symbols": want.symbols, "series": want.series, "from": want.from});
+    let mut body = serde_json::json!({"symbols": want.symbols, "series": want.series, "from": want.from});
+    if want.to != i64::MAX {
+        body["to"] = want.to.into();
+    }
     Failure::Run(anyhow!(
         "a server writes to this store: give it the job, as in\n  curl -X POST -H 'content-type: application/json' -d '{body}' \
          http://{}/api/v1/backfill",

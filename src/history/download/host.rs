@@ -134,7 +134,8 @@ impl Host {
         for _ in 0..PAGES_MAX {
             let query = listing_query(&folder.prefix(), marker.as_deref());
             let url = format!("{}?{query}", self.options.list_url);
-            let Some(answer) = self.whole(&url).await? else { return Ok(found) };
+            // A folder without files is answered with an empty page.
+            let answer = self.whole(&url).await?.ok_or(GetError::Status(404))?;
             let page = listing(&answer.body)?;
             let mut is_behind = false;
             for file in page.files {
@@ -160,7 +161,7 @@ impl Host {
     /// When the listing cannot be had.
     pub async fn first(&self, folder: &Folder) -> Result<Option<Period>, GetError> {
         let url = format!("{}?{}", self.options.list_url, listing_query(&folder.prefix(), None));
-        let Some(answer) = self.whole(&url).await? else { return Ok(None) };
+        let answer = self.whole(&url).await?.ok_or(GetError::Status(404))?;
         let files = listing(&answer.body)?.files;
         Ok(files.iter().filter_map(|file| folder.place_of(&file.key)).map(|place| place.period()).min())
     }

@@ -37,8 +37,10 @@ pub struct Jobs(Arc<Shared>);
 struct Shared {
     clock: Clock,
     cabinet: Cabinet,
-    /// Ascending by number.
+    /// Ascending by number. Not held while the disk is written.
     jobs: Mutex<Vec<Job>>,
+    /// Held by who files jobs; taken before `jobs`.
+    filing: Mutex<()>,
     /// Something was submitted or called off.
     news: Notify,
     /// The same, for who asks REST.
@@ -61,6 +63,7 @@ impl Jobs {
             clock,
             cabinet,
             jobs: Mutex::new(jobs),
+            filing: Mutex::new(()),
             news: Notify::new(),
             submitted: Notify::new(),
         })))
@@ -77,6 +80,7 @@ impl Jobs {
     ///
     /// When there are too many, or it cannot be filed.
     pub fn submit(&self, want: Want) -> Result<Job, SubmitError> {
+        let _filing = self.file_in_order();
         let mut jobs = self.lock();
         let mut queued = jobs.iter_mut().filter(|job| job.state == State::Queued);
         if let Some(same) = queued.find(|job| Want { to: want.to, ..job.want.clone() } == want) {
@@ -122,32 +126,39 @@ impl Jobs {
     ///
     /// When that cannot be filed.
     pub fn cancel(&self, id: u64) -> io::Result<Option<Job>> {
-        let now = self.0.clock.wall();
-        let mut jobs = self.lock();
-        let Some(job) = jobs.iter_mut().find(|job| job.id == id) else { return Ok(None) };
-        if !job.state.is_over() {
-            (job.state, job.ended, job.resumes) = (State::Cancelled, Some(now.get()), None);
-        }
-        // Under the lock: of two that file one job at once, one would take the other's file away.
-        self.0.cabinet.put(job)?;
-        let job = job.clone();
-        drop(jobs);
+        let (now, filing) = (self.0.clock.wall(), self.file_in_order());
+        let cancel = |job: &mut Job| {
+            if !job.state.is_over() {
+                (job.state, job.ended, job.resumes) = (State::Cancelled, Some(now.get()), None);
+            }
+            job.clone()
+        };
+        let Some(job) = self.change(id, cancel) else { return Ok(None) };
+        self.0.cabinet.put(&job)?;
+        drop(filing);
         self.0.news.notify_waiters();
         Ok(Some(job))
     }
 
-    /// Changes a job, in memory, and gives what it is then.
-    pub(super) fn change<R>(&self, id: u64, change: impl FnOnce(&mut Job) -> R) -> Option<Job> {
-        let mut jobs = self.lock();
-        let job = jobs.iter_mut().find(|job| job.id == id)?;
-        change(job);
-        Some(job.clone())
+    /// Changes a job, in memory; what `change` gives, if there is the job.
+    pub(super) fn change<R>(&self, id: u64, change: impl FnOnce(&mut Job) -> R) -> Option<R> {
+        self.lock().iter_mut().find(|job| job.id == id).map(change)
     }
 
     /// Files a job as it is now. Blocks on the disk.
     pub(super) fn file(&self, id: u64) -> io::Result<()> {
-        let jobs = self.lock();
-        jobs.iter().find(|job| job.id == id).map_or(Ok(()), |job| self.0.cabinet.put(job))
+        let _filing = self.file_in_order();
+        self.get(id).map_or(Ok(()), |job| self.0.cabinet.put(&job))
+    }
+
+    /// Of two that file one job at once, one would take the other's file away; those who only ask do not wait for the disk.
+    fn file_in_order(&self) -> MutexGuard<'_, ()> {
+        self.0.filing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there is room for jobs that nobody asked for.
+    pub(super) fn have_room(&self) -> bool {
+        2 * self.lock().iter().filter(|job| !job.state.is_over()).count() < OPEN_MAX
     }
 
     /// The oldest job whose turn has come, else when the next one's will.

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Symbols of one job.
-const SYMBOLS_MAX: usize = 1_024;
+pub(super) const SYMBOLS_MAX: usize = 1_024;
 
 /// What is known of a contract before a job of it is taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -74,9 +74,8 @@ impl Held {
     /// Whether its file was taken, and is not contradicted by a hole that it did not step over.
     fn is_remembered(&self, dataset: Dataset, period: Period, coverage: &Coverage) -> bool {
         let Ok(folder) = Folder::new(self.symbol.clone(), dataset, period.cadence()) else { return false };
-        let known = self.library.ledger().archive(&folder.place(period.start()).key()).is_some();
-        known
-            && self.has_rows(period)
+        let known = self.library.ledger().archive(&folder.place(period.start()).key());
+        known.is_some_and(|file| self.has_rows(period) && is_between(file.ids, coverage))
             && holes_in(coverage, (period.start(), period.end())).all(|hole| self.stepped_over(hole, period.cadence()))
     }
 
@@ -120,6 +119,13 @@ impl Held {
         }
         next > last
     }
+}
+
+/// Whether what a file held lies between the first and the last id held: rows at an end of the tape that were lost with their
+/// segment are no hole.
+fn is_between(ids: Option<IdRange>, coverage: &Coverage) -> bool {
+    let ends = coverage.runs.first().zip(coverage.runs.last());
+    ids.is_none_or(|ids| ends.is_some_and(|(low, high)| low.ids.first <= ids.first && ids.last <= high.ids.last))
 }
 
 /// Takes back in the ledger that ids are absent which are held: a source had them after all. Blocks on the disk.

@@ -5,7 +5,7 @@
 
 use crate::{
     history::{
-        download::Published,
+        download::{GetError, Published},
         jobs::{
             file::{TakeError, Taken},
             held::Held,
@@ -35,7 +35,7 @@ const ROUNDS_MAX: usize = 7;
 /// Notes that a file did not come; it is an error when the store is what failed.
 fn fail(file: &Published, error: TakeError, pass: &mut Pass, failures: &mut Failures) -> Result<(), WorkError> {
     let name = file.place.to_string();
-    if matches!(error, TakeError::Fill(_) | TakeError::Io(_)) {
+    if matches!(error, TakeError::Fill(_) | TakeError::Io(_) | TakeError::Download(GetError::Staging(_))) {
         return Err(WorkError::Storing(name, error));
     }
     tracing::warn!(file = name, "a file cannot be fetched now: {}", with_causes(&error));
@@ -152,9 +152,7 @@ impl Runner {
         files.sort_by_key(|(_, file)| (file.place.period().cadence(), file.place.period().start()));
         for batch in batches(files) {
             let places: Vec<Published> = batch.iter().map(|(_, file)| file.clone()).collect();
-            let turn = self.downloading.acquire().await;
-            let taken = self.taker.take_small(pass.held.contract, places, self.options.downloads).await;
-            drop(turn);
+            let taken = self.taker.take_small(pass.held.contract, places, &self.downloading).await;
             let name = || batch.first().map(|(_, file)| file.place.to_string()).unwrap_or_default();
             let taken = taken.map_err(|error| WorkError::Storing(name(), error))?;
             left.extend(batch.into_iter().filter(|(_, file)| !taken.iter().any(|(own, _)| own == file)));

@@ -183,7 +183,11 @@ impl Runner {
             }
         };
         // It may have been called off a moment ago.
-        let Some(job) = self.jobs.change(id, begin).filter(|job| job.state == State::Running) else { return Ok(None) };
+        let begun = self.jobs.change(id, |job| {
+            begin(job);
+            job.clone()
+        });
+        let Some(job) = begun.filter(|job| job.state == State::Running) else { return Ok(None) };
         self.file(id).await?;
         tracing::info!(
             id,
@@ -208,7 +212,10 @@ impl Runner {
         let awaited_ms = i64::try_from(self.options.awaited.as_millis()).unwrap_or(i64::MAX);
         // Whoever waits for the end is not kept waiting.
         let awaited_ms = if goes_on { awaited_ms } else { 0 };
-        let ended = self.jobs.change(id, |job| close(job, &outcome, (now, ended), awaited_ms));
+        let ended = self.jobs.change(id, |job| {
+            close(job, &outcome, (now, ended), awaited_ms);
+            job.clone()
+        });
         let filed = self.file(id).await;
         filed.unwrap_or_else(|error| tracing::error!(id, "how a job ended cannot be filed: {error}"));
         ended.iter().for_each(tell);

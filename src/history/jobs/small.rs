@@ -7,7 +7,7 @@
 use crate::{
     exchange::binance::archive::{Dataset, FundingRates, Klines, OpenInterests, Sha256, Table},
     history::{
-        archive::{Confirmed, ReadError, Wanted, read},
+        archive::{Confirmed, Limits, ReadError, Wanted, read},
         download::{Published, Staged},
         jobs::{
             file::{Listed, Rows, TakeError, Taken, Taker, candle, funding, kind_of, open_interest, origin},
@@ -22,10 +22,12 @@ use crate::{
 };
 use futures_util::{StreamExt as _, stream};
 use std::{convert::Infallible, io, sync::Arc};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Zips that are read together: as rows they are some ten times as long.
 const ZIP_BYTES_MAX: u64 = 1 << 20;
+/// A CSV that is longer is read alone. A month of minutes takes 5 MB.
+const CSV_BYTES_MAX: u64 = 16 << 20;
 /// Files that are read together.
 const FILES_MAX: usize = 64;
 
@@ -66,9 +68,14 @@ impl Taker {
         &self,
         contract: u32,
         files: Vec<Published>,
-        downloads: usize,
+        downloading: &Semaphore,
     ) -> Result<Vec<(Published, Taken)>, TakeError> {
-        let arriving = stream::iter(files).map(|published| self.arrive(published)).buffered(downloads.max(1));
+        let arriving = stream::iter(files).map(|published| async {
+            // The semaphore is never closed.
+            let _turn = downloading.acquire().await;
+            self.arrive(published).await
+        });
+        let arriving = arriving.buffered(FILES_MAX);
         let arrived: Vec<Option<Arrived>> = arriving.collect().await;
         let arrived: Vec<Arrived> = arrived.into_iter().flatten().collect();
         let Some(dataset) = arrived.first().map(|first| first.published.place.folder().dataset()) else {
@@ -109,6 +116,8 @@ impl Taker {
         let turn = Arc::clone(&self.reading).acquire_owned().await.map_err(|_| TakeError::Stopped)?;
         let (told, is_listed) = oneshot::channel();
         let (listed, filler, limits) = (Listed::new(told, turn), self.filler.clone(), self.limits);
+        // What is larger is taken alone, row by row.
+        let limits = Limits { csv_bytes_max: CSV_BYTES_MAX, ..limits };
         let reading = move || {
             let (mut rows, mut whole): (Vec<R>, Vec<_>) = (Vec::new(), Vec::new());
             for Arrived { published, sha256, mut staged } in arrived {

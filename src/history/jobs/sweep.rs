@@ -9,13 +9,14 @@ use crate::{
         budget::Budget,
         jobs::{
             board::{Jobs, SubmitError},
+            check::SYMBOLS_MAX,
             held::take_back,
             job::Want,
             recheck::Recheck,
             series::Series,
         },
     },
-    market::{Contract, Contracts, TapeKind},
+    market::{Contracts, TapeKind},
     model::{IdRange, UnixMillis},
     store::{
         Holding,
@@ -71,9 +72,10 @@ impl Sweep {
         }
     }
 
-    /// Looks at every contract once, and files a job for each that lacks something new; then at the files that are due.
+    /// Looks at every contract once, and files jobs for those that lack something new; then at the files that are due.
     pub async fn look(&mut self) {
-        for contract in Arc::clone(&self.contracts).iter() {
+        let mut wanted: BTreeMap<(Series, (UnixMillis, UnixMillis)), Vec<(String, Vec<IdRange>)>> = BTreeMap::new();
+        for contract in self.contracts.iter() {
             let Some(holding) = contract.holding.get().cloned() else { continue };
             let (now, kind, span_ms_max) = (self.budget.now(), contract.kind, self.span_ms_max);
             let looking = tokio::task::spawn_blocking(move || {
@@ -82,22 +84,32 @@ impl Sweep {
             });
             // A look that panics is one that found nothing.
             let Some(lacking) = looking.await.ok().flatten() else { continue };
-            self.ask(&contract, lacking).await;
+            let symbol = contract.symbol.to_string();
+            let known = self.asked.get(&symbol);
+            if known.is_none_or(|(holes, at)| *holes != lacking.holes || at.elapsed() >= AGAIN_AFTER) {
+                wanted.entry((series_of(contract.kind), lacking.span)).or_default().push((symbol, lacking.holes));
+            }
+        }
+        for ((series, span), contracts) in wanted {
+            self.ask(series, span, contracts).await;
         }
         self.recheck.look(self.budget.now()).await;
     }
 
-    async fn ask(&mut self, contract: &Contract, lacking: Lacking) {
-        let symbol = contract.symbol.to_string();
-        let known = self.asked.get(&symbol);
-        if known.is_some_and(|(holes, at)| *holes == lacking.holes && at.elapsed() < AGAIN_AFTER) {
-            return;
-        }
-        let (from, to) = (lacking.span.0.get(), lacking.span.1.get());
-        let (symbols, series) = (vec![symbol.clone()], vec![series_of(contract.kind)]);
-        let want = Want { symbols, series, from, to, replaced_only: false };
-        if submit(self.jobs.clone(), want).await {
-            self.asked.insert(symbol, (lacking.holes, Instant::now()));
+    /// Files one job for all contracts that lack something of the same days, as after an outage of ours.
+    async fn ask(
+        &mut self,
+        series: Series,
+        (from, to): (UnixMillis, UnixMillis),
+        contracts: Vec<(String, Vec<IdRange>)>,
+    ) {
+        for contracts in contracts.chunks(SYMBOLS_MAX) {
+            let symbols = contracts.iter().map(|(symbol, _)| symbol.clone()).collect();
+            let want = Want { symbols, series: vec![series], from: from.get(), to: to.get(), replaced_only: false };
+            if submit(self.jobs.clone(), want).await {
+                let asked = contracts.iter().map(|(symbol, holes)| (symbol.clone(), (holes.clone(), Instant::now())));
+                self.asked.extend(asked);
+            }
         }
     }
 }
@@ -105,6 +117,10 @@ impl Sweep {
 /// Whether the job is filed; if not, the contract is looked at again in an hour.
 pub(super) async fn submit(jobs: Jobs, want: Want) -> bool {
     let symbols = want.symbols.join(" ");
+    if !jobs.have_room() {
+        tracing::info!(symbols, "what is missing or was replaced is asked for later: many jobs wait");
+        return false;
+    }
     let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
     let submitted = submitted.map_err(SubmitError::from).flatten();
     // That it begins is said by whoever does it.

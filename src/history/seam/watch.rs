@@ -257,8 +257,7 @@ impl Watch {
     fn speak_of_missing(&mut self, contract: &Contract, piece: &Piece) {
         let (Some(ids), Some(sight)) = (piece.ids(), self.sights.get(&contract.id)) else { return };
         let missing: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
-        let clipped =
-            missing.into_iter().filter_map(|hole| IdRange::new(hole.first.max(ids.first), hole.last.min(ids.last)));
+        let clipped = missing.into_iter().filter_map(|hole| hole.meet(ids));
         let news: Vec<IdRange> = clipped.flat_map(|hole| sight.unspoken(hole)).collect();
         news.into_iter().for_each(|ids| self.speak(contract.id, piece, ids));
     }

@@ -80,7 +80,7 @@ impl AbsentRuns {
             if let Some(before) = left.and_then(|left| IdRange::new(left.first, known.ids.first.checked_sub(1)?)) {
                 self.insert(Absent { ids: before, ..said });
             }
-            if let Some(both) = IdRange::new(known.ids.first.max(said.ids.first), known.ids.last.min(said.ids.last)) {
+            if let Some(both) = known.ids.meet(said.ids) {
                 let witnesses = known.witnesses.and(said.witnesses);
                 self.insert(Absent { ids: both, witnesses, at: known.at.max(said.at) });
                 left = both.last.checked_add(1).and_then(|next| IdRange::new(next, said.ids.last));

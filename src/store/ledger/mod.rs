@@ -34,7 +34,9 @@ const BYTES_MAX: u64 = 1 << 30;
 pub struct Ledger {
     disk: Arc<dyn Disk>,
     store: u128,
-    /// Held while the file is replaced, so that files follow each other as the changes did. Nobody on the live path waits.
+    /// Held while the file is replaced, and taken before `entries`: files follow each other as the changes did.
+    writing: Mutex<()>,
+    /// Not held while the disk is written.
     entries: Mutex<Entries>,
 }
 
@@ -107,7 +109,15 @@ impl Ledger {
             Err(error) => return Err(error),
             Ok(bytes) => parse(&bytes, store),
         };
-        Ok((Self { disk: Arc::clone(disk), store, entries: Mutex::new(entries.unwrap_or_default()) }, state))
+        Ok((
+            Self {
+                disk: Arc::clone(disk),
+                store,
+                writing: Mutex::new(()),
+                entries: Mutex::new(entries.unwrap_or_default()),
+            },
+            state,
+        ))
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -120,13 +130,9 @@ impl Ledger {
     ///
     /// When the file cannot be replaced; until the next change the note is in memory only.
     pub fn note_absent(&self, series: Series, ids: IdRange, source: Origin, at: UnixMillis) -> io::Result<()> {
-        let mut entries = self.lock();
         let said = Absent { ids, witnesses: Witnesses::of(source), at };
-        if !entries.absent.entry(series).or_default().note(said) {
-            // It stays missing, which is honest.
-            return Ok(());
-        }
-        self.write(&entries)
+        // What is not taken stays missing, which is honest.
+        self.change(|entries| entries.absent.entry(series).or_default().note(said))
     }
 
     /// Runs of `ids` that sources stepped over, ascending.
@@ -141,14 +147,11 @@ impl Ledger {
     ///
     /// When the file cannot be replaced; until the next change the notes are in memory only.
     pub fn note_files(&self, files: Vec<FileRead>) -> io::Result<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let mut entries = self.lock();
-        for read in files {
-            entries.note_file(read);
-        }
-        self.write(&entries)
+        self.change(|entries| {
+            let any = !files.is_empty();
+            files.into_iter().for_each(|read| entries.note_file(read));
+            any
+        })
     }
 
     /// Notes that files were looked at, at `at`. Those with a source the venue offers unchanged: what they lack they lack still.
@@ -157,14 +160,10 @@ impl Ledger {
     ///
     /// When the file cannot be replaced; until the next change the notes are in memory only.
     pub fn note_checked(&self, files: &[(String, Series, Option<Origin>)], at: UnixMillis) -> io::Result<()> {
-        if files.is_empty() {
-            return Ok(());
-        }
-        let mut entries = self.lock();
-        for (key, series, source) in files {
-            entries.note_checked(key, *series, *source, at);
-        }
-        self.write(&entries)
+        self.change(|entries| {
+            files.iter().for_each(|(key, series, source)| entries.note_checked(key, *series, *source, at));
+            !files.is_empty()
+        })
     }
 
     /// Takes back that ids are absent which are held after all: `held` are runs, ascending, that share no id. How many ids
@@ -174,11 +173,11 @@ impl Ledger {
     ///
     /// When the file cannot be replaced; until the next change that is so in memory only.
     pub fn take_back(&self, series: Series, held: &[(IdRange, Origin)]) -> io::Result<u64> {
-        let mut entries = self.lock();
-        let taken = entries.absent.get_mut(&series).map_or(0, |runs| runs.take_back(held));
-        if taken > 0 {
-            self.write(&entries)?;
-        }
+        let mut taken = 0;
+        self.change(|entries| {
+            taken = entries.absent.get_mut(&series).map_or(0, |runs| runs.take_back(held));
+            taken > 0
+        })?;
         Ok(taken)
     }
 
@@ -201,12 +200,7 @@ impl Ledger {
     ///
     /// When the file cannot be replaced; until the next change the note is in memory only.
     pub fn note_ban(&self, until: Option<UnixMillis>) -> io::Result<()> {
-        let mut entries = self.lock();
-        if entries.banned_until == until {
-            return Ok(());
-        }
-        entries.banned_until = until;
-        self.write(&entries)
+        self.change(|entries| std::mem::replace(&mut entries.banned_until, until) != until)
     }
 
     /// Until when the venue answers nothing, as it said last.
@@ -214,8 +208,19 @@ impl Ledger {
         self.lock().banned_until
     }
 
-    fn write(&self, entries: &Entries) -> io::Result<()> {
-        files::replace(&*self.disk, LEDGER_FILE, &written(entries, self.store)?)
+    /// Changes what is known, and the file, unless `change` says that nothing has changed. Who asks meanwhile does not wait
+    /// for the disk.
+    fn change(&self, change: impl FnOnce(&mut Entries) -> bool) -> io::Result<()> {
+        // Files follow each other as the changes do.
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = {
+            let mut entries = self.lock();
+            if !change(&mut entries) {
+                return Ok(());
+            }
+            written(&entries, self.store)?
+        };
+        files::replace(&*self.disk, LEDGER_FILE, &bytes)
     }
 }
 

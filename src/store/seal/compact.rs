@@ -153,7 +153,7 @@ impl Outputs<'_> {
     fn end(&mut self, contract: u32) -> Result<(), MergeError> {
         for output in &mut self.open {
             if let Some(conflicts) = output.conflicts.take() {
-                write_conflicts(&mut output.writer, contract, conflicts)?;
+                write_conflicts(&mut output.writer, contract, conflicts, Origin::Stream)?;
             }
             for rows in std::mem::take(&mut output.derivation).sections().iter().filter(|rows| !rows.is_empty()) {
                 write_section(&mut output.writer, contract, rows, |_| Origin::Derived)?;

@@ -192,12 +192,12 @@ impl Fill {
     /// Then nothing was filled in.
     pub fn adopt(mut self, listed: impl FnOnce() + Send + 'static) -> Result<FillCounts, FillError> {
         self.write_waiting()?;
-        let Self { filler, shelf, number, mut writer, conflicts, derivation, counts, .. } = self;
+        let Self { filler, shelf, number, mut writer, conflicts, derivation, counts, origin, .. } = self;
         if counts.new + counts.conflicts == 0 {
             listed();
             return Ok(counts);
         }
-        write_conflicts(&mut writer, shelf.contract, conflicts)?;
+        write_conflicts(&mut writer, shelf.contract, conflicts, origin)?;
         for derived in derivation.sections().iter().filter(|rows| !rows.is_empty()) {
             write_section(&mut writer, shelf.contract, derived, |_| Origin::Derived)?;
         }

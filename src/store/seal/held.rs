@@ -66,8 +66,7 @@ fn earlier(shelf: &Shelf, rows: &Rows, before_file: Option<u32>) -> Vec<(Part, I
     let own = if schema.dense { dense_runs(rows) } else { vec![keys] };
     let shared = |part: Part| {
         let held: Vec<IdRange> = held(&part);
-        let both = |a: &IdRange, b: &IdRange| IdRange::new(a.first.max(b.first), a.last.min(b.last));
-        let ranges = held.iter().flat_map(|held| own.iter().filter_map(|own| both(own, held)).collect::<Vec<_>>());
+        let ranges = held.iter().flat_map(|held| own.iter().filter_map(|own| own.meet(*held)).collect::<Vec<_>>());
         let range = ranges.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })?;
         Some((part, range))
     };

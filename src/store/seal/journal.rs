@@ -71,13 +71,16 @@ fn seal_shelf(
         conflicts.extend_from_words(more.words().iter().copied());
         conflicts.sort();
     }
+    let mut by_first: Vec<&JournalRun> = runs.iter().collect();
+    by_first.sort_by_key(|run| run.span.keys.first);
     let origin_of = |key: u64| {
-        let own = runs.iter().find(|run| run.span.keys.contains(key));
+        let begun = by_first.partition_point(|run| run.span.keys.first <= key);
+        let own = by_first[..begun].iter().rev().find(|run| run.span.keys.contains(key));
         own.map_or(Origin::Stream, |run| run.origin)
     };
     let count = rows.len() + conflicts.len();
     write_section(writer, shelf.contract, &rows, origin_of)?;
-    write_conflicts(writer, shelf.contract, conflicts)?;
+    write_conflicts(writer, shelf.contract, conflicts, Origin::Stream)?;
     let mut derivation = Derivation::default();
     rows.iter().for_each(|row| derivation.push_row(shelf.kind, row));
     for derived in derivation.sections() {

@@ -188,12 +188,17 @@ fn write_section(
 }
 
 /// Writes rows, ascending, that differ from a held one of the same key.
-fn write_conflicts(writer: &mut SegmentWriter, contract: u32, mut conflicts: Rows) -> Result<(), SegmentWriteError> {
+fn write_conflicts(
+    writer: &mut SegmentWriter,
+    contract: u32,
+    mut conflicts: Rows,
+    origin: Origin,
+) -> Result<(), SegmentWriteError> {
     while !conflicts.is_empty() {
         // Keys ascend within a section; a third version of a row stands in a second one.
         let (first, more) = split_versions(&conflicts);
         writer.begin(contract, first.kind(), true)?;
-        first.iter().try_for_each(|row| writer.push(row, Origin::Stream))?;
+        first.iter().try_for_each(|row| writer.push(row, origin))?;
         conflicts = more;
     }
     Ok(())

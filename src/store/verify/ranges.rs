@@ -29,7 +29,7 @@ impl Ranges {
 
     /// How many of its ids are in `range`.
     pub fn count_in(&self, range: IdRange) -> u64 {
-        let runs = self.iter().filter_map(|run| IdRange::new(run.first.max(range.first), run.last.min(range.last)));
+        let runs = self.iter().filter_map(|run| run.meet(range));
         runs.map(|run| run.count()).sum()
     }
 

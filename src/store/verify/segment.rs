@@ -145,7 +145,7 @@ impl Checking<'_> {
     /// What a section holds among `keys`, as its index has it; all of them when that says nothing.
     fn runs_within(&self, section: &SectionIndex, keys: IdRange) -> Vec<IdRange> {
         let runs = self.segment.runs(section).iter();
-        let clipped = runs.filter_map(|run| IdRange::new(run.first.max(keys.first), run.last.min(keys.last)));
+        let clipped = runs.filter_map(|run| IdRange::new(run.first, run.last)?.meet(keys));
         let within: Vec<_> = clipped.collect();
         if within.is_empty() { IdRange::new(keys.first, keys.last).into_iter().collect() } else { within }
     }
