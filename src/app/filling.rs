@@ -3,7 +3,7 @@
 use crate::{
     app::{
         healing::remember_ban,
-        server::{aux_runtime, extra_ca, seed},
+        options::{aux_runtime, extra_ca, seed},
         storing::{self, Storing},
     },
     clock::Clock,

@@ -4,13 +4,15 @@ use crate::{
     api,
     app::{Options, registry},
     candle::FoldOptions,
+    clock::Clock,
     config::{Config, TapeKind},
     exchange::binance::{AGG_TRADES_REACH_MS, Routes},
     feed, live, market,
     model::Symbol,
     net::{Endpoint, Limits},
 };
-use std::time::Duration;
+use anyhow::Context as _;
+use std::{io, path::Path, time::Duration};
 
 /// A connection that has lasted so long starts the waits between attempts from the first again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
@@ -89,4 +91,22 @@ pub(super) fn api(config: &Config) -> api::Options {
 
 fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Different in every process, so that a fleet does not reconnect in step.
+pub(super) fn seed(clock: Clock) -> u64 {
+    clock.wall().get().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
+}
+
+/// Small and multi-threaded: REST and whatever else must not disturb the live path.
+pub(super) fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
+}
+
+/// The certificates that are trusted beside the public authorities', as they stand in the file.
+pub(super) fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
+    let read = |path: &Path| {
+        std::fs::read(path).with_context(|| format!("venue.binance.extra_ca_file: cannot read {}", path.display()))
+    };
+    path.map(read).transpose()
 }

@@ -19,12 +19,10 @@ use crate::{
     net::{DialLimits, Fetch, FetchLimits, HttpClient, TcpDialer, tls::client_config},
 };
 use actix::prelude::*;
-use anyhow::Context as _;
 use rustls::ClientConfig;
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -72,7 +70,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     count_panics(Arc::clone(&metrics));
     let clock = Clock::system();
     let storing = storing::start(config, clock, &metrics)?;
-    let tls = client_config(extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
+    let tls = client_config(options::extra_ca(config.binance.extra_ca_file.as_deref())?.as_deref())?;
     let (engine, arbiters) = live_path(config, &tls, storing.as_ref(), clock, &metrics)?;
     let source = source(config, &tls, storing.as_ref(), clock, &metrics)?;
     let filling =
@@ -85,7 +83,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let http = server.handle();
     actix_rt::spawn(server);
     let (beside, wishes) = beside(config, &engine, &source, storing.as_ref(), changes, (clock, &metrics));
-    let aux = aux_runtime(config.threads.aux.get())?;
+    let aux = options::aux_runtime(config.threads.aux.get())?;
     let (budget, shutdown) = (source.budget.clone(), config.server.shutdown);
     let filling = background(config, &aux, (&engine, source), (storing.as_ref(), filling), &shared);
     Ok(Running {
@@ -116,7 +114,7 @@ fn live_path(
     let limits = DialLimits { connect_timeout: config.binance.connect_timeout, ..DialLimits::default() };
     let dialer = Arc::new(TcpDialer::new(Arc::clone(tls), limits));
     let start_arbiters = |count: usize| (0..count).map(|_| Arbiter::new()).collect::<Vec<_>>();
-    let mut options = options::engine(config, seed(clock))?;
+    let mut options = options::engine(config, options::seed(clock))?;
     // What fits a pattern and was recorded before is recorded at once; the others wait for the venue's listing.
     let known = storing.iter().flat_map(|storing| storing.shelving().symbols());
     let fitting = known.filter(|symbol| config.symbols.fits(symbol));
@@ -141,7 +139,7 @@ fn source(
     let budget = Budget::new(budget::Options::default(), clock, Arc::clone(metrics));
     let banned_until = storing.and_then(|storing| storing.library().ledger().banned_until());
     banned_until.into_iter().for_each(|until| budget.restore(until));
-    Ok(Source { fetch, budget, rest_url: config.binance.rest_url.clone(), seed: seed(clock) })
+    Ok(Source { fetch, budget, rest_url: config.binance.rest_url.clone(), seed: options::seed(clock) })
 }
 
 fn shared(
@@ -276,23 +274,6 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()>> {
             std::process::exit(1);
         });
     })
-}
-
-pub(super) fn extra_ca(path: Option<&Path>) -> anyhow::Result<Option<Vec<u8>>> {
-    let read = |path: &Path| {
-        std::fs::read(path).with_context(|| format!("venue.binance.extra_ca_file: cannot read {}", path.display()))
-    };
-    path.map(read).transpose()
-}
-
-/// Small and multi-threaded: REST and whatever else must not disturb the live path.
-pub(super) fn aux_runtime(threads: usize) -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(threads).thread_name("aux").enable_all().build()
-}
-
-/// Different in every process, so that a fleet does not reconnect in step.
-pub(super) fn seed(clock: Clock) -> u64 {
-    clock.wall().get().unsigned_abs() ^ (u64::from(std::process::id()) << 32)
 }
 
 /// Counts every panic of the process before it is told as usual.

@@ -104,6 +104,22 @@ impl Jobs {
         Ok(job)
     }
 
+    /// Files a job that nobody asked for; whether it is filed. If not, what it is for is looked at again later.
+    pub(super) async fn ask_for(&self, want: Want) -> bool {
+        let (jobs, symbols) = (self.clone(), want.symbols.join(" "));
+        if !self.have_room() {
+            tracing::info!(symbols, "what is missing or was replaced is asked for later: many jobs wait");
+            return false;
+        }
+        let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
+        let submitted = submitted.map_err(SubmitError::from).flatten();
+        // That it begins is said by whoever does it.
+        if let Err(error) = &submitted {
+            tracing::warn!(symbols, "no job can be filed for what is missing or was replaced: {error}");
+        }
+        submitted.is_ok()
+    }
+
     fn tell(&self) {
         self.0.news.notify_one();
         self.0.submitted.notify_one();
@@ -157,7 +173,7 @@ impl Jobs {
     }
 
     /// Whether there is room for jobs that nobody asked for.
-    pub(super) fn have_room(&self) -> bool {
+    fn have_room(&self) -> bool {
         2 * self.lock().iter().filter(|job| !job.state.is_over()).count() < OPEN_MAX
     }
 

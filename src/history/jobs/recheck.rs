@@ -15,7 +15,6 @@ use crate::{
             job::Want,
             pass::is_replaced,
             series::Series,
-            sweep::submit,
         },
     },
     model::UnixMillis,
@@ -108,7 +107,7 @@ impl Recheck {
         tracing::warn!(symbol, series, files, "the archive has replaced files that were read: they are read again");
         let (symbols, series) = (vec![symbol], vec![due.series]);
         let want = Want { symbols, series, from: from.get(), to: to.get(), replaced_only: true };
-        submit(self.jobs.clone(), want).await
+        self.jobs.ask_for(want).await
     }
 }
 

@@ -7,14 +7,7 @@
 use crate::{
     history::{
         budget::Budget,
-        jobs::{
-            board::{Jobs, SubmitError},
-            check::SYMBOLS_MAX,
-            held::take_back,
-            job::Want,
-            recheck::Recheck,
-            series::Series,
-        },
+        jobs::{board::Jobs, check::SYMBOLS_MAX, held::take_back, job::Want, recheck::Recheck, series::Series},
     },
     market::{Contracts, TapeKind},
     model::{IdRange, UnixMillis},
@@ -23,7 +16,7 @@ use crate::{
         coverage::{HoleState, Reach},
     },
 };
-use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 /// Every contract is looked at this often.
@@ -106,28 +99,12 @@ impl Sweep {
         for contracts in contracts.chunks(SYMBOLS_MAX) {
             let symbols = contracts.iter().map(|(symbol, _)| symbol.clone()).collect();
             let want = Want { symbols, series: vec![series], from: from.get(), to: to.get(), replaced_only: false };
-            if submit(self.jobs.clone(), want).await {
+            if self.jobs.ask_for(want).await {
                 let asked = contracts.iter().map(|(symbol, holes)| (symbol.clone(), (holes.clone(), Instant::now())));
                 self.asked.extend(asked);
             }
         }
     }
-}
-
-/// Whether the job is filed; if not, the contract is looked at again in an hour.
-pub(super) async fn submit(jobs: Jobs, want: Want) -> bool {
-    let symbols = want.symbols.join(" ");
-    if !jobs.have_room() {
-        tracing::info!(symbols, "what is missing or was replaced is asked for later: many jobs wait");
-        return false;
-    }
-    let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
-    let submitted = submitted.map_err(SubmitError::from).flatten();
-    // That it begins is said by whoever does it.
-    if let Err(error) = &submitted {
-        tracing::warn!(symbols, "no job can be filed for what is missing or was replaced: {error}");
-    }
-    submitted.is_ok()
 }
 
 const fn series_of(kind: TapeKind) -> Series {

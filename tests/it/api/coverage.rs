@@ -93,10 +93,10 @@ fn runs_holes_days_and_conflicts_are_told() {
         let answer = site.get(&format!("{target}&start={start}&end={end}")).await;
         assert_eq!(answer.header("x-tapedeck-complete"), Some("true"), "{}", answer.body);
         let every = site.get("/api/v1/coverage").await.json();
-        assert_eq!(
-            (&every["data"][0]["symbol"], &every["data"][0]["held"]),
-            (&json!("SOLUSDT"), &every["data"][0]["held"])
-        );
+        let stored = expected.iter().map(|(held, _)| held).sum::<u64>();
+        // With what is in memory.
+        let held = every["data"][0]["held"].as_u64().expect("a count");
+        assert!(every["data"][0]["symbol"] == "SOLUSDT" && held > stored, "{held} of more than {stored}");
         drop(opened);
     });
 }
