@@ -75,7 +75,8 @@ fn options(config: &Config) -> anyhow::Result<Options> {
         contracts = paced.collect::<Result<_, _>>()?;
     }
     for contract in &mut contracts {
-        contract.trades_per_minute = contract.trades_per_minute.saturating_mul(sim.rate.get()).min(TRADES_PER_MINUTE_MAX);
+        contract.trades_per_minute =
+            contract.trades_per_minute.saturating_mul(sim.rate.get()).min(TRADES_PER_MINUTE_MAX);
     }
     let (listen, seed, speed) = (sim.listen, sim.seed, sim.speed.get());
     Ok(Options { listen, seed, speed, contracts, recording: sim.recording.clone(), ..Options::default() })

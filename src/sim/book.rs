@@ -116,8 +116,7 @@ impl<'a> Book<'a> {
                 indices.reverse();
             }
             let levels = indices.into_iter().filter_map(|index| {
-                let (before, after) =
-                    (self.level(side, index, bids.0, from), self.level(side, index, bids.1, to));
+                let (before, after) = (self.level(side, index, bids.0, from), self.level(side, index, bids.1, to));
                 (before != after).then_some(after)
             });
             levels.collect()
@@ -156,11 +155,8 @@ impl<'a> Book<'a> {
     fn lots(&self, side: Side, index: i64, bid: i64, step: i64) -> i64 {
         let salt = if side == Side::Bid { 3 << 40 } else { 4 << 40 };
         let is_near = near(side, bid).contains(&index);
-        let drawn = if is_near {
-            (step + index).div_euclid(NEAR_STEPS)
-        } else {
-            (step + phase(index)).div_euclid(FAR_STEPS)
-        };
+        let drawn =
+            if is_near { (step + index).div_euclid(NEAR_STEPS) } else { (step + phase(index)).div_euclid(FAR_STEPS) };
         let draw = hash(mix(self.key ^ salt ^ index.cast_unsigned()), drawn);
         match draw % 8 {
             0 | 1 if !is_near => 0,

@@ -63,13 +63,7 @@ impl DepthFaults {
         self.waiting.store(0, Ordering::Relaxed);
     }
 
-    fn queue<T: Copy>(
-        &self,
-        faults: &Mutex<HashMap<Symbol, VecDeque<T>>>,
-        symbol: &Symbol,
-        fault: T,
-        count: usize,
-    ) {
+    fn queue<T: Copy>(&self, faults: &Mutex<HashMap<Symbol, VecDeque<T>>>, symbol: &Symbol, fault: T, count: usize) {
         let mut faults = faults.lock().unwrap_or_else(PoisonError::into_inner);
         let count = count.min(FAULTS_MAX.saturating_sub(self.waiting.load(Ordering::Relaxed)));
         faults.entry(symbol.clone()).or_default().extend(std::iter::repeat_n(fault, count));

@@ -96,13 +96,8 @@ fn ticker_fields(json: &mut Json<'_>, contract: &Contract, ticker: &Ticker, name
     }
     json.name(volume).fixed(ticker.volume.units(), 8, quantity);
     json.name(quote).fixed(ticker.quote_volume.units(), 16, contract.quote_places()).text(r#"""#);
-    let numbers = [
-        ticker.open_time.get(),
-        ticker.close_time.get(),
-        ticker.first_id,
-        ticker.last_id,
-        ticker.count.cast_signed(),
-    ];
+    let numbers =
+        [ticker.open_time.get(), ticker.close_time.get(), ticker.first_id, ticker.last_id, ticker.count.cast_signed()];
     for (name, number) in times.into_iter().zip(numbers) {
         json.text(r#",""#).text(name).text(r#"":"#).number(number);
     }

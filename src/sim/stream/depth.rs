@@ -112,12 +112,7 @@ impl Depth {
         self.look_ahead(exchange);
     }
 
-    fn levels_told(
-        &self,
-        book: &Book<'_>,
-        to: i64,
-        fault: Option<DepthFault>,
-    ) -> (Vec<Level>, Vec<Level>) {
+    fn levels_told(&self, book: &Book<'_>, to: i64, fault: Option<DepthFault>) -> (Vec<Level>, Vec<Level>) {
         if let Some(levels) = self.levels {
             let book = book.whole(to, levels);
             return (book.bids, book.asks);
