@@ -211,16 +211,16 @@ fn is_burst(contract: &Contract, count: usize) -> bool {
     block_ms(contract) == UnixMillis::MINUTE && count as u64 > 6 * u64::from(contract.trades_per_minute)
 }
 
-/// Moves the middle third of ascending `times` into the second from `from` on.
+/// Moves the middle half of ascending `times` into the second from `from` on.
 fn crowd(times: &mut [i64], from: i64) {
-    let third = times.len() / 3;
-    let count = i64::try_from(third.max(1)).unwrap_or(i64::MAX);
+    let (quarter, half) = (times.len() / 4, times.len() / 2);
+    let count = i64::try_from(half.max(1)).unwrap_or(i64::MAX);
     for (index, time) in times.iter_mut().enumerate() {
-        if index < third {
+        if index < quarter {
             *time = (*time).min(from);
-        } else if index < 2 * third {
-            let within = i64::try_from(index - third).unwrap_or(0) * UnixMillis::SECOND / count;
-            *time = from + within;
+        } else if index < quarter + half {
+            let within = i64::try_from(index - quarter).unwrap_or(0);
+            *time = from + within * UnixMillis::SECOND / count;
         } else {
             *time = (*time).max(from + UnixMillis::SECOND);
         }

@@ -53,7 +53,7 @@ pub enum Pace {
     Lively,
     /// Evenly: for measurements.
     Steady,
-    /// As [`Pace::Lively`], and in a minute of a burst a third of its trades fall into one second.
+    /// As [`Pace::Lively`], and in a minute of a burst half of its trades fall into one second.
     Bursting,
 }
 

@@ -20,7 +20,7 @@ fn frames(exchange: &Arc<Exchange>, streams: &[&str], millis: i64) -> Vec<String
 async fn mark_prices_are_the_truth_in_two_frames_a_period() {
     let exchange = exchange(START);
     let heard = frames(&exchange, &["!markPrice@arr@1s"], 10 * UnixMillis::SECOND);
-    assert_eq!(heard.len(), 20);
+    assert_eq!(heard.len(), 18, "from the first whole second on");
     let mut decoder = Decoder::default();
     for (index, frame) in heard.iter().enumerate() {
         let decoded = decoder.decode(frame.as_bytes()).expect("a frame");
@@ -190,15 +190,14 @@ async fn a_stranded_stream_is_silent_until_it_is_taken_anew() {
 async fn a_thinned_carrier_stays_thin_and_others_do_not() {
     let exchange = exchange(START);
     let mut carrier = connect(&exchange, "/market/stream?streams=btcusdt@aggTrade/ethusdt@markPrice@1s").await;
-    let mut other = connect(&exchange, "/market/stream?streams=ethusdt@markPrice@1s").await;
+    let mut other = connect(&exchange, "/market/stream?streams=ethusdt@aggTrade/ethusdt@markPrice@1s").await;
     counted(&mut carrier, 1).await;
     exchange.faults().streams().thin_carrier(&symbol("BTCUSDT"), 25);
-    let (thin, whole) = tokio::join!(counted(&mut carrier, 200), counted(&mut other, 200));
-    let kept: usize = thin.values().sum();
-    assert!((20..=90).contains(&kept), "2.5 % of some 2,200 frames: {thin:?}");
-    assert!((199..=201).contains(&whole["ethusdt@markPrice@1s"]), "{whole:?}");
     let mut fresh = connect(&exchange, "/market/stream?streams=btcusdt@aggTrade/ethusdt@markPrice@1s").await;
-    assert!((29..=31).contains(&counted(&mut fresh, 30).await["ethusdt@markPrice@1s"]));
+    let all = tokio::join!(counted(&mut carrier, 200), counted(&mut fresh, 200), counted(&mut other, 200));
+    let sums = [all.0, all.1, all.2].map(|counts| counts.values().sum::<usize>());
+    assert!((sums[1] * 24..=sums[1] * 26).contains(&(sums[0] * 1_000)), "2.5 %: {sums:?}");
+    assert!(sums[2] > 1_000, "{sums:?}");
     exchange.faults().heal();
     assert!(counted(&mut carrier, 30).await["ethusdt@markPrice@1s"] >= 29);
 }
@@ -231,10 +230,12 @@ fn a_venue_of_800_contracts_trades_50_million_times_a_day_and_bursts() {
     assert_eq!(few, contracts[..20].iter().map(|contract| contract.symbol.clone()).collect::<Vec<_>>());
 
     let exchange = exchange_with(START, |options| options.contracts = contracts.into_iter().take(1).collect());
-    let raw = exchange.truth_raw(&symbol("BTCUSDT"), at(START), at(START + 6 * UnixMillis::HOUR));
     let mut seconds = std::collections::HashMap::new();
-    for fill in &raw {
-        *seconds.entry(fill.time.get() / 1_000).or_insert(0) += 1;
+    for hour in 0..24 {
+        let from = at(START + hour * UnixMillis::HOUR);
+        for fill in exchange.truth_raw(&symbol("BTCUSDT"), from, from.plus(UnixMillis::HOUR)) {
+            *seconds.entry(fill.time.get() / 1_000).or_insert(0) += 1;
+        }
     }
     let busiest = seconds.values().max().copied().unwrap_or(0);
     assert!((7_600..30_000).contains(&busiest), "{busiest} raw trades in a second");
