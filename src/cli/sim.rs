@@ -10,9 +10,12 @@ use crate::{
     clock::Clock,
     config::Config,
     model::{Price, Symbol, SymbolError},
-    sim::{Contract, Exchange, Options, Server, default_contracts},
+    sim::{Contract, Exchange, Options, Server, default_contracts, many_contracts},
 };
 use anyhow::Context as _;
+
+/// The most that one contract trades, whatever `sim.rate` says.
+const TRADES_PER_MINUTE_MAX: u32 = 600_000;
 
 /// `tapedeck sim`
 #[derive(Debug, clap::Args)]
@@ -63,10 +66,17 @@ pub(super) async fn start(config: &Config) -> anyhow::Result<Server> {
 
 fn options(config: &Config) -> anyhow::Result<Options> {
     let sim = &config.sim;
-    let mut contracts = default_contracts();
+    let mut contracts = match sim.contracts {
+        0 => default_contracts(),
+        count => many_contracts(count, sim.seed),
+    };
     if !sim.trades_per_minute.is_empty() {
         let paced = sim.trades_per_minute.iter().map(|(symbol, pace)| contract(&contracts, symbol, *pace));
         contracts = paced.collect::<Result<_, _>>()?;
+    }
+    for contract in &mut contracts {
+        contract.trades_per_minute =
+            contract.trades_per_minute.saturating_mul(sim.rate.get()).min(TRADES_PER_MINUTE_MAX);
     }
     let (listen, seed, speed) = (sim.listen, sim.seed, sim.speed.get());
     Ok(Options { listen, seed, speed, contracts, recording: sim.recording.clone(), ..Options::default() })

@@ -242,7 +242,11 @@ pub struct Sim {
     pub seed: u64,
     /// How many times faster than real time.
     pub speed: NonZeroU32,
-    /// Contracts and their mean pace; empty for the built-in list.
+    /// So many contracts of a whole venue; 0 for the built-in list.
+    pub contracts: usize,
+    /// How many times more they trade.
+    pub rate: NonZeroU32,
+    /// Contracts and their mean pace; empty for the list above.
     pub trades_per_minute: Vec<(Symbol, u32)>,
     /// What to replay instead of a generated market.
     pub recording: Option<PathBuf>,
@@ -422,6 +426,8 @@ fn sim(reader: &mut Reader<'_>) -> Sim {
         listen: reader.text("sim.listen", address),
         seed: reader.number("sim.seed", 0..=i64::MAX),
         speed: reader.count("sim.speed", 1000),
+        contracts: reader.number("sim.contracts", 0..=1_000),
+        rate: reader.count("sim.rate", 1_000),
         trades_per_minute: reader.value("sim.trades_per_minute", pace),
         recording: reader.text("sim.recording", path),
     }

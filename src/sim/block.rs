@@ -21,6 +21,8 @@ const MINUTE_BLOCK_TRADES_MAX: u32 = 6_000;
 const SPREAD_MS: i64 = 70;
 /// Minute blocks begin with this much silence, so that the last fills of the block before may run into it.
 const LEAD_MS: i64 = 50;
+/// Where in its minute the crowded second of a burst begins.
+const BURST_AT_MS: i64 = 29_500;
 /// How far the last aggregate's fills may run over the border: less than [`LEAD_MS`].
 const OVERRUN_MS: i64 = 40;
 
@@ -100,7 +102,7 @@ pub(super) fn running_counts(contract: &Contract, key: u64, hour: i64) -> Vec<u6
     for block in 0..blocks {
         sum += match contract.pace {
             Pace::Steady => 1,
-            Pace::Lively => weight(hash(key, hour * blocks + block)),
+            Pace::Lively | Pace::Bursting => weight(hash(key, hour * blocks + block)),
         };
         sums.push(sum);
     }
@@ -141,7 +143,10 @@ pub(super) struct Place {
 /// Makes the block at `place`; `key` is the contract's.
 pub(super) fn generate(contract: &Contract, key: u64, place: Place) -> Block {
     let mut draws = Draws::new(hash(key ^ 0x00b1_0c0b_10c0, place.start));
-    let times = times(&mut draws, block_ms(contract), place);
+    let mut times = times(&mut draws, block_ms(contract), place);
+    if contract.pace == Pace::Bursting && is_burst(contract, place.count) {
+        crowd(&mut times, place.start + BURST_AT_MS);
+    }
     let ids_owned = ids_owned(&mut draws, place.count);
     let mut block = Block { trades: Vec::with_capacity(place.count), fills: Vec::with_capacity(2 * place.count) };
     let mut next_raw_id = 1 + 2 * place.before;
@@ -199,6 +204,27 @@ fn times(draws: &mut Draws, length: i64, place: Place) -> Vec<i64> {
         previous = Some(time);
     }
     times
+}
+
+/// Whether a minute holds so many aggregates that some of them crowd into one second.
+fn is_burst(contract: &Contract, count: usize) -> bool {
+    block_ms(contract) == UnixMillis::MINUTE && count as u64 > 6 * u64::from(contract.trades_per_minute)
+}
+
+/// Moves the middle half of ascending `times` into the second from `from` on.
+fn crowd(times: &mut [i64], from: i64) {
+    let (quarter, half) = (times.len() / 4, times.len() / 2);
+    let count = i64::try_from(half.max(1)).unwrap_or(i64::MAX);
+    for (index, time) in times.iter_mut().enumerate() {
+        if index < quarter {
+            *time = (*time).min(from);
+        } else if index < quarter + half {
+            let within = i64::try_from(index - quarter).unwrap_or(0);
+            *time = from + within * UnixMillis::SECOND / count;
+        } else {
+            *time = (*time).max(from + UnixMillis::SECOND);
+        }
+    }
 }
 
 /// How many raw ids each aggregate owns: at least one, two on average, exactly `2 * count` together.

@@ -53,6 +53,23 @@ pub enum Pace {
     Lively,
     /// Evenly: for measurements.
     Steady,
+    /// As [`Pace::Lively`], and in a minute of a burst half of its trades fall into one second.
+    Bursting,
+}
+
+/// The product line that a row of an all-market stream belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    /// Margined in a stable coin: `st` 1.
+    UsdM,
+    /// Margined in the coin itself, from another market on the same host: `st` 2.
+    CoinM,
+}
+
+/// The contracts of which the coin-margined twin comes along in all-market streams: 4 % of all (measured: 30 of 745 rows).
+pub(super) fn coin_margined(contracts: &[Contract]) -> impl Iterator<Item = usize> {
+    let perpetual = contracts.iter().enumerate().filter(|(_, contract)| contract.kind == Kind::Perpetual);
+    perpetual.take(contracts.len() / 25 + 1).map(|(index, _)| index)
 }
 
 /// One listed contract.

@@ -261,7 +261,7 @@ impl Exchange {
         self.connections_refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn find(&self, symbol: &Symbol) -> Option<usize> {
+    pub(super) fn find(&self, symbol: &Symbol) -> Option<usize> {
         self.market.find(|contract| contract.symbol == *symbol)
     }
 }

@@ -2,7 +2,14 @@
 
 use crate::{
     model::Symbol,
-    sim::{archive::ArchiveFaults, malformed::Malformed, outage::Outages, rest::RestFaults},
+    sim::{
+        archive::ArchiveFaults,
+        depth_faults::{DepthFault, DepthFaults},
+        malformed::Malformed,
+        outage::Outages,
+        rest::RestFaults,
+        stream_faults::StreamFaults,
+    },
 };
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -34,6 +41,8 @@ pub struct Faults {
     archive: ArchiveFaults,
     rest: RestFaults,
     outages: Outages,
+    depth: DepthFaults,
+    streams: StreamFaults,
 }
 
 /// How a connection ends.
@@ -86,6 +95,8 @@ impl Default for Faults {
             archive: ArchiveFaults::default(),
             rest: RestFaults::default(),
             outages: Outages::default(),
+            depth: DepthFaults::default(),
+            streams: StreamFaults::default(),
         }
     }
 }
@@ -104,6 +115,21 @@ impl Faults {
     /// The switches for what keeps clients from reaching the exchange.
     pub fn outages(&self) -> &Outages {
         &self.outages
+    }
+
+    /// The switches for faults of order books.
+    pub fn depth(&self) -> &DepthFaults {
+        &self.depth
+    }
+
+    /// The switches for streams that fall silent.
+    pub fn streams(&self) -> &StreamFaults {
+        &self.streams
+    }
+
+    /// Loses the next update of the book of `symbol`, so that the chain of its ids breaks.
+    pub fn break_chain_next(&self, symbol: &Symbol) {
+        self.depth.next(symbol, DepthFault::Lost, 1);
     }
 
     /// Ends every open connection without a close frame; with `torn`, in the middle of a frame.
@@ -155,6 +181,8 @@ impl Faults {
         self.rest.clear();
         self.archive.clear("");
         self.outages.end();
+        self.depth.clear();
+        self.streams.clear();
     }
 
     /// While stalled, streams are silent (what falls due is lost), yet requests and pings are answered.
@@ -220,8 +248,7 @@ impl Faults {
 
     /// Whether the `count`-th frame of a connection is lost because only some are kept.
     pub(super) fn is_thinned(&self, count: u64) -> bool {
-        let kept = u64::from(self.kept_per_mille.load(Ordering::Relaxed));
-        kept < 1_000 && (count * kept) / 1_000 == ((count + 1) * kept) / 1_000
+        !is_kept(count, self.kept_per_mille.load(Ordering::Relaxed))
     }
 
     fn is_muted(&self, symbol: &Symbol) -> bool {
@@ -246,4 +273,10 @@ impl Faults {
         self.queued.fetch_sub(1, Ordering::Relaxed);
         verdict
     }
+}
+
+/// Whether the `count`-th frame is among the `per_mille` of a thousand that are kept, evenly.
+pub(super) fn is_kept(count: u64, per_mille: u32) -> bool {
+    let kept = u64::from(per_mille);
+    kept >= 1_000 || (count * kept) / 1_000 != ((count + 1) * kept) / 1_000
 }

@@ -33,6 +33,10 @@ struct Subscription {
     name: String,
     source: Source,
     due: Option<i64>,
+    /// Whose stream it is, unless it is one of all contracts.
+    symbol: Option<Symbol>,
+    /// What had been ordered of [`crate::sim::StreamFaults`] when it was taken.
+    taken_at: u64,
 }
 
 /// The 1,025th stream was asked for.
@@ -61,7 +65,9 @@ impl Feed {
         if self.by_name.len() == STREAMS_MAX {
             return Err(TooManyStreams);
         }
-        let source = Source::open(&self.exchange, self.route, name, self.exchange.now());
+        let (source, contract) = Source::open(&self.exchange, self.route, name, self.exchange.now());
+        let symbol = contract.map(|contract| self.exchange.contracts()[contract].symbol.clone());
+        let taken_at = self.exchange.faults().streams().count();
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -69,7 +75,7 @@ impl Feed {
         let due = source.due();
         self.due.extend(due.map(|due| (due, slot)));
         self.by_name.insert(name.to_owned(), slot);
-        self.slots[slot] = Some(Subscription { name: name.to_owned(), source, due });
+        self.slots[slot] = Some(Subscription { name: name.to_owned(), source, due, symbol, taken_at });
         Ok(())
     }
 
@@ -91,23 +97,45 @@ impl Feed {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// Writes the next frame that is due by `now` to `out`; gives the symbol whose faults it is subject to, if any.
+    /// Whether a stream of `symbol` is among those held.
+    pub(super) fn carries(&self, symbol: &Symbol) -> bool {
+        self.slots.iter().flatten().any(|subscription| subscription.symbol.as_ref() == Some(symbol))
+    }
+
+    /// Whether the route is dead.
+    pub(super) fn is_dead(&self) -> bool {
+        self.exchange.faults().streams().is_dead(self.route)
+    }
+
+    /// Writes the next frame that is due by `now` to `out`, or nothing where a stream has nothing to say; gives the symbol
+    /// whose faults it is subject to, if any.
     pub(super) fn write_due(&mut self, now: i64, out: &mut String) -> Option<Option<Symbol>> {
         let (due, slot) = self.due.first().copied().filter(|(due, _)| *due <= now)?;
         self.due.pop_first();
         let subscription = self.slots.get_mut(slot)?.as_mut()?;
+        let begin = out.len();
         if self.is_combined {
             out.push_str(r#"{"stream":""#);
             out.push_str(&subscription.name);
             out.push_str(r#"","data":"#);
         }
+        let head = out.len();
         subscription.source.write(&self.exchange, due, out);
-        if self.is_combined {
+        if out.len() == head || subscription.is_stranded(&self.exchange) {
+            out.truncate(begin);
+        } else if self.is_combined {
             out.push('}');
         }
         subscription.due = subscription.source.due();
         self.due.extend(subscription.due.map(|due| (due, slot)));
-        let contract = subscription.source.agg_trade_contract();
-        Some(contract.map(|contract| self.exchange.contracts()[contract].symbol.clone()))
+        let is_subject = subscription.source.is_agg_trades();
+        Some(subscription.symbol.clone().filter(|_| is_subject))
+    }
+}
+
+impl Subscription {
+    fn is_stranded(&self, exchange: &Exchange) -> bool {
+        let streams = exchange.faults().streams();
+        self.symbol.as_ref().is_some_and(|symbol| streams.is_stranded(symbol, self.taken_at))
     }
 }

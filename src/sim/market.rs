@@ -5,6 +5,7 @@ use crate::{
     sim::{
         aggregate::published_at,
         block::{self, Block, Fill, Place},
+        book::Book,
         contract::Contract,
         noise::key,
         recording::Recording,
@@ -89,6 +90,19 @@ impl Market {
     pub(super) fn bid(&self, contract: usize, time: i64) -> Option<Price> {
         let key = self.keys.get(contract)?;
         Some(block::bid(&self.contracts[contract], *key, time))
+    }
+
+    /// The order book, when the market is generated and the contract trades at some time.
+    pub(super) fn book(&self, contract: usize) -> Option<Book<'_>> {
+        let listed = self.contracts.get(contract).filter(|listed| listed.trades())?;
+        Some(Book::new(listed, *self.keys.get(contract)?))
+    }
+
+    /// The first raw trade id of the block that `time` falls into, when the market is generated.
+    pub(super) fn first_raw_id(&self, contract: usize, time: i64) -> Option<u64> {
+        self.keys.get(contract)?;
+        let place = self.place(contract, self.block_at(contract, time))?;
+        Some(1 + 2 * place.before)
     }
 
     /// The index of the block that `time` falls into.

@@ -22,6 +22,9 @@ pub fn record(exchange: &Arc<Exchange>, streams: &[&str], millis: i64, out: &mut
     while let Some(due) = feed.next_due().filter(|due| *due < end) {
         frame.clear();
         feed.write_due(due, &mut frame);
+        if frame.is_empty() {
+            continue;
+        }
         writeln!(out, "{due}000000 {frame}")?;
     }
     Ok(())

@@ -5,7 +5,7 @@ use crate::{
     sim::{
         control::{Reply, answer},
         exchange::{Exchange, Timers},
-        faults::{Cut, Ending, Verdict},
+        faults::{Cut, Ending, Verdict, is_kept},
         feed::Feed,
         malformed::jumped,
         rest::percent_decoded,
@@ -143,6 +143,10 @@ struct Connection<S> {
     frames: u64,
     /// Whether it delivers nothing.
     is_deaf: bool,
+    /// Of a thousand frames it keeps so many.
+    kept_per_mille: u32,
+    /// What had been ordered of [`crate::sim::StreamFaults`] when it last looked.
+    obeyed: u64,
 }
 
 /// What happened.
@@ -170,6 +174,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             feed: Feed::new(exchange.clone(), asked.route, asked.is_combined),
             cuts: exchange.faults().cuts(),
             is_deaf: exchange.faults().is_deafening(),
+            kept_per_mille: 1_000,
+            obeyed: exchange.faults().streams().count(),
             exchange,
             socket,
             timers,
@@ -192,10 +198,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         loop {
             let event = self.next_event().await?;
+            self.obey();
             if self.handle(event).await? == Next::End {
                 return Ok(());
             }
         }
+    }
+
+    /// Does what was ordered of carriers since it last looked.
+    fn obey(&mut self) {
+        let streams = self.exchange.faults().streams();
+        let count = streams.count();
+        if self.obeyed == count {
+            return;
+        }
+        for order in streams.orders_since(self.obeyed) {
+            if order.symbol.as_ref().is_none_or(|symbol| self.feed.carries(symbol)) {
+                self.kept_per_mille = order.kept_per_mille;
+            }
+        }
+        self.obeyed = count;
     }
 
     async fn next_event(&mut self) -> Result<Event, SocketError> {
@@ -290,9 +312,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         for _ in 0..BATCH_MAX {
             let mut text = String::with_capacity(256);
             let Some(symbol) = self.feed.write_due(now, &mut text) else { break };
+            if text.is_empty() {
+                continue;
+            }
             let faults = self.exchange.faults();
             self.frames += 1;
-            if faults.is_stalled() || self.is_deaf || faults.is_thinned(self.frames) {
+            let is_kept = is_kept(self.frames, self.kept_per_mille) && !faults.is_thinned(self.frames);
+            if faults.is_stalled() || self.is_deaf || self.feed.is_dead() || !is_kept {
                 continue;
             }
             let verdict = symbol.as_ref().map_or(Verdict::Send, |symbol| faults.verdict(symbol));

@@ -2,7 +2,10 @@
 //!
 //! Every client of the simulated exchange is the same address.
 
-use crate::{model::UnixMillis, sim::rest::Query};
+use crate::{
+    model::UnixMillis,
+    sim::rest::{Query, book},
+};
 use std::sync::{Mutex, PoisonError};
 
 /// Request weight a clock minute (Binance USD-M docs).
@@ -146,11 +149,19 @@ pub(super) fn cost(path: &str, query: &Query<'_>) -> (Pool, u32) {
         _ if path.starts_with("/futures/data/") => (Pool::Data, 1),
         "/fapi/v1/aggTrades" | "/fapi/v1/historicalTrades" | "/fapi/v1/rpiDepth" => (Pool::Weight, 20),
         "/fapi/v1/klines" => (Pool::Weight, klines_cost(query.text("limit").map(|_| limit.unwrap_or(i64::MAX)))),
+        "/fapi/v1/depth" => (Pool::Weight, query.text("limit").map_or(1, |_| depth_cost(limit))),
         "/fapi/v1/trades" => (Pool::Weight, 5),
         "/fapi/v1/premiumIndex" => (Pool::Weight, if is_of_one { 1 } else { 10 }),
         "/fapi/v1/ticker/24hr" => (Pool::Weight, if is_of_one { 1 } else { 40 }),
+        "/fapi/v1/ticker/bookTicker" => (Pool::Weight, if is_of_one { 2 } else { 5 }),
         _ => (Pool::Weight, 1),
     }
+}
+
+/// What so many levels cost; what is no limit costs the least that one does.
+fn depth_cost(limit: Option<i64>) -> u32 {
+    let cost = book::LIMITS.iter().find(|(allowed, _)| Some(*allowed) == limit);
+    cost.map_or(2, |(_, weight)| *weight)
 }
 
 const fn klines_cost(limit: Option<i64>) -> u32 {

@@ -1,11 +1,13 @@
 //! What does the venue's REST API answer?
 
+mod book;
 mod faults;
 mod klines;
 mod limits;
 mod listing;
 mod query;
 mod series;
+mod state;
 mod trades;
 
 pub use faults::{RestFault, RestFaults};
@@ -53,6 +55,11 @@ const fn refusal(code: i32, msg: &'static str) -> Refusal {
 fn malformed(name: &str) -> Refusal {
     let msg = format!("Mandatory parameter '{name}' was not sent, was empty/null, or malformed.");
     Refusal { status: 400, code: -1102, msg: msg.into() }
+}
+
+/// The venue says this of a contract that does not trade.
+const fn not_trading() -> Refusal {
+    refusal(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading.")
 }
 
 /// The venue says this when it is overloaded.
@@ -184,12 +191,33 @@ fn route(asked: &Asked<'_>) -> Result<String, Refusal> {
         "/fapi/v1/fundingRate" => series::funding_rate(asked),
         "/fapi/v1/fundingInfo" => Ok(series::funding_info(asked)),
         "/fapi/v1/openInterest" => series::open_interest(asked),
+        "/fapi/v1/depth" => book::depth(asked),
+        "/fapi/v1/ticker/bookTicker" => book::tickers(asked),
+        "/fapi/v1/ticker/24hr" => state::tickers(asked),
+        "/fapi/v1/premiumIndex" => state::premium_index(asked),
         "/futures/data/openInterestHist" => series::open_interest_hist(asked),
         path => Err(Refusal { status: 404, code: -5000, msg: format!("Path {path}, Method GET is invalid").into() }),
     }
 }
 
 impl Asked<'_> {
+    /// The row of the contract that is named, or a list of all rows when none is.
+    fn one_or_all<T: Copy>(
+        &self,
+        row: impl Fn(usize) -> Option<T>,
+        write: impl Fn(&mut String, &(usize, T)),
+    ) -> Result<String, Refusal> {
+        let contracts = 0..self.exchange.contracts().len();
+        if self.query.text("symbol").is_none() {
+            let rows = contracts.filter_map(|contract| Some((contract, row(contract)?))).collect();
+            return Ok(self.list(rows, write));
+        }
+        let contract = self.query.contract(self.exchange)?;
+        let mut out = String::new();
+        write(&mut out, &(contract, row(contract).ok_or_else(not_trading)?));
+        Ok(out)
+    }
+
     /// The rows as a list, spoilt where a fault says so.
     fn list<T: Copy>(&self, mut rows: Vec<T>, write: impl Fn(&mut String, &T)) -> String {
         if let Some(fault) = self.fault {

@@ -4,7 +4,7 @@ use crate::{
     model::UnixMillis,
     sim::{
         json::{self, Json},
-        rest::{Asked, Refusal, malformed, refusal},
+        rest::{Asked, Refusal, malformed, not_trading, refusal},
         series::{self, FUNDING_MS, is_funded, next_funding},
     },
 };
@@ -62,8 +62,7 @@ pub(super) fn open_interest(asked: &Asked<'_>) -> Result<String, Refusal> {
     let contract = asked.query.contract(asked.exchange)?;
     let listed = &asked.exchange.contracts()[contract];
     let key = asked.exchange.market().key(contract).filter(|_| listed.trades());
-    let key =
-        key.ok_or(refusal(-4108, "Symbol is on delivering or delivered or settling or closed or pre-trading."))?;
+    let key = key.ok_or_else(not_trading)?;
     let time = asked.exchange.now().floor(INTEREST_AGE_MS, 0).get();
     let mut interest = String::new();
     Json(&mut interest).quantity(series::open_interest(listed, key, time), listed.quantity_places);

@@ -1,12 +1,14 @@
 //! Does the simulated exchange publish one tape, whole, by every door, and misbehave as the venue does?
 
 mod archive;
+mod book;
 mod limits;
 mod market;
 mod recording;
 mod rest;
 mod rest_faults;
 mod socket;
+mod streams;
 
 use futures_util::StreamExt;
 use serde_json::Value;

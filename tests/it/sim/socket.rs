@@ -158,7 +158,7 @@ async fn envelopes_and_properties_follow_the_url() {
 
     let mut all = connect(&exchange, "/market/ws/!markPrice@arr@1s").await;
     let (coins, metals) = (next_json(&mut all).await, next_json(&mut all).await);
-    assert_eq!((coins.as_array().map(Vec::len), metals[0]["s"].as_str()), (Some(7), Some("XAUUSDT")));
+    assert_eq!((coins.as_array().map(Vec::len), metals[0]["s"].as_str()), (Some(8), Some("XAUUSDT")));
     assert!(coins.as_array().expect("rows").iter().any(|row| row["T"] == 0), "a delisted one has no funding");
 }
 

@@ -1,10 +1,13 @@
 //! How does the venue write its payloads? Key order and number forms as captured live (2026-10-07).
 
+pub(super) mod book;
+pub(super) mod state;
+
 use crate::{
     model::{Price, Quantity, Trade, UnixMillis},
     sim::{
         block::{Execution, Fill},
-        contract::Contract,
+        contract::{Contract, Line},
         kline::Kline,
         series,
     },
@@ -22,6 +25,35 @@ impl Json<'_> {
     pub(super) fn number(&mut self, number: impl itoa::Integer) -> &mut Self {
         self.0.push_str(itoa::Buffer::new().format(number));
         self
+    }
+
+    /// The symbol that `contract` has on a product line.
+    pub(super) fn symbol(&mut self, contract: &Contract, line: Line) -> &mut Self {
+        match line {
+            Line::UsdM => self.text(contract.symbol.as_str()),
+            Line::CoinM => self.text(&contract.base_asset).text("USD_PERP"),
+        }
+    }
+
+    /// The pair that `contract` is on.
+    pub(super) fn pair(&mut self, contract: &Contract, line: Line) -> &mut Self {
+        match line {
+            Line::UsdM => self.text(&contract.pair),
+            Line::CoinM => self.text(&contract.base_asset).text("USD"),
+        }
+    }
+
+    /// Which product line it is, as a field after others.
+    pub(super) fn line(&mut self, line: Line) -> &mut Self {
+        self.text(match line {
+            Line::UsdM => r#","st":1"#,
+            Line::CoinM => r#","st":2"#,
+        })
+    }
+
+    /// Ends a text and begins the one of the field `name`.
+    pub(super) fn name(&mut self, name: &str) -> &mut Self {
+        self.text(r#"",""#).text(name).text(r#"":""#)
     }
 
     pub(super) fn flag(&mut self, flag: bool) -> &mut Self {
@@ -172,46 +204,6 @@ pub(super) fn kline_row(out: &mut String, contract: &Contract, kline: &Kline) {
     json.text(r#",""#).fixed(kline.taker_buy_volume.units(), 8, quantity);
     json.text(r#"",""#).fixed(kline.taker_buy_quote_volume.units(), 16, contract.quote_places());
     json.text(r#"","0"]"#);
-}
-
-/// A `bookTicker` event: one level around the last trade.
-pub(super) fn book_ticker(out: &mut String, contract: &Contract, trade: &Trade, sent: UnixMillis) {
-    let tick = contract.tick.units();
-    let (bid, ask) = match trade.buyer_is_maker {
-        true => (trade.price.units(), trade.price.units() + tick),
-        false => (trade.price.units() - tick, trade.price.units()),
-    };
-    let mut json = Json(out);
-    // Update ids are sparse; a multiple of the last raw id is ascending and needs no memory.
-    json.text(r#"{"e":"bookTicker","u":"#).number(trade.last_id.saturating_mul(131)).text(r#","s":""#);
-    json.text(contract.symbol.as_str()).text(r#"","ps":""#).text(&contract.pair);
-    json.text(r#"","b":""#).price(Price::from_units(bid), contract.price_places);
-    json.text(r#"","B":""#).quantity(depth(contract, trade.first_id), contract.quantity_places);
-    json.text(r#"","a":""#).price(Price::from_units(ask), contract.price_places);
-    json.text(r#"","A":""#).quantity(depth(contract, trade.last_id + 1), contract.quantity_places);
-    json.text(r#"","T":"#).number(trade.time.get()).text(r#","E":"#).number(sent.get()).text(r#","st":1}"#);
-}
-
-fn depth(contract: &Contract, id: u64) -> Quantity {
-    let lots = i64::try_from(id % 4_999).unwrap_or(0) + 1;
-    Quantity::from_units(contract.step.units() * lots)
-}
-
-/// A `markPriceUpdate` event; `funding` is the next one's rate in units of 1e-8 and its time.
-pub(super) fn mark_price(
-    out: &mut String,
-    contract: &Contract,
-    price: Price,
-    funding: Option<(i64, i64)>,
-    sent: UnixMillis,
-) {
-    let mut json = Json(out);
-    json.text(r#"{"e":"markPriceUpdate","E":"#).number(sent.get()).text(r#","s":""#).text(contract.symbol.as_str());
-    for name in [r#"","p":""#, r#"","ap":""#, r#"","P":""#, r#"","i":""#] {
-        json.text(name).price(price, 8);
-    }
-    let (rate, time) = funding.unwrap_or((0, 0));
-    json.text(r#"","r":""#).signed(rate, 8, 8).text(r#"","T":"#).number(time).text(r#","st":1}"#);
 }
 
 #[cfg(test)]

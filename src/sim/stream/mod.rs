@@ -1,24 +1,36 @@
 //! What does one stream name deliver on one route, and when is its next frame due?
 
+mod depth;
+mod liquidations;
+mod marks;
+mod notices;
+mod tickers;
+mod top;
+
+pub(super) use liquidations::liquidation;
+pub(super) use top::ticker as book_ticker;
+
 use crate::{
     model::{Timeframe, Trade, UnixMillis},
     sim::{
         aggregate::{PUBLISH_MS, published_at},
-        contract::{Contract, Kind},
+        contract::Contract,
         exchange::Exchange,
         json,
         kline::{Speaker, interval},
         market::{Fills, Trades},
         recording::Frame,
-        series,
     },
 };
+use depth::Depth;
+use liquidations::Liquidations;
+use notices::Notices;
 use std::sync::Arc;
+use tickers::Shape;
+use top::{Top, Tops};
 
 /// A raw trade reaches its stream this long after it happened (measured: 0 to 1 ms).
 const TRADE_DELAY_MS: i64 = 1;
-/// A change of the touch reaches its stream this long after (measured: 4 ms).
-const BOOK_DELAY_MS: i64 = 4;
 /// A kline stream whose interval holds more trades than this so far stays silent, and a REST range of more is refused:
 /// the fold would stall the exchange for seconds.
 const FOLDED_TRADES_MAX: i64 = 10_000_000;
@@ -59,10 +71,9 @@ pub(super) enum Source {
         interval: Box<str>,
         speaker: Box<Speaker>,
     },
-    BookTicker {
-        contract: usize,
-        trades: Trades,
-    },
+    Depth(Depth),
+    Top(Top),
+    Tops(Tops),
     MarkPrice {
         contract: usize,
         period: i64,
@@ -74,6 +85,18 @@ pub(super) enum Source {
         at: i64,
         tradifi: bool,
     },
+    Liquidations(Liquidations),
+    Ticker {
+        contract: usize,
+        shape: Shape,
+        at: i64,
+    },
+    /// Those of the contracts that traded meanwhile.
+    Tickers {
+        shape: Shape,
+        at: i64,
+    },
+    Notices(Notices),
     Verbatim {
         frames: Arc<[Frame]>,
         at: usize,
@@ -81,53 +104,79 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// What `name` delivers on `route` from `now` on.
-    pub(super) fn open(exchange: &Exchange, route: Route, name: &str, now: UnixMillis) -> Self {
-        let Some((listed, kind)) = name.split_once('@') else { return Self::Silent };
-        if !flows(route, kind) {
-            return Self::Silent;
-        }
-        let now = now.get();
-        if let Some(frames) = exchange.verbatim(name) {
-            let at = frames.partition_point(|frame| frame.due < now);
-            return Self::Verbatim { frames: frames.clone(), at };
-        }
-        if let ("!markPrice", Some(period)) = (listed, mark_period(kind.strip_prefix("arr").unwrap_or("-"))) {
-            return Self::MarkPrices { period, at: next_multiple(now, period), tradifi: false };
-        }
-        let market = exchange.market();
+    /// What `name` delivers on `route` from `now` on, and of which contract if it is one's.
+    pub(super) fn open(exchange: &Exchange, route: Route, name: &str, now: UnixMillis) -> (Self, Option<usize>) {
+        let (listed, kind) = name.split_once('@').unwrap_or((name, ""));
+        let of_all = listed.strip_prefix('!');
         // Stream names are lower case; `BTCUSDT@aggTrade` is acknowledged and silent (measured, 2026-10-07).
         let is_lower = !listed.bytes().any(|byte| byte.is_ascii_uppercase());
         let named = |contract: &Contract| contract.symbol.as_str().eq_ignore_ascii_case(listed);
-        match market.find(named).filter(|_| is_lower) {
-            Some(contract) => Self::of_contract(exchange, contract, kind, now),
-            None => Self::Silent,
+        let contract = exchange.market().find(named).filter(|_| is_lower && of_all.is_none());
+        if !flows(route, of_all.unwrap_or(kind)) {
+            return (Self::Silent, contract);
         }
+        let now = now.get();
+        let source = match (exchange.verbatim(name), of_all, contract) {
+            (Some(frames), ..) => {
+                let at = frames.partition_point(|frame| frame.due < now);
+                Self::Verbatim { frames: frames.clone(), at }
+            }
+            (_, Some(of_all), _) => Self::of_all(exchange, of_all, kind, now),
+            (_, _, Some(contract)) => Self::of_contract(exchange, contract, kind, now),
+            _ => Self::Silent,
+        };
+        (source, contract)
+    }
+
+    fn of_all(exchange: &Exchange, name: &str, kind: &str, now: i64) -> Self {
+        let source = match (name, kind, kind.strip_prefix("arr").and_then(marks::period)) {
+            ("markPrice", _, Some(period)) => {
+                Some(Self::MarkPrices { period, at: next_multiple(now, period), tradifi: false })
+            }
+            ("bookTicker", "", _) => Tops::open(exchange, now).map(Self::Tops),
+            ("forceOrder", "arr", _) => Liquidations::open(exchange, None, now).map(Self::Liquidations),
+            ("contractInfo", "", _) => Some(Self::Notices(Notices::open(exchange, now))),
+            (name, "arr", _) => {
+                Shape::named(name).map(|shape| Self::Tickers { shape, at: next_multiple(now, tickers::ALL_MS) })
+            }
+            _ => None,
+        };
+        source.filter(|_| exchange.market().key(0).is_some()).unwrap_or(Self::Silent)
     }
 
     fn of_contract(exchange: &Exchange, contract: usize, kind: &str, now: i64) -> Self {
         let market = exchange.market();
-        let is_generated = market.bid(contract, now).is_some();
-        let trades = |lead| market.trades_from(contract, now - lead);
         let mut source = match kind {
             "aggTrade" => {
-                let mut trades = trades(PUBLISH_MS);
+                let mut trades = market.trades_from(contract, now - PUBLISH_MS);
                 Self::AggTrades { contract, next: trades.next(), trades }
             }
             "trade" => Self::RawTrades { contract, fills: market.fills_from(contract, now - TRADE_DELAY_MS) },
-            "bookTicker" if is_generated => Self::BookTicker { contract, trades: trades(BOOK_DELAY_MS) },
-            _ => match (kind.strip_prefix("kline_"), kind.strip_prefix("markPrice").and_then(mark_period)) {
-                (Some(name), _) => Self::klines(exchange, contract, name, now),
-                (_, Some(period)) if is_generated && exchange.contracts()[contract].trades() => {
-                    Self::MarkPrice { contract, period, at: next_multiple(now, period) }
-                }
-                _ => Self::Silent,
+            _ => match kind.strip_prefix("kline_") {
+                Some(name) => Self::klines(exchange, contract, name, now),
+                None => Self::of_generated(exchange, contract, kind, now).unwrap_or(Self::Silent),
             },
         };
         while source.due().is_some_and(|due| due < now) {
             source.skip();
         }
         source
+    }
+
+    /// What only a generated market has, of a contract that trades.
+    fn of_generated(exchange: &Exchange, contract: usize, kind: &str, now: i64) -> Option<Self> {
+        exchange.market().key(contract).filter(|_| exchange.contracts()[contract].trades())?;
+        if let Some(period) = kind.strip_prefix("markPrice").and_then(marks::period) {
+            return Some(Self::MarkPrice { contract, period, at: next_multiple(now, period) });
+        }
+        if let Some(shape) = Shape::named(kind) {
+            return Some(Self::Ticker { contract, shape, at: next_multiple(now, tickers::ONE_MS) });
+        }
+        match kind {
+            "bookTicker" => Top::open(exchange, contract, now).map(Self::Top),
+            "forceOrder" => Liquidations::open(exchange, Some(contract), now).map(Self::Liquidations),
+            _ => Depth::open(exchange, contract, kind, now).map(Self::Depth),
+        }
     }
 
     fn klines(exchange: &Exchange, contract: usize, name: &str, now: i64) -> Self {
@@ -143,12 +192,9 @@ impl Source {
         Self::Klines { contract, interval: name.into(), speaker: Box::new(speaker) }
     }
 
-    /// The contract whose aggregates this is, with what its next frame's faults are looked up by.
-    pub(super) fn agg_trade_contract(&self) -> Option<usize> {
-        match self {
-            Self::AggTrades { contract, .. } => Some(*contract),
-            _ => None,
-        }
+    /// Whether it is one of aggregates: those are subject to the faults of frames.
+    pub(super) fn is_agg_trades(&self) -> bool {
+        matches!(self, Self::AggTrades { .. })
     }
 
     /// When the next frame is due.
@@ -160,21 +206,26 @@ impl Source {
             }
             Self::RawTrades { fills, .. } => fills.peek().map(|fill| fill.time.get() + TRADE_DELAY_MS),
             Self::Klines { speaker, .. } => speaker.due(),
-            Self::BookTicker { trades, .. } => trades.peek().map(|trade| trade.time.get() + BOOK_DELAY_MS),
-            Self::MarkPrice { at, .. } | Self::MarkPrices { at, .. } => Some(*at),
+            Self::Depth(depth) => depth.due(),
+            Self::Top(top) => top.due(),
+            Self::Tops(tops) => Some(tops.due()),
+            Self::Liquidations(liquidations) => liquidations.due(),
+            Self::Notices(notices) => notices.due(),
+            Self::MarkPrice { at, .. }
+            | Self::MarkPrices { at, .. }
+            | Self::Ticker { at, .. }
+            | Self::Tickers { at, .. } => Some(*at),
             Self::Verbatim { frames, at } => frames.get(*at).map(|frame| frame.due),
         }
     }
 
+    /// Passes over a frame that was due before the stream began; the others begin where they should.
     fn skip(&mut self) {
         match self {
             Self::Klines { speaker, .. } => drop(speaker.say()),
             Self::AggTrades { trades, next, .. } => *next = trades.next(),
             Self::RawTrades { fills, .. } => drop(fills.next()),
-            Self::BookTicker { trades, .. } => drop(trades.next()),
-            Self::MarkPrice { at, period, .. } | Self::MarkPrices { at, period, .. } => *at += *period,
-            Self::Verbatim { at, .. } => *at += 1,
-            Self::Silent => {}
+            _ => *self = Self::Silent,
         }
     }
 
@@ -199,19 +250,27 @@ impl Source {
                     json::kline(out, &contracts[*contract], interval, (&kline, closed), sent);
                 }
             }
-            Self::BookTicker { contract, trades } => {
-                if let Some(trade) = trades.next() {
-                    json::book_ticker(out, &contracts[*contract], &trade, sent);
-                }
-            }
+            Self::Depth(depth) => depth.write(exchange, due, out),
+            Self::Top(top) => top.write(exchange, due, out),
+            Self::Tops(tops) => tops.write(exchange, due, out),
+            Self::Liquidations(liquidations) => liquidations.write(exchange, due, out),
+            Self::Notices(notices) => notices.write(exchange, due, out),
             Self::MarkPrice { contract, period, at } => {
-                write_mark_price(exchange, *contract, sent, out);
+                marks::write_one(exchange, *contract, due, out);
                 *at += *period;
             }
             Self::MarkPrices { period, at, tradifi } => {
-                write_mark_prices(exchange, *tradifi, sent, out);
+                marks::write_all(exchange, *tradifi, due, out);
                 *at += if *tradifi { *period } else { 0 };
                 *tradifi = !*tradifi;
+            }
+            Self::Ticker { contract, shape, at } => {
+                tickers::write_one(exchange, *contract, *shape, due, out);
+                *at += tickers::ONE_MS;
+            }
+            Self::Tickers { shape, at } => {
+                tickers::write_changed(exchange, *shape, due, out);
+                *at += tickers::ALL_MS;
             }
             Self::Verbatim { frames, at } => {
                 out.push_str(frames.get(*at).map_or("", |frame| &frame.payload));
@@ -221,42 +280,11 @@ impl Source {
     }
 }
 
-fn write_mark_price(exchange: &Exchange, contract: usize, sent: UnixMillis, out: &mut String) {
-    let (market, listed) = (exchange.market(), &exchange.contracts()[contract]);
-    if let Some((key, price)) = market.key(contract).zip(market.bid(contract, sent.get())) {
-        let due = series::next_funding(sent.get() + 1);
-        let funding = series::is_funded(listed).then(|| (series::funding_rate(key, due), due));
-        json::mark_price(out, listed, price, funding, sent);
-    }
-}
-
-fn write_mark_prices(exchange: &Exchange, tradifi: bool, sent: UnixMillis, out: &mut String) {
-    out.push('[');
-    for (contract, listed) in exchange.contracts().iter().enumerate() {
-        if (listed.kind == Kind::TradifiPerpetual) == tradifi {
-            if !out.ends_with('[') {
-                out.push(',');
-            }
-            write_mark_price(exchange, contract, sent, out);
-        }
-    }
-    out.push(']');
-}
-
-/// Whether `kind` (what follows the first `@`) is carried by `route`.
+/// Whether `kind` (what follows the first `@`, or a `!`) is carried by `route`.
 fn flows(route: Route, kind: &str) -> bool {
     let kind = kind.split('@').next().unwrap_or(kind);
     let is_public = matches!(kind, "trade" | "bookTicker") || kind.starts_with("depth") || kind.starts_with("rpiDepth");
     if is_public { route.is_public() } else { matches!(route, Route::Market | Route::Every) }
-}
-
-/// The period of a mark price stream, by what follows its name.
-fn mark_period(suffix: &str) -> Option<i64> {
-    match suffix {
-        "" => Some(3 * UnixMillis::SECOND),
-        "@1s" => Some(UnixMillis::SECOND),
-        _ => None,
-    }
 }
 
 fn next_multiple(time: i64, period: i64) -> i64 {
