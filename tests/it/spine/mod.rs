@@ -17,6 +17,7 @@ mod rows;
 mod seam;
 mod threads;
 mod virtual_time;
+mod watching;
 
 use probe::Probe;
 use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};

@@ -1,0 +1,166 @@
+//! Does somebody notice that a stream does not flow, and do something about it?
+
+use super::*;
+use std::rc::Rc;
+use tapedeck::{
+    app::Watching,
+    history::budget::{self, Budget},
+    market::State,
+    net::FetchLimits,
+    sim::{ExchangeFetch, Path, RestFault},
+};
+
+/// Two connections of two streams: lively ones, and a quiet pair.
+const CONTRACTS: [(&str, TapeKind, u32); 4] = [
+    ("AUSDT", TapeKind::Aggregate, 3_000),
+    ("BUSDT", TapeKind::Aggregate, 1_200),
+    ("CUSDT", TapeKind::Aggregate, 20),
+    ("DUSDT", TapeKind::Aggregate, 12),
+];
+
+struct Scene {
+    engine: Rc<Engine>,
+    exchange: Arc<Exchange>,
+    metrics: Arc<Metrics>,
+}
+
+impl Scene {
+    fn start(seed: u64) -> Self {
+        let Rig { exchange, engine, metrics } = Setup::generated(seed, &CONTRACTS).start();
+        let scene = Self { engine: Rc::new(engine), exchange, metrics };
+        let clock = Clock::starting_at(scene.exchange.now());
+        let watching = Watching {
+            engine: Rc::clone(&scene.engine),
+            fetch: Arc::new(ExchangeFetch::new(Arc::clone(&scene.exchange), FetchLimits::default())),
+            budget: Budget::new(budget::Options::default(), clock, Arc::clone(&scene.metrics)),
+            rest_url: "http://memory".to_owned(),
+            clock,
+            metrics: Arc::clone(&scene.metrics),
+        };
+        tokio::task::spawn_local(watching.run());
+        scene
+    }
+
+    fn state(&self, symbol: &str) -> State {
+        self.engine.contracts.find(symbol).expect("recorded").state()
+    }
+
+    /// How many seconds until a contract is in one of `states`.
+    async fn until(&self, symbol: &str, states: &[State]) -> u64 {
+        let begun = tokio::time::Instant::now();
+        while !states.contains(&self.state(symbol)) {
+            assert!(begun.elapsed() < 10 * MINUTE, "{symbol} is {:?} and stays it", self.state(symbol));
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        begun.elapsed().as_secs()
+    }
+
+    fn remedies(&self, name: &str) -> u64 {
+        let text = self.metrics.text().expect("encodes");
+        let line = format!("tapedeck_stream_remedies_total{{remedy=\"{name}\"}} ");
+        text.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
+    }
+}
+
+const IN_TROUBLE: [State; 2] = [State::Recovering, State::Stale];
+/// Nobody fetches missing trades here.
+const FLOWING: [State; 2] = [State::Live, State::Backfilling];
+
+#[test]
+fn a_healthy_exchange_is_left_alone() {
+    in_virtual_time(async {
+        let scene = Scene::start(61);
+        tokio::time::sleep(60 * MINUTE).await;
+        for remedy in ["ask_again", "move_away", "renew", "reroute"] {
+            assert_eq!(scene.remedies(remedy), 0, "{remedy}");
+        }
+        assert!(CONTRACTS.iter().all(|(symbol, ..)| scene.state(symbol) == State::Live));
+    });
+}
+
+#[test]
+fn one_contract_that_falls_silent_is_asked_for_anew_and_flows() {
+    in_virtual_time(async {
+        let scene = Scene::start(62);
+        tokio::time::sleep(5 * MINUTE).await;
+        for (symbol, within) in [("AUSDT", 10), ("BUSDT", 10), ("CUSDT", 60)] {
+            let contract = scene.engine.contracts.find(symbol).expect("recorded");
+            let quiet_from = contract.tape.newest_id();
+            scene.exchange.faults().streams().strand(&contract.symbol);
+            // Silence is none before there is something to tell.
+            while scene.exchange.truth(&contract.symbol, scene.exchange.now().plus(-1_000), scene.exchange.now()).is_empty() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            let noticed = scene.until(symbol, &IN_TROUBLE).await;
+            let healed = scene.until(symbol, &FLOWING).await;
+            eprintln!("{symbol}: noticed after {noticed} s, flows {healed} s later");
+            assert!(noticed <= within && healed <= 15, "{symbol}");
+            assert!(contract.tape.newest_id() > quiet_from);
+        }
+        assert_eq!((scene.remedies("ask_again"), scene.remedies("move_away"), scene.remedies("renew")), (3, 0, 0));
+    });
+}
+
+#[test]
+fn one_contract_that_stays_silent_whatever_is_tried_is_called_stale() {
+    in_virtual_time(async {
+        let scene = Scene::start(65);
+        tokio::time::sleep(5 * MINUTE).await;
+        let muted = symbol("AUSDT");
+        scene.exchange.faults().mute(&muted, true);
+        let noticed = scene.until("AUSDT", &IN_TROUBLE).await;
+        let stale = scene.until("AUSDT", &[State::Stale]).await;
+        eprintln!("noticed after {noticed} s, called stale {stale} s later");
+        assert!(noticed <= 10 && stale <= 30);
+        tokio::time::sleep(10 * MINUTE).await;
+        let tried = scene.remedies("ask_again") + scene.remedies("move_away");
+        assert!((8..=16).contains(&tried), "once a minute: {tried}");
+        assert!(FLOWING.contains(&scene.state("BUSDT")), "it may have moved with it, and flows");
+        scene.exchange.faults().mute(&muted, false);
+        scene.until("AUSDT", &FLOWING).await;
+    });
+}
+
+#[test]
+fn a_connection_of_which_little_comes_is_opened_anew() {
+    in_virtual_time(async {
+        let scene = Scene::start(63);
+        tokio::time::sleep(5 * MINUTE).await;
+        scene.exchange.faults().streams().thin_carrier(&symbol("AUSDT"), 25);
+        let noticed = scene.until("AUSDT", &IN_TROUBLE).await;
+        let healed = scene.until("AUSDT", &FLOWING).await;
+        eprintln!("25 of 1,000 frames: noticed after {noticed} s, flows {healed} s later");
+        assert!(noticed <= 10 && healed <= 20);
+        assert!(scene.remedies("renew") + scene.remedies("ask_again") + scene.remedies("move_away") > 0);
+        assert!(FLOWING.contains(&scene.state("CUSDT")));
+    });
+}
+
+#[test]
+fn a_path_that_is_dead_is_left_for_another_until_one_delivers() {
+    in_virtual_time(async {
+        let scene = Scene::start(66);
+        scene.exchange.faults().streams().deaden(Path::Market);
+        // Dead from the start: nothing was ever heard of it.
+        let renewed = scene.until("AUSDT", &IN_TROUBLE).await;
+        scene.until("AUSDT", &[State::Stale]).await;
+        eprintln!("noticed after {renewed} s");
+        assert!(renewed <= 60 && scene.remedies("reroute") > 0);
+        scene.exchange.faults().streams().revive(Path::Market);
+        let healed = scene.until("AUSDT", &FLOWING).await;
+        eprintln!("flows {healed} s after its path was revived");
+        // No other path carries trades: its own has its turn every third minute.
+        assert!(healed <= 200);
+    });
+}
+
+#[test]
+fn a_venue_that_tells_nothing_raises_no_alarm() {
+    in_virtual_time(async {
+        let scene = Scene::start(64);
+        tokio::time::sleep(MINUTE).await;
+        scene.exchange.faults().rest().next("/fapi/v1/ticker/24hr", RestFault::Overloaded, 100);
+        tokio::time::sleep(10 * MINUTE).await;
+        assert_eq!(scene.remedies("ask_again") + scene.remedies("renew"), 0);
+    });
+}
