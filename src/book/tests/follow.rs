@@ -51,13 +51,13 @@ fn options() -> impl Strategy<Value = ReplicaOptions> {
 
 /// Whoever follows a book by deltas alone, once he has had it whole.
 #[derive(Default)]
-struct Copy {
+struct Follower {
     sequence: u64,
     bids: BTreeMap<Price, Level>,
     asks: BTreeMap<Price, Level>,
 }
 
-impl Copy {
+impl Follower {
     fn follow(&mut self, book: &Book) {
         match book.delta(self.sequence, book.sequence()) {
             Some(Delta { bids, asks }) if self.sequence > 0 => {
@@ -74,8 +74,8 @@ impl Copy {
         self.bids.retain(|price, _| book.bids().reaches(*price));
         self.asks.retain(|price, _| book.asks().reaches(*price));
         self.sequence = book.sequence();
-        let (bids, asks) = (self.bids.values().rev().copied().collect(), self.asks.values().copied().collect());
-        assert_eq!([bids, asks], trusted(book), "by deltas");
+        let bids: Vec<_> = self.bids.values().rev().copied().collect();
+        assert_eq!([bids, self.asks.values().copied().collect()], trusted(book), "by deltas");
     }
 }
 
@@ -105,7 +105,7 @@ struct Run {
     sent: Vec<Frame>,
     late: Option<Frame>,
     slow: VecDeque<(usize, BookSnapshot)>,
-    copy: Copy,
+    follower: Follower,
     synced: u64,
 }
 
@@ -119,7 +119,7 @@ impl Run {
             sent: vec![],
             late: None,
             slow: VecDeque::new(),
-            copy: Copy::default(),
+            follower: Follower::default(),
             synced: 0,
         }
     }
@@ -140,7 +140,7 @@ impl Run {
         // Of the time before the venue counted anew nothing is left to compare with, and the replica cannot know yet.
         let Some(truth) = self.venue.at(book.last_id()) else { return };
         same(book, truth, &self.options);
-        self.copy.follow(book);
+        self.follower.follow(book);
         self.synced += 1;
     }
 

@@ -3,7 +3,7 @@
 use super::levels;
 use crate::book::Side;
 use crate::model::{BookSnapshot, BookUpdate, Level, UnixMillis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A side, price to quantity.
 type Map = BTreeMap<i64, i64>;
@@ -104,13 +104,13 @@ impl Venue {
         for _ in 0..self.below(12) {
             self.change();
         }
-        let first_id = self.moments[self.framed + 1].id;
-        let old = self.moments[self.framed].clone();
-        self.framed = self.moments.len() - 1;
+        let told = &self.moments[self.framed..];
         let now = self.now();
-        let update =
-            BookUpdate { first_id, last_id: now.id, previous_id, time: UnixMillis::new(now.time) };
-        Frame { update, bids: changed(&old.bids, &now.bids), asks: changed(&old.asks, &now.asks) }
+        let time = UnixMillis::new(now.time);
+        let update = BookUpdate { first_id: told[1].id, last_id: now.id, previous_id, time };
+        let frame = Frame { update, bids: touched(told, |moment| &moment.bids), asks: touched(told, |moment| &moment.asks) };
+        self.framed = self.moments.len() - 1;
+        frame
     }
 
     /// A snapshot of a moment: `back` changes ago, `depth` levels a side.
@@ -134,9 +134,14 @@ impl Venue {
     }
 }
 
-/// What differs, absolutely.
-fn changed(old: &Map, new: &Map) -> Vec<Level> {
-    let gone = old.keys().filter(|price| !new.contains_key(price)).map(|price| (*price, 0));
-    let set = new.iter().filter(|(price, quantity)| old.get(price) != Some(quantity)).map(|(price, q)| (*price, *q));
-    levels(&gone.chain(set).collect::<Vec<_>>())
+/// Every level that changed on the way, as it is at the end; those that changed back, too, as else no snapshot between would do.
+fn touched(moments: &[Moment], side: impl Fn(&Moment) -> &Map) -> Vec<Level> {
+    let mut prices = BTreeSet::new();
+    for pair in moments.windows(2) {
+        let (old, new) = (side(&pair[0]), side(&pair[1]));
+        prices.extend(old.keys().chain(new.keys()).filter(|price| old.get(price) != new.get(price)));
+    }
+    let now = moments.last().map(side);
+    let quantity = |price| now.and_then(|now| now.get(price)).copied().unwrap_or_default();
+    levels(&prices.iter().map(|price| (*price, quantity(price))).collect::<Vec<_>>())
 }
