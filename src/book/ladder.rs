@@ -1,7 +1,7 @@
 //! What stands on one side of a book, and how far down is that all there is?
 //!
 //! A sorted vector with the best level last: nearly every change falls near the best, is found by a short gallop from the end, and
-//! shifts few levels (decision 0016).
+//! shifts few levels (decision 0018).
 
 use crate::model::{Level, Price, Quantity};
 

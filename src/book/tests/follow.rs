@@ -62,7 +62,7 @@ impl Follower {
         match book.delta(self.sequence, book.sequence()) {
             Some(Delta { bids, asks }) if self.sequence > 0 => {
                 for (map, levels) in [(&mut self.bids, bids), (&mut self.asks, asks)] {
-                    levels.iter().for_each(|level| drop(map.insert(level.price, *level)));
+                    map.extend(levels.iter().map(|level| (level.price, *level)));
                     map.retain(|_, level| level.quantity.units() > 0);
                 }
             }
