@@ -52,7 +52,9 @@ fn updates() -> Vec<Update> {
 fn snapshot() -> BookSnapshot {
     let side = |sign: i64| -> Vec<Level> {
         let price = |steps: i64| Price::from_units(MID + sign * steps * TICK);
-        (1..=LEVELS as i64).map(|steps| Level { price: price(steps), quantity: Quantity::from_units(100_000) }).collect()
+        (1..=LEVELS as i64)
+            .map(|steps| Level { price: price(steps), quantity: Quantity::from_units(100_000) })
+            .collect()
     };
     BookSnapshot { bids: side(-1), asks: side(1), ..BookSnapshot::default() }
 }

@@ -77,7 +77,10 @@ impl Ladder {
         let rank = self.side.rank(level.price);
         match (self.find(rank), level.quantity > Quantity::default()) {
             (Ok(at), true) => std::mem::replace(&mut self.rungs[at].quantity, level.quantity) != level.quantity,
-            (Ok(at), false) => self.rungs.remove(at).rank == rank,
+            (Ok(at), false) => {
+                self.rungs.remove(at);
+                true
+            }
             (Err(at), true) => {
                 self.rungs.insert(at, Rung { rank, quantity: level.quantity });
                 true

@@ -49,9 +49,11 @@ impl Summary {
     pub fn of(book: &Book, tick_size: Option<TickSize>, levels_max: usize) -> Self {
         let best_bid = book.bids().trusted().next();
         let best_ask = book.asks().trusted().next();
-        let (bids, asks) = [Side::Bid, Side::Ask].map(|side| depths(book.ladder(side), side, tick_size, levels_max)).into();
+        let (bids, asks) =
+            [Side::Bid, Side::Ask].map(|side| depths(book.ladder(side), side, tick_size, levels_max)).into();
         let top = best_bid.zip(best_ask).map(|(bid, ask)| (units(bid.price), units(ask.price)));
-        let [bid, asked] = [&bids, &asks].map(|depths: &Vec<Depth>| depths.last().map_or(0, |depth| depth.cumulative.units()));
+        let [bid, asked] =
+            [&bids, &asks].map(|depths: &Vec<Depth>| depths.last().map_or(0, |depth| depth.cumulative.units()));
         Self {
             best_bid,
             best_ask,

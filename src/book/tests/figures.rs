@@ -24,7 +24,12 @@ fn tick(size: &str) -> TickSize {
 
 fn shown(depths: &[Depth]) -> Vec<[String; 4]> {
     let row = |depth: &Depth| {
-        [depth.price.to_string(), depth.quantity.to_string(), depth.cumulative.to_string(), depth.cumulative_quote.to_string()]
+        [
+            depth.price.to_string(),
+            depth.quantity.to_string(),
+            depth.cumulative.to_string(),
+            depth.cumulative_quote.to_string(),
+        ]
     };
     depths.iter().map(row).collect()
 }
@@ -42,7 +47,8 @@ fn a_summary_of_levels() {
     assert_eq!(summary.spread.map(|price| price.to_string()).as_deref(), Some("0.2"));
     assert_eq!(summary.mid.map(|price| price.to_string()).as_deref(), Some("110"));
     // 0.2 / 110 x 100, 3 - 4 over 3 + 4, and 3 / 4.
-    let rates = [summary.spread_percent, summary.imbalance, summary.depth_ratio].map(|rate| rate.expect("told").to_string());
+    let rates =
+        [summary.spread_percent, summary.imbalance, summary.depth_ratio].map(|rate| rate.expect("told").to_string());
     assert_eq!(rates, ["0.18181818", "-0.14285714", "0.75"]);
     assert_eq!(shown(&summary.bids), [["109.9", "1", "1", "109.9"], ["105", "2", "3", "319.9"]]);
     assert_eq!(shown(&summary.asks), [["110.1", "3", "3", "330.3"], ["120", "1", "4", "450.3"]]);
@@ -96,7 +102,9 @@ fn checksum(sides: [&[Level]; 2]) -> u32 {
     let mut bytes = Vec::new();
     for side in sides.map(|side| &side[..side.len().min(10)]) {
         bytes.push(u8::try_from(side.len()).expect("at most 10"));
-        side.iter().for_each(|level| bytes.extend([level.price.units(), level.quantity.units()].map(i64::to_le_bytes).concat()));
+        side.iter().for_each(|level| {
+            bytes.extend([level.price.units(), level.quantity.units()].map(i64::to_le_bytes).concat())
+        });
     }
     !bytes.iter().fold(!0, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })

@@ -194,7 +194,10 @@ fn a_book_that_runs_out_of_reach_is_refreshed_and_else_given_up() {
     let mut refreshed = replica.clone();
     let deeper = BookSnapshot { bids: levels(&[(97, 1), (96, 5), (95, 1), (94, 1)]), ..snapshot(14) };
     assert_eq!(refreshed.snapshot(deeper), None);
-    assert_eq!((refreshed.needs_snapshot(), refreshed.book().map(|book| book.bids().trusted_count())), (false, Some(4)));
+    assert_eq!(
+        (refreshed.needs_snapshot(), refreshed.book().map(|book| book.bids().trusted_count())),
+        (false, Some(4))
+    );
     // What stands at 96 need not be the best.
     assert_eq!(replica.update(&ids(14, 15), &[level(97, 0)], &[]), Some(Fault::Exhausted));
     assert_eq!((replica.state(), replica.needs_snapshot()), (State::Rebuilding, true));

@@ -108,7 +108,8 @@ impl Venue {
         let now = self.now();
         let time = UnixMillis::new(now.time);
         let update = BookUpdate { first_id: told[1].id, last_id: now.id, previous_id, time };
-        let frame = Frame { update, bids: touched(told, |moment| &moment.bids), asks: touched(told, |moment| &moment.asks) };
+        let frame =
+            Frame { update, bids: touched(told, |moment| &moment.bids), asks: touched(told, |moment| &moment.asks) };
         self.framed = self.moments.len() - 1;
         frame
     }

@@ -25,8 +25,11 @@ fn recording(name: &str) -> Option<String> {
         return None;
     }
     let file = std::fs::File::open(folder.join(name)).expect(name);
-    let mut reader: Box<dyn Read> =
-        if name.ends_with("gz") { Box::new(MultiGzDecoder::new(file)) } else { Box::new(zstd::Decoder::new(file).expect(name)) };
+    let mut reader: Box<dyn Read> = if name.ends_with("gz") {
+        Box::new(MultiGzDecoder::new(file))
+    } else {
+        Box::new(zstd::Decoder::new(file).expect(name))
+    };
     let mut text = String::new();
     reader.read_to_string(&mut text).expect(name);
     Some(text)
@@ -77,7 +80,9 @@ impl Contract {
 fn tickers<'a>(frames: impl Iterator<Item = &'a str>) -> BTreeMap<String, Contract> {
     let (mut contracts, mut decoder) = (BTreeMap::<String, Contract>::new(), Decoder::default());
     for frame in frames {
-        if let Ok(Event::BookTicker { symbol, ticker, .. }) = decoder.decode(frame.as_bytes()).map(|decoded| decoded.event) {
+        if let Ok(Event::BookTicker { symbol, ticker, .. }) =
+            decoder.decode(frame.as_bytes()).map(|decoded| decoded.event)
+        {
             let contract = contracts.entry(symbol.into_owned()).or_insert_with(Contract::new);
             contract.tickers.0.insert(ticker.update_id, ticker);
         }
@@ -87,7 +92,9 @@ fn tickers<'a>(frames: impl Iterator<Item = &'a str>) -> BTreeMap<String, Contra
 
 /// Feeds a depth frame to its contract, and compares.
 fn feed(contracts: &mut BTreeMap<String, Contract>, decoder: &mut Decoder, frame: &str) {
-    let Ok(Event::Depth { symbol, update, .. }) = decoder.decode(frame.as_bytes()).map(|decoded| decoded.event) else { return };
+    let Ok(Event::Depth { symbol, update, .. }) = decoder.decode(frame.as_bytes()).map(|decoded| decoded.event) else {
+        return;
+    };
     let contract = contracts.get_mut(&*symbol).expect("it has tickers");
     assert_eq!(contract.replica.update(&update, decoder.bids(), decoder.asks()), None);
     contract.compare();
@@ -119,7 +126,8 @@ fn a_book_of_2024_equals_every_book_ticker() {
 fn four_books_of_2021_equal_their_book_tickers() {
     let Some(text) = recording("cryptofeed_BINANCE_FUTURES_20210722.jsonl.zst") else { return };
     let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a row")).collect();
-    let frames: Vec<&str> = rows.iter().filter(|row| row["t"] == "recv").filter_map(|row| row["data"].as_str()).collect();
+    let frames: Vec<&str> =
+        rows.iter().filter(|row| row["t"] == "recv").filter_map(|row| row["data"].as_str()).collect();
     let (mut contracts, mut decoder) = (tickers(frames.iter().copied()), Decoder::default());
     // The bodies stand first, though the frames began to come before them: so a snapshot ahead of its stream is seen, too.
     for row in rows.iter().filter(|row| row["t"] == "http") {
