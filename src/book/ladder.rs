@@ -1,12 +1,8 @@
 //! What stands on one side of a book, and how far down is that all there is?
 //!
-//! A sorted vector with the best level last: nearly every change falls near the best, is found by a short gallop from the end, and
-//! shifts few levels (decision 0018).
+//! A sorted vector with the best level last: nearly every change falls near the best, and shifts few levels (decision 0018).
 
 use crate::model::{Level, Price, Quantity};
-
-/// Levels near the best among which a change is sought first.
-const NEAR_BEST: usize = 16;
 
 /// A side of a book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,18 +14,12 @@ pub enum Side {
 }
 
 impl Side {
-    /// A number that is greater the better the price is on this side. `!` turns the order round and, unlike `-`, never overflows.
-    fn rank(self, price: Price) -> i64 {
+    /// What a price's units are combined with, by exclusive or, for its rank: a number that is greater the better the price is. All
+    /// bits turned over, which is this for asks, turn the order round and, unlike a minus, never overflow.
+    const fn flip(self) -> i64 {
         match self {
-            Self::Bid => price.units(),
-            Self::Ask => !price.units(),
-        }
-    }
-
-    fn price(self, rank: i64) -> Price {
-        match self {
-            Self::Bid => Price::from_units(rank),
-            Self::Ask => Price::from_units(!rank),
+            Self::Bid => 0,
+            Self::Ask => -1,
         }
     }
 }
@@ -43,7 +33,7 @@ struct Rung {
 /// One side of a book. Every level held is as the venue has it; but beyond its *reach*, others may stand between them that nobody told of.
 #[derive(Clone, Debug)]
 pub struct Ladder {
-    side: Side,
+    flip: i64,
     /// Strictly ascending by rank: the best last.
     rungs: Vec<Rung>,
     /// From this rank on upwards, what is held is all there is.
@@ -52,18 +42,27 @@ pub struct Ladder {
 
 impl Ladder {
     pub(super) fn new(side: Side) -> Self {
-        Self { side, rungs: Vec::new(), reach: i64::MIN }
+        Self { flip: side.flip(), rungs: Vec::new(), reach: i64::MIN }
+    }
+
+    fn rank(&self, price: Price) -> i64 {
+        price.units() ^ self.flip
+    }
+
+    fn price(&self, rank: i64) -> Price {
+        Price::from_units(rank ^ self.flip)
     }
 
     /// Whether `levels` are those of a snapshot of this side: the best first, none twice, none empty.
     pub(super) fn admits(&self, levels: &[Level]) -> bool {
         levels.iter().all(|level| level.quantity > Quantity::default())
-            && levels.is_sorted_by(|better, worse| self.side.rank(better.price) > self.side.rank(worse.price))
+            && levels.is_sorted_by(|better, worse| self.rank(better.price) > self.rank(worse.price))
     }
 
     /// Becomes `levels`, which it [admits](Self::admits), all there is or else the best of more.
     pub(super) fn load(&mut self, levels: &[Level], all: bool) {
-        let rung = |level: &Level| Rung { rank: self.side.rank(level.price), quantity: level.quantity };
+        let flip = self.flip;
+        let rung = |level: &Level| Rung { rank: level.price.units() ^ flip, quantity: level.quantity };
         self.rungs.clear();
         self.rungs.extend(levels.iter().rev().map(rung));
         self.reach = match self.rungs.first() {
@@ -74,7 +73,7 @@ impl Ladder {
 
     /// Puts a level in its place, or takes it away when its quantity is not above 0; whether that changed anything.
     pub(super) fn set(&mut self, level: Level) -> bool {
-        let rank = self.side.rank(level.price);
+        let rank = self.rank(level.price);
         match (self.find(rank), level.quantity > Quantity::default()) {
             (Ok(at), true) => std::mem::replace(&mut self.rungs[at].quantity, level.quantity) != level.quantity,
             (Ok(at), false) => {
@@ -91,13 +90,7 @@ impl Ladder {
 
     /// Where `rank` is, or belongs.
     fn find(&self, rank: i64) -> Result<usize, usize> {
-        let (count, mut width) = (self.rungs.len(), NEAR_BEST);
-        while width < count && self.rungs[count - width].rank > rank {
-            width *= 2;
-        }
-        let start = count.saturating_sub(width);
-        let found = self.rungs[start..].binary_search_by_key(&rank, |rung| rung.rank);
-        found.map(|at| start + at).map_err(|at| start + at)
+        self.rungs.binary_search_by_key(&rank, |rung| rung.rank)
     }
 
     /// Forgets the worst levels when there are more than `levels_max`, and from then on reaches no farther than those that are left.
@@ -110,7 +103,7 @@ impl Ladder {
     }
 
     fn level(&self, rung: &Rung) -> Level {
-        Level { price: self.side.price(rung.rank), quantity: rung.quantity }
+        Level { price: self.price(rung.rank), quantity: rung.quantity }
     }
 
     /// The best level held: the venue's best while [`trusted_count`](Self::trusted_count) is not 0.
@@ -140,17 +133,17 @@ impl Ladder {
     /// The worst price up to which, itself included, what is held is all there is; nothing when the whole side is known. It is the
     /// worst price of the last snapshot, or a better one since levels were forgotten; no level that comes or goes moves it out.
     pub fn reach(&self) -> Option<Price> {
-        (self.reach != i64::MIN).then(|| self.side.price(self.reach))
+        (self.reach != i64::MIN).then(|| self.price(self.reach))
     }
 
     /// Whether `price` is within reach.
     pub fn reaches(&self, price: Price) -> bool {
-        self.side.rank(price) >= self.reach
+        self.rank(price) >= self.reach
     }
 
     /// What stands at `price`; 0 when nothing is known to.
     pub fn quantity(&self, price: Price) -> Quantity {
-        self.find(self.side.rank(price)).map_or_else(|_| Quantity::default(), |at| self.rungs[at].quantity)
+        self.find(self.rank(price)).map_or_else(|_| Quantity::default(), |at| self.rungs[at].quantity)
     }
 
     /// How many levels are held.
