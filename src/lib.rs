@@ -6,6 +6,7 @@ pub mod ring;
 pub mod clock;
 pub mod metrics;
 
+pub mod book;
 pub mod candle;
 
 #[cfg(feature = "engine")]

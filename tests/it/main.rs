@@ -3,6 +3,7 @@
 mod api;
 mod archive;
 mod backfill;
+mod book;
 mod candle;
 mod cli;
 mod config;

@@ -1,0 +1,71 @@
+//! What stands in a book when its prices are counted in coarser steps?
+
+use crate::book::ladder::{Ladder, Side};
+use crate::book::metrics::Depth;
+use crate::model::{Level, Price, QuoteVolume, Volume};
+
+/// A step of prices, above 0; it need not be a multiple of the contract's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TickSize(Price);
+
+impl TickSize {
+    /// Nothing when `size` is not above 0.
+    pub fn new(size: Price) -> Option<Self> {
+        (size.units() > 0).then_some(Self(size))
+    }
+
+    /// The step.
+    pub const fn get(self) -> Price {
+        self.0
+    }
+
+    /// The multiple of the step to which a price of `side` belongs: the next one away from the other side, so bids go down and asks go
+    /// up. A multiple that no price holds becomes the last that one does.
+    pub fn group(self, side: Side, price: Price) -> Price {
+        let (size, units) = (i128::from(self.0.units()), i128::from(price.units()));
+        let floor = units.div_euclid(size) * size;
+        match side {
+            Side::Bid => Price::from_units(i64::try_from(floor).unwrap_or(i64::MIN)),
+            Side::Ask if floor == units => price,
+            Side::Ask => Price::from_units(i64::try_from(floor + size).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// The `count` best groups of a side that are wholly within reach, the best first; levels themselves without a step.
+pub(super) fn depths(ladder: &Ladder, side: Side, tick_size: Option<TickSize>, count: usize) -> Vec<Depth> {
+    let mut depths: Vec<Depth> = Vec::with_capacity(count.min(ladder.trusted_count()));
+    for level in ladder.trusted() {
+        // Division is dear, and most levels belong to the group of the level before.
+        match depths.last_mut() {
+            Some(depth) if belongs(side, level.price, depth.price) => add(depth, level),
+            last => {
+                let before = last.map(|depth| *depth).unwrap_or_default();
+                let price = tick_size.map_or(level.price, |tick_size| tick_size.group(side, level.price));
+                if depths.len() == count || !ladder.reaches(price) {
+                    break;
+                }
+                let mut depth = Depth { price, quantity: Volume::default(), ..before };
+                add(&mut depth, level);
+                depths.push(depth);
+            }
+        }
+    }
+    depths
+}
+
+fn belongs(side: Side, price: Price, group: Price) -> bool {
+    match side {
+        Side::Bid => price >= group,
+        Side::Ask => price <= group,
+    }
+}
+
+/// Sums that no 128 bits hold stay at the greatest.
+fn add(depth: &mut Depth, level: Level) {
+    let quantity = i128::from(level.quantity.units());
+    let quote = level.price.times(level.quantity).units();
+    depth.quantity = Volume::from_units(depth.quantity.units().saturating_add(quantity));
+    depth.cumulative = Volume::from_units(depth.cumulative.units().saturating_add(quantity));
+    depth.cumulative_quote = QuoteVolume::from_units(depth.cumulative_quote.units().saturating_add(quote));
+}
