@@ -63,15 +63,34 @@ fn snapshot(exchange: &Exchange, name: &str, limit: usize) -> BookSnapshot {
     rest::depth(response.body.as_bytes()).expect("a snapshot")
 }
 
-/// Calls `hear` with each frame that `streams` carry in the next `millis`.
-fn frames(exchange: &Arc<Exchange>, streams: &[&str], millis: i64, mut hear: impl FnMut(&str, &str)) {
-    let mut recorded = Vec::new();
-    record(exchange, streams, millis, &mut recorded).expect("recorded");
-    for line in String::from_utf8(recorded).expect("text").lines() {
-        let (_, frame) = line.split_once(' ').expect("a time and a frame");
-        let stream = frame.split('"').nth(3).expect("a stream's name");
-        hear(stream, frame);
+/// Takes a recording line by line, so that an hour of it is never held.
+struct Lines<F> {
+    line: Vec<u8>,
+    hear: F,
+}
+
+impl<F: FnMut(&str, &str)> std::io::Write for Lines<F> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        for part in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if part.ends_with(b"\n") {
+                let line = std::str::from_utf8(&self.line).expect("text");
+                let (_, frame) = line.trim_end().split_once(' ').expect("a time and a frame");
+                (self.hear)(frame.split('"').nth(3).expect("a stream's name"), frame);
+                self.line.clear();
+            }
+        }
+        Ok(bytes.len())
     }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Calls `hear` with the name of the stream and the frame, for each that `streams` carry in the next `millis`.
+fn frames(exchange: &Arc<Exchange>, streams: &[&str], millis: i64, hear: impl FnMut(&str, &str)) {
+    record(exchange, streams, millis, &mut Lines { line: Vec::new(), hear }).expect("recorded");
 }
 
 #[tokio::test(start_paused = true)]

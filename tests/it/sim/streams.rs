@@ -230,13 +230,16 @@ fn a_venue_of_800_contracts_trades_50_million_times_a_day_and_bursts() {
     assert_eq!(few, contracts[..20].iter().map(|contract| contract.symbol.clone()).collect::<Vec<_>>());
 
     let exchange = exchange_with(START, |options| options.contracts = contracts.into_iter().take(1).collect());
+    let busiest = (0..24).map(|hour| busiest_second(&exchange, at(START + hour * UnixMillis::HOUR)));
+    let burst = busiest.into_iter().find(|count| *count >= 7_600).expect("one a day");
+    assert!(burst < 30_000, "{burst} raw trades in a second");
+}
+
+/// The most raw trades that a second of an hour holds.
+fn busiest_second(exchange: &Exchange, from: UnixMillis) -> usize {
     let mut seconds = std::collections::HashMap::new();
-    for hour in 0..24 {
-        let from = at(START + hour * UnixMillis::HOUR);
-        for fill in exchange.truth_raw(&symbol("BTCUSDT"), from, from.plus(UnixMillis::HOUR)) {
-            *seconds.entry(fill.time.get() / 1_000).or_insert(0) += 1;
-        }
+    for fill in exchange.truth_raw(&symbol("BTCUSDT"), from, from.plus(UnixMillis::HOUR)) {
+        *seconds.entry(fill.time.get() / 1_000).or_insert(0) += 1;
     }
-    let busiest = seconds.values().max().copied().unwrap_or(0);
-    assert!((7_600..30_000).contains(&busiest), "{busiest} raw trades in a second");
+    seconds.into_values().max().unwrap_or(0)
 }
