@@ -1,4 +1,4 @@
-//! How does the live path learn of trades that were back-filled in bulk?
+//! How does the live path learn of trades that were back-filled in bulk, and of ids that are proven absent?
 
 use crate::{
     history::jobs::{Arrival, RECENT_MS, Series},
@@ -38,7 +38,9 @@ impl Adopting {
         let contract =
             self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(&contract) == arrival.series);
         let Some(contract) = contract else { return };
-        let runs = filled(&contract, arrival.ids);
+        let (mut runs, absent) = (filled(&contract, arrival.ids), absent_parts(&contract, arrival.ids));
+        runs.extend(&absent);
+        runs.sort_unstable();
         let Some((first, last)) = runs.first().zip(runs.last()) else { return };
         let ids = IdRange { first: first.first, last: last.last };
         let stored = Stored(runs.into());
@@ -48,7 +50,8 @@ impl Adopting {
             }
             sleep(OFFER_AGAIN).await;
         }
-        if let Some(ids) = in_memory(&contract, ids) {
+        // The minutes around ids that turn out absent are complete now, however old they are.
+        for ids in in_memory(&contract, ids).into_iter().chain(absent) {
             // Nobody folds any more only while everything ends.
             self.healed.send(Healed { contract: contract.id, ids }).await.unwrap_or_default();
         }
@@ -60,6 +63,13 @@ fn series_of(contract: &Contract) -> Series {
         TapeKind::Aggregate => Series::Trades,
         TapeKind::Raw => Series::RawTrades,
     }
+}
+
+/// The parts of a tape's holes among `ids` that are proven absent, ascending.
+fn absent_parts(contract: &Contract, ids: IdRange) -> Vec<IdRange> {
+    let holes: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
+    let holding = contract.holding.get();
+    holding.map(|holding| holes.into_iter().flat_map(|hole| holding.absent_parts(hole)).collect()).unwrap_or_default()
 }
 
 /// The parts of a tape's holes among `ids` that the store holds now, ascending.

@@ -25,7 +25,8 @@ pub struct Fetched {
     pub origin: Origin,
 }
 
-/// Ids whose trades the store holds now, though they did not come by way of the actor: back-filled in bulk.
+/// Ids that are missing no more, though no trade of theirs came by way of the actor: the store holds them now, back-filled in
+/// bulk, or it is proven that the venue never used them.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stored(pub Arc<[IdRange]>);
@@ -82,7 +83,7 @@ impl SymbolHandle {
         actor.send(fetched).await.unwrap_or(false)
     }
 
-    /// Says which ids the store holds now; whether the actor knows.
+    /// Says which ids are missing no more; whether the actor knows.
     pub async fn stored(&self, stored: Stored) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(stored).await.is_ok()

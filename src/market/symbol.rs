@@ -137,7 +137,7 @@ impl SymbolState {
         true
     }
 
-    /// What the store got by another way is missing no more. Its followers read it there.
+    /// What the store got by another way, or knows to be absent, is missing no more. Followers read it there.
     fn accept_stored(&mut self, runs: &[IdRange]) {
         for run in runs {
             self.sequencer.close(*run);
@@ -263,14 +263,14 @@ impl SymbolState {
     }
 }
 
-/// Ids between those that are held, ascending.
+/// Ids between those that are held, ascending, but for such as are proven absent.
 fn jumps(holding: &Holding) -> Vec<IdRange> {
     let (mut jumps, mut next) = (Vec::new(), None);
     for (run, _) in holding.shelf().runs() {
         jumps.extend(next.zip(run.first.checked_sub(1)).and_then(|(next, last)| IdRange::new(next, last)));
         next = next.max(Some(run.last.saturating_add(1)));
     }
-    jumps
+    jumps.into_iter().flat_map(|jump| holding.open_parts(jump)).collect()
 }
 
 /// The one consumer of a contract's prints.

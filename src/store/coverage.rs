@@ -87,14 +87,27 @@ impl Holding {
         gaps.into_iter().rev().find_map(|gap| self.open_parts(gap).last().map(|part| part.last))
     }
 
-    /// The parts of a gap that are not proven absent.
-    fn open_parts(&self, gap: IdRange) -> Vec<IdRange> {
-        let (mut open, mut next) = (Vec::new(), gap.first);
-        for absent in self.proven(gap) {
+    /// The parts of `ids` that are proven absent, ascending.
+    pub fn absent_parts(&self, ids: IdRange) -> Vec<IdRange> {
+        self.proven(ids).into_iter().map(|absent| absent.ids).collect()
+    }
+
+    /// Whether all of `ids` are proven absent: what lies before them joins what lies behind.
+    pub fn is_absent(&self, ids: IdRange) -> bool {
+        self.open_parts(ids).is_empty()
+    }
+
+    /// The parts of `ids` that are not proven absent, ascending.
+    pub fn open_parts(&self, ids: IdRange) -> Vec<IdRange> {
+        let (mut open, mut next) = (Vec::new(), ids.first);
+        for absent in self.proven(ids) {
             open.extend(absent.ids.first.checked_sub(1).and_then(|last| IdRange::new(next, last)));
-            next = absent.ids.last + 1;
+            match absent.ids.last.checked_add(1) {
+                Some(behind) => next = behind,
+                None => return open,
+            }
         }
-        open.extend(IdRange::new(next, gap.last));
+        open.extend(IdRange::new(next, ids.last));
         open
     }
 

@@ -51,3 +51,22 @@ fn a_file_that_is_late_heals_the_tape_when_it_comes() {
         scene.assert_whole("XRPUSDT").await;
     });
 }
+
+/// Ids that the exchange never uses, some within a minute and some over a border of two.
+const ABSENT: [IdRange; 2] = [IdRange { first: 1, last: 1 }, IdRange { first: 1, last: 1 }];
+
+fn without_some(disk: &SimulatedDisk) -> Life<'_> {
+    let spoil = |options: &mut sim::Options| options.contracts[0].absent = ABSENT.to_vec();
+    Life { spoil, ..Life::new(&ONE).on(disk) }
+}
+
+#[test]
+fn what_is_proven_absent_is_missing_no_more_nowhere() {
+    let disk = SimulatedDisk::new(32);
+    without_some(&disk).run(async |scene| {
+        seconds(240).await;
+        let contract = scene.rig.contract("XRPUSDT");
+        let truth = scene.rig.exchange.truth(&contract.symbol, at(0), scene.rig.exchange.now());
+        for (at, two) in truth.windows(2).enumerate() { if at % 60 == 0 || two[0].time.get() / 60_000 != two[1].time.get() / 60_000 { eprintln!("{} {}", two[0].id, two[0].time.get() % 3_600_000); } }
+    });
+}
