@@ -1,17 +1,24 @@
-//! How does the live path learn of trades that were back-filled in bulk, and of ids that are proven absent?
+//! How does the live path learn of trades that were back-filled in bulk, of ids that are proven absent, and of trades that the
+//! store has lost?
 
 use crate::{
     history::jobs::{Arrival, RECENT_MS, Series},
-    market::{Contract, Contracts, Healed, Stored, TapeKind},
+    market::{Contract, Contracts, Healed, Lost, Stored, TapeKind},
     model::IdRange,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 /// Between offers to an actor that is being rebuilt.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked whether the store has lost something.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew.
+/// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew; and which ids it has
+/// lost.
 #[derive(Clone, Debug)]
 pub struct Adopting {
     /// What is recorded.
@@ -29,8 +36,29 @@ impl Adopting {
             let ids = IdRange { first: 0, last: u64::MAX };
             self.hand_on(&Arrival { symbol: contract.symbol.clone(), series, ids }).await;
         }
-        while let Some(arrival) = arrivals.recv().await {
-            self.hand_on(&arrival).await;
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut losses = 0;
+        loop {
+            tokio::select! {
+                Some(arrival) = arrivals.recv() => self.hand_on(&arrival).await,
+                _ = looks.tick() => self.look_for_losses(&mut losses).await,
+            }
+        }
+    }
+
+    /// Tells of what was lost, if there is news since `seen`.
+    async fn look_for_losses(&self, seen: &mut u64) {
+        let any = self.contracts.iter().find_map(|contract| contract.holding.get().cloned());
+        let losses = any.map_or(0, |holding| holding.library().losses());
+        if losses == std::mem::replace(seen, losses) {
+            return;
+        }
+        for contract in self.contracts.iter() {
+            let lost = Lost(lost(&contract).into());
+            while !lost.0.is_empty() && !contract.actor.lost(lost.clone()).await && !contract.is_retired() {
+                sleep(OFFER_AGAIN).await;
+            }
         }
     }
 
@@ -63,6 +91,16 @@ fn series_of(contract: &Contract) -> Series {
         TapeKind::Aggregate => Series::Trades,
         TapeKind::Raw => Series::RawTrades,
     }
+}
+
+/// Ids that a contract's store has lost and its tape does not call missing. Of a raw tape it is not known which ids were burnt.
+fn lost(contract: &Contract) -> Vec<IdRange> {
+    let Some(holding) = contract.holding.get().filter(|_| contract.kind == TapeKind::Aggregate) else {
+        return Vec::new();
+    };
+    let lost: Vec<IdRange> = holding.shelf().lost().into_iter().flat_map(|ids| holding.open_parts(ids)).collect();
+    let aside = contract.tape.aside();
+    lost.into_iter().flat_map(|ids| aside.holes().outside(ids)).collect()
 }
 
 /// The parts of a tape's holes among `ids` that are proven absent, ascending.

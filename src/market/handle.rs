@@ -31,6 +31,11 @@ pub struct Fetched {
 #[rtype(result = "()")]
 pub struct Stored(pub Arc<[IdRange]>);
 
+/// Ids that had counted as held, and are missing: what the store had of them is damaged.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Lost(pub Arc<[IdRange]>);
+
 /// Panics on purpose, so that a test can watch the rebuilding.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
@@ -87,6 +92,12 @@ impl SymbolHandle {
     pub async fn stored(&self, stored: Stored) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(stored).await.is_ok()
+    }
+
+    /// Says which ids are missing though they had counted as held; whether the actor knows.
+    pub async fn lost(&self, lost: Lost) -> bool {
+        let Some(actor) = self.actor.load_full() else { return false };
+        actor.send(lost).await.is_ok()
     }
 
     /// Lets go of the actor, which ends once it has dealt with what waits for it: actix ends an actor without an address.

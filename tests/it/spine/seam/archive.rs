@@ -1,6 +1,7 @@
 //! What neither stream nor REST has any more: does the archive heal it without being told, for the tape in memory, too?
 
 use super::*;
+use tapedeck::model::Candle;
 
 const ONE: [(&str, TapeKind, u32); 1] = [("XRPUSDT", TapeKind::Aggregate, 6)];
 const DAY: i64 = UnixMillis::DAY;
@@ -52,11 +53,20 @@ fn a_file_that_is_late_heals_the_tape_when_it_comes() {
     });
 }
 
-/// Ids that the exchange never uses, some within a minute and some over a border of two.
-const ABSENT: [IdRange; 2] = [IdRange { first: 1, last: 1 }, IdRange { first: 1, last: 1 }];
+/// Ids of the first minutes: one, and four about the border of two minutes.
+fn never_used(options: &sim::Options) -> Vec<IdRange> {
+    let exchange = Exchange::open(options, Clock::starting_at(at(START + 900_000))).expect("opens");
+    let truth = exchange.truth(&symbol("XRPUSDT"), at(START + 60_000), at(START + 400_000));
+    let minute = |trade: &Trade| Timeframe::MINUTE.bucket(trade.time).0;
+    let border = truth.windows(2).skip(10).find(|two| minute(&two[0]) < minute(&two[1])).expect("a border")[1].id;
+    vec![IdRange { first: truth[4].id, last: truth[4].id }, IdRange { first: border - 2, last: border + 1 }]
+}
 
 fn without_some(disk: &SimulatedDisk) -> Life<'_> {
-    let spoil = |options: &mut sim::Options| options.contracts[0].absent = ABSENT.to_vec();
+    let spoil = |options: &mut sim::Options| {
+        let absent = never_used(options);
+        options.contracts[0].absent = absent;
+    };
     Life { spoil, ..Life::new(&ONE).on(disk) }
 }
 
@@ -64,9 +74,37 @@ fn without_some(disk: &SimulatedDisk) -> Life<'_> {
 fn what_is_proven_absent_is_missing_no_more_nowhere() {
     let disk = SimulatedDisk::new(32);
     without_some(&disk).run(async |scene| {
-        seconds(240).await;
+        seconds(600).await;
         let contract = scene.rig.contract("XRPUSDT");
-        let truth = scene.rig.exchange.truth(&contract.symbol, at(0), scene.rig.exchange.now());
-        for (at, two) in truth.windows(2).enumerate() { if at % 60 == 0 || two[0].time.get() / 60_000 != two[1].time.get() / 60_000 { eprintln!("{} {}", two[0].id, two[0].time.get() % 3_600_000); } }
+        let holding = contract.holding.get().expect("a store");
+        let lacking = scene.holes("XRPUSDT");
+        assert_eq!(lacking.iter().map(|hole| hole.count()).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(walk(&contract).1, lacking);
+        let is_doubted = |minute: &Candle| !minute.complete;
+        let doubted =
+            || holding.minutes(at(0), at(i64::MAX), usize::MAX, false).iter().skip(1).filter(|m| is_doubted(m)).count();
+        assert!(doubted() >= 2, "{}", doubted());
+        let (of, now) = ((holding.shelf().contract, holding.shelf().kind), scene.rig.exchange.now());
+        for source in [Origin::Rest, Origin::DailyArchive, Origin::MonthlyArchive] {
+            assert!(!scene.holes("XRPUSDT").is_empty(), "two witnesses are no proof");
+            for ids in &lacking {
+                holding.library().ledger().note_absent(of, *ids, source, now).expect("written");
+            }
+            let ids = IdRange { first: 0, last: u64::MAX };
+            let arrival = Arrival { symbol: contract.symbol.clone(), series: jobs::Series::Trades, ids };
+            scene.arrived.send(arrival).await.expect("taken");
+            seconds(5).await;
+        }
+        assert_eq!((scene.missing("XRPUSDT"), contract.tape.missing()), (0, 0));
+        seconds(130).await;
+        scene.assert_whole("XRPUSDT").await;
+        assert_eq!(holding.rebuild_minutes(|| {}).written, 0, "whoever folds them finds them the same");
+    });
+    // The next life knows it from the start.
+    Life { heals: false, ..without_some(&disk).from(START + 800_000) }.run(async |scene| {
+        let contract = scene.rig.contract("XRPUSDT");
+        assert!(scene.missing("XRPUSDT") == 0 && walk(&contract).1.is_empty());
+        let live = scene.rig.engine.live.candles(contract.id, Timeframe::MINUTE).await.expect("alive");
+        assert!(live.len() > 10 && live[1..live.len() - 1].iter().all(|minute| minute.complete), "{live:?}");
     });
 }
