@@ -7,12 +7,13 @@ use crate::{
     history::{
         adopting::Adopting,
         budget::Budget,
-        jobs::Arrival,
+        jobs::{Arrival, Series},
         rest::{Absent, Piece, Source},
         seam::{Options, Seam, Told},
     },
     live::Refolder,
     market::Contracts,
+    model::Symbol,
     store::{Holding, library::Library, record::Origin},
 };
 use std::{sync::Arc, time::Duration};
@@ -36,7 +37,7 @@ pub struct Healing {
     pub seam: Option<Options>,
     /// Who is told of ids that have no trade there.
     pub told: Told,
-    /// Trades that were back-filled in bulk.
+    /// Trades that were back-filled in bulk, and ids that were proven absent.
     pub arrivals: mpsc::Receiver<Arrival>,
 }
 
@@ -86,24 +87,30 @@ impl Engine {
     }
 }
 
-/// Says in the log what cannot be fetched over REST, and notes in the ledger what the venue steps over.
-pub(super) fn tell(contracts: Arc<Contracts>) -> Told {
+/// Says in the log what cannot be fetched over REST, and notes in the ledger what the venue steps over. Where that was the last
+/// proof, `arrived` is told.
+pub(super) fn tell(contracts: Arc<Contracts>, arrived: mpsc::Sender<Arrival>) -> Told {
     Arc::new(move |contract, piece| {
         let (Some(contract), Some(ids)) = (contracts.get(contract), piece.ids()) else { return };
         let (symbol, first, last) = (&contract.symbol, ids.first, ids.last);
         let state = if matches!(piece, Piece::Absent(_)) { "absent" } else { "awaiting_archive" };
         tracing::info!(%symbol, first, last, state, "the exchange's REST API does not give missing ids");
         if let (Piece::Absent(absent), Some(holding)) = (piece, contract.holding.get()) {
-            note_absent(holding.clone(), *absent);
+            note_absent(holding.clone(), contract.symbol.clone(), *absent, arrived.clone());
         }
     })
 }
 
-fn note_absent(holding: Holding, absent: Absent) {
+fn note_absent(holding: Holding, symbol: Symbol, absent: Absent, arrived: mpsc::Sender<Arrival>) {
     tokio::task::spawn_blocking(move || {
         let of = (holding.shelf().contract, holding.shelf().kind);
         if let Err(error) = holding.library().ledger().note_absent(of, absent.ids, Origin::Rest, absent.at) {
             tracing::warn!("what the exchange steps over cannot be noted, and will be asked for again: {error}");
+        }
+        if !holding.absent_parts(absent.ids).is_empty() {
+            // Nobody listens any more only while everything ends.
+            let arrival = Arrival { symbol, series: Series::Trades, ids: absent.ids };
+            arrived.blocking_send(arrival).unwrap_or_default();
         }
     });
 }

@@ -201,8 +201,8 @@ fn background(
     (storing, filling): (Option<&Storing>, Option<(Recheck, Runner)>),
     shared: &api::Shared,
 ) -> Option<JoinHandle<()>> {
-    let told = healing::tell(Arc::clone(&engine.contracts));
     let (arrived, arrivals) = mpsc::channel(healing::ARRIVALS_MAX);
+    let told = healing::tell(Arc::clone(&engine.contracts), arrived.clone());
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
     let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&shared.metrics) };
     let budget = source.budget.clone();

@@ -1,17 +1,24 @@
-//! How does the live path learn of trades that were back-filled in bulk?
+//! How does the live path learn of trades that were back-filled in bulk, of ids that are proven absent, and of trades that the
+//! store has lost?
 
 use crate::{
     history::jobs::{Arrival, RECENT_MS, Series},
-    market::{Contract, Contracts, Healed, Stored, TapeKind},
+    market::{Contract, Contracts, Healed, Lost, Stored, TapeKind},
     model::IdRange,
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval, sleep},
+};
 
 /// Between offers to an actor that is being rebuilt.
 const OFFER_AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked whether the store has lost something.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 
-/// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew.
+/// Tells each contract's actor which of its holes are none any more, and has their minutes folded anew; and which ids it has
+/// lost.
 #[derive(Clone, Debug)]
 pub struct Adopting {
     /// What is recorded.
@@ -29,8 +36,29 @@ impl Adopting {
             let ids = IdRange { first: 0, last: u64::MAX };
             self.hand_on(&Arrival { symbol: contract.symbol.clone(), series, ids }).await;
         }
-        while let Some(arrival) = arrivals.recv().await {
-            self.hand_on(&arrival).await;
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut losses = 0;
+        loop {
+            tokio::select! {
+                Some(arrival) = arrivals.recv() => self.hand_on(&arrival).await,
+                _ = looks.tick() => self.look_for_losses(&mut losses).await,
+            }
+        }
+    }
+
+    /// Tells of what was lost, if there is news since `seen`.
+    async fn look_for_losses(&self, seen: &mut u64) {
+        let any = self.contracts.iter().find_map(|contract| contract.holding.get().cloned());
+        let losses = any.map_or(0, |holding| holding.library().losses());
+        if losses == std::mem::replace(seen, losses) {
+            return;
+        }
+        for contract in self.contracts.iter() {
+            let lost = Lost(lost(&contract).into());
+            while !lost.0.is_empty() && !contract.actor.lost(lost.clone()).await && !contract.is_retired() {
+                sleep(OFFER_AGAIN).await;
+            }
         }
     }
 
@@ -38,7 +66,9 @@ impl Adopting {
         let contract =
             self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(&contract) == arrival.series);
         let Some(contract) = contract else { return };
-        let runs = filled(&contract, arrival.ids);
+        let (mut runs, absent) = (filled(&contract, arrival.ids), absent_parts(&contract, arrival.ids));
+        runs.extend(&absent);
+        runs.sort_unstable();
         let Some((first, last)) = runs.first().zip(runs.last()) else { return };
         let ids = IdRange { first: first.first, last: last.last };
         let stored = Stored(runs.into());
@@ -48,7 +78,8 @@ impl Adopting {
             }
             sleep(OFFER_AGAIN).await;
         }
-        if let Some(ids) = in_memory(&contract, ids) {
+        // The minutes around ids that turn out absent are complete now, however old they are.
+        for ids in in_memory(&contract, ids).into_iter().chain(absent) {
             // Nobody folds any more only while everything ends.
             self.healed.send(Healed { contract: contract.id, ids }).await.unwrap_or_default();
         }
@@ -60,6 +91,23 @@ fn series_of(contract: &Contract) -> Series {
         TapeKind::Aggregate => Series::Trades,
         TapeKind::Raw => Series::RawTrades,
     }
+}
+
+/// Ids that a contract's store has lost and its tape does not call missing. Of a raw tape it is not known which ids were burnt.
+fn lost(contract: &Contract) -> Vec<IdRange> {
+    let Some(holding) = contract.holding.get().filter(|_| contract.kind == TapeKind::Aggregate) else {
+        return Vec::new();
+    };
+    let lost: Vec<IdRange> = holding.shelf().lost().into_iter().flat_map(|ids| holding.open_parts(ids)).collect();
+    let aside = contract.tape.aside();
+    lost.into_iter().flat_map(|ids| aside.holes().outside(ids)).collect()
+}
+
+/// The parts of a tape's holes among `ids` that are proven absent, ascending.
+fn absent_parts(contract: &Contract, ids: IdRange) -> Vec<IdRange> {
+    let holes: Vec<IdRange> = contract.tape.aside().holes().within(ids).collect();
+    let holding = contract.holding.get();
+    holding.map(|holding| holes.into_iter().flat_map(|hole| holding.absent_parts(hole)).collect()).unwrap_or_default()
 }
 
 /// The parts of a tape's holes among `ids` that the store holds now, ascending.

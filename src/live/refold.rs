@@ -161,7 +161,8 @@ impl Stretch {
         while let Some(id) = next_id {
             let range = TradeRange { from_id: Some(id), limit: TRADES_AT_ONCE, ..TradeRange::default() };
             let page = query::trades(&contract.tape, contract.holding.get(), &range);
-            page.trades.iter().for_each(|trade| fold.push(trade));
+            let is_absent = |ids| contract.holding.get().is_some_and(|holding| holding.is_absent(ids));
+            page.trades.iter().for_each(|trade| fold.push(trade, is_absent));
             let reached = page.trades.last().map_or(until, |trade| trade.time);
             if reached >= until || fold.bars.len() > MINUTES_AT_ONCE {
                 break;
@@ -182,9 +183,11 @@ struct Minutes {
 }
 
 impl Minutes {
-    fn push(&mut self, trade: &Trade) {
+    /// Takes the next trade; `is_absent` tells whether the venue never used any of some ids.
+    fn push(&mut self, trade: &Trade, is_absent: impl Fn(IdRange) -> bool) {
+        let follows = |last: u64| IdRange::new(last + 1, trade.id - 1).is_none_or(is_absent);
         // Ids count from 1: nothing is missing before that one.
-        let joins = trade.id == 1 || self.last_id.is_some_and(|last| last + 1 == trade.id);
+        let joins = trade.id == 1 || self.last_id.is_some_and(follows);
         if !joins && let Some(mut last) = self.bars.last_entry() {
             last.get_mut().1 = false;
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     candle::{FoldEvent, FoldOptions, Link, LiveFold},
-    model::{Timeframe, Trade, UnixMillis},
+    model::{IdRange, Timeframe, Trade, UnixMillis},
     store::Holding,
 };
 
@@ -39,10 +39,8 @@ pub(super) fn stored(holding: &Holding, until: Option<u64>, options: FoldOptions
 /// Whether a stored trade joins what was folded, or what is held before it.
 fn link_of(fold: &LiveFold, trade: &Trade, holding: &Holding) -> Link {
     let before = trade.id.saturating_sub(1);
-    let held = || holding.up_to_id(before, 1).trades.last().is_some_and(|other| other.id == before);
-    let joins = match fold.last_id() {
-        Some(last) => last == before || last >= trade.id,
-        None => before == 0 || held(),
-    };
+    let held = || holding.up_to_id(before, 1).trades.last().map(|other| other.id);
+    let joins = |last: u64| IdRange::new(last + 1, before).is_none_or(|ids| holding.is_absent(ids));
+    let joins = before == 0 || fold.last_id().or_else(held).is_some_and(joins);
     if joins { Link::Joins } else { Link::Unseen }
 }

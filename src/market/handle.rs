@@ -25,10 +25,16 @@ pub struct Fetched {
     pub origin: Origin,
 }
 
-/// Ids whose trades the store holds now, though they did not come by way of the actor: back-filled in bulk.
+/// Ids that are missing no more, though no trade of theirs came by way of the actor: the store holds them now, back-filled in
+/// bulk, or it is proven that the venue never used them.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Stored(pub Arc<[IdRange]>);
+
+/// Ids that had counted as held, and are missing: what the store had of them is damaged.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Lost(pub Arc<[IdRange]>);
 
 /// Panics on purpose, so that a test can watch the rebuilding.
 #[derive(Clone, Copy, Debug, Message)]
@@ -82,10 +88,16 @@ impl SymbolHandle {
         actor.send(fetched).await.unwrap_or(false)
     }
 
-    /// Says which ids the store holds now; whether the actor knows.
+    /// Says which ids are missing no more; whether the actor knows.
     pub async fn stored(&self, stored: Stored) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(stored).await.is_ok()
+    }
+
+    /// Says which ids are missing though they had counted as held; whether the actor knows.
+    pub async fn lost(&self, lost: Lost) -> bool {
+        let Some(actor) = self.actor.load_full() else { return false };
+        actor.send(lost).await.is_ok()
     }
 
     /// Lets go of the actor, which ends once it has dealt with what waits for it: actix ends an actor without an address.

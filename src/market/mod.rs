@@ -20,7 +20,7 @@ pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
 pub use flow::{Flow, Side, VenueClock};
-pub use handle::{Batch, Crash, Fetched, Refused, Stored, SymbolHandle};
+pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;
 pub use keeper::Keeper;
 pub use roster::{Change, ChangeError, Roster, Wish};

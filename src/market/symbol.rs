@@ -6,7 +6,8 @@
 use crate::{
     clock::Clock,
     market::{
-        Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Ordered, Print, Sequencer, Stored, TapeKind, TapeWriter,
+        Batch, Bell, Contract, Crash, Fetched, Holes, Keeper, Lost, Ordered, Print, Sequencer, Stored, TapeKind,
+        TapeWriter,
     },
     metrics::{Labels, Metrics},
     model::IdRange,
@@ -137,7 +138,7 @@ impl SymbolState {
         true
     }
 
-    /// What the store got by another way is missing no more. Its followers read it there.
+    /// What the store got by another way, or knows to be absent, is missing no more. Followers read it there.
     fn accept_stored(&mut self, runs: &[IdRange]) {
         for run in runs {
             self.sequencer.close(*run);
@@ -217,12 +218,23 @@ impl SymbolState {
             return;
         }
         tracing::warn!(symbol = %self.contract.symbol, runs = given_up.len(), "trades were never stored");
-        for run in &given_up {
+        self.reopen(&given_up);
+    }
+
+    /// What the store has lost since is missing, too.
+    fn accept_lost(&mut self, lost: &[IdRange]) {
+        self.reopen(lost);
+        self.bells.iter().for_each(|bell| bell.ring(self.contract.id));
+    }
+
+    /// Makes ids missing that were on the tape: when they come again, they are news to the store alone.
+    fn reopen(&mut self, runs: &[IdRange]) {
+        for run in runs {
             let known: Vec<IdRange> = self.contract.tape.aside().holes().outside(*run);
             known.into_iter().for_each(|ids| self.unstored.open(ids));
             self.sequencer.reopen(*run);
         }
-        self.writer.open_holes(&given_up);
+        self.writer.open_holes(runs);
         self.holes_bell.ring(self.contract.id);
     }
 
@@ -263,14 +275,14 @@ impl SymbolState {
     }
 }
 
-/// Ids between those that are held, ascending.
+/// Ids between those that are held, ascending, but for such as are proven absent.
 fn jumps(holding: &Holding) -> Vec<IdRange> {
     let (mut jumps, mut next) = (Vec::new(), None);
     for (run, _) in holding.shelf().runs() {
         jumps.extend(next.zip(run.first.checked_sub(1)).and_then(|(next, last)| IdRange::new(next, last)));
         next = next.max(Some(run.last.saturating_add(1)));
     }
-    jumps
+    jumps.into_iter().flat_map(|jump| holding.open_parts(jump)).collect()
 }
 
 /// The one consumer of a contract's prints.
@@ -344,6 +356,14 @@ impl Handler<Stored> for SymbolActor {
 
     fn handle(&mut self, stored: Stored, _: &mut Context<Self>) {
         self.with_state(|state| state.accept_stored(&stored.0));
+    }
+}
+
+impl Handler<Lost> for SymbolActor {
+    type Result = ();
+
+    fn handle(&mut self, lost: Lost, _: &mut Context<Self>) {
+        self.with_state(|state| state.accept_lost(&lost.0));
     }
 }
 

@@ -1,19 +1,35 @@
 //! Which ids of a span are missing?
 
-use crate::{market::Holes, model::IdRange};
+use crate::{
+    market::{Holes, Tape},
+    model::IdRange,
+    store::Holding,
+};
 
-/// What memory knows of holes.
+/// What memory knows of holes, and the store of ids that are none.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct Known<'a> {
     /// The id from which on it knows each; before it, what is held tells.
     pub(super) from: u64,
     /// Ids from there on that are missing.
-    pub(super) holes: Holes,
+    holes: Holes,
+    /// Knows which ids are proven absent.
+    holding: Option<&'a Holding>,
 }
 
-impl Known {
+impl<'a> Known<'a> {
+    /// What is known of a tape with these holes.
+    pub(super) fn of(tape: &Tape, holes: Holes, holding: Option<&'a Holding>) -> Self {
+        Self { from: tape.start().unwrap_or(u64::MAX), holes, holding }
+    }
+
+    /// What of a hole is not proven absent.
+    pub(super) fn open_parts(&self, hole: IdRange) -> Vec<IdRange> {
+        self.holding.map_or_else(|| vec![hole], |holding| holding.open_parts(hole))
+    }
+
     /// What is missing in `span`, ascending: known holes, what cannot be read, and before those jumps between the runs that
-    /// are `held`, which ascend.
+    /// are `held`, which ascend; but for ids that are proven absent.
     pub(super) fn missing(
         &self,
         span: IdRange,
@@ -29,7 +45,7 @@ impl Known {
         holes.extend(known.chain(damaged).filter_map(|hole| hole.meet(span)));
         holes.sort_unstable();
         holes.dedup();
-        holes
+        holes.into_iter().flat_map(|hole| self.open_parts(hole)).collect()
     }
 }
 

@@ -68,7 +68,7 @@ fn page<R>(
     unstored: &[Trade],
     sums: Sums<R>,
 ) -> SumPage<R> {
-    let known = Known { from: tape.start().unwrap_or(u64::MAX), holes: tape.aside().holes().clone() };
+    let known = Known::of(tape, tape.aside().holes().clone(), holding);
     let mut held = stored(holding, asked);
     held.extend(unstored.iter().map(|trade| IdRange { first: trade.id, last: trade.id }));
     held.sort_unstable();
@@ -76,7 +76,8 @@ fn page<R>(
     let oldest = stored_from.into_iter().chain(tape.start()).min();
     let span = oldest.and_then(|oldest| IdRange::new(asked.first.max(oldest), asked.last));
     let mut holes = span.map(|span| known.missing(span, held, &sums.damaged)).unwrap_or_default();
-    holes.extend(sums.damaged.iter().filter(|ids| ids.first < known.from));
+    let before = sums.damaged.iter().filter(|ids| ids.first < known.from);
+    holes.extend(before.flat_map(|ids| known.open_parts(*ids)));
     holes.sort_unstable();
     // Ids count from 1: nothing came before that one.
     let reaches_before = oldest.is_none_or(|oldest| ids.first.max(1) < oldest);

@@ -47,7 +47,7 @@ pub fn trades(tape: &Tape, holding: Option<&Holding>, query: &TradeRange) -> Tra
     let trades = held[slice.from..slice.to].to_vec();
     let next_id = trades.last().filter(|_| slice.cut_after).map(|trade| trade.id + 1);
     let span = slice.span(&held, query);
-    let known = Known { from: tape.start().unwrap_or(u64::MAX), holes: known_holes };
+    let known = Known::of(tape, known_holes, holding);
     let ids = held.iter().map(|trade| IdRange { first: trade.id, last: trade.id });
     let holes = span.map(|span| known.missing(span, ids, &damaged)).unwrap_or_default();
     let complete = holes.is_empty() && !slice.reaches_before(&held, query);

@@ -44,7 +44,7 @@ pub struct Hole {
 pub struct Coverage {
     /// Ascending.
     pub runs: Vec<Run>,
-    /// Ascending; ids before the first held one and after the last are no hole.
+    /// Ascending; ids before the first held one and after the last are no hole, unless they were held and are damaged.
     pub holes: Vec<Hole>,
     /// The first id from which on all is held or confirmed absent, up to the newest: what is younger can be trusted.
     pub whole_from_id: Option<u64>,
@@ -74,27 +74,55 @@ impl Holding {
         let first = held.first().map(|run| run.ids.first);
         let whole_from_id = self.last_open(&held).map(|id| id + 1).or(first);
         // Of others the times of their neighbours are not read.
-        let gaps = gaps(&held).filter(|gap| gap.meet(ids).is_some());
+        let gaps = self.gaps(&held).into_iter().filter(|gap| gap.meet(ids).is_some());
         let holes = gaps.flat_map(|gap| self.states(gap, reach)).collect::<Vec<_>>().into_iter();
         let holes = holes.filter_map(|hole| Some(Hole { ids: hole.ids.meet(ids)?, ..hole }));
         let runs = held.iter().filter_map(|run| Some(Run { ids: run.ids.meet(ids)?, ..*run }));
         Coverage { runs: runs.collect(), holes: holes.collect(), whole_from_id }
     }
 
-    /// The highest id between held ones that is neither held nor proven absent.
-    fn last_open(&self, held: &[Run]) -> Option<u64> {
-        let gaps: Vec<IdRange> = gaps(held).collect();
-        gaps.into_iter().rev().find_map(|gap| self.open_parts(gap).last().map(|part| part.last))
+    /// The ids between held runs, and before the first and behind the last what was held and is damaged; ascending.
+    fn gaps(&self, held: &[Run]) -> Vec<IdRange> {
+        let mut gaps: Vec<IdRange> = gaps(held).collect();
+        let Some(span) = self.shelf().damaged_span() else { return gaps };
+        match held.first().zip(held.last()) {
+            Some((first, last)) => {
+                let before = first.ids.first.checked_sub(1).and_then(|last| IdRange::new(span.keys.first, last));
+                let behind = last.ids.last.checked_add(1).and_then(|first| IdRange::new(first, span.keys.last));
+                gaps.splice(..0, before);
+                gaps.extend(behind);
+            }
+            None => gaps.push(span.keys),
+        }
+        gaps
     }
 
-    /// The parts of a gap that are not proven absent.
-    fn open_parts(&self, gap: IdRange) -> Vec<IdRange> {
-        let (mut open, mut next) = (Vec::new(), gap.first);
-        for absent in self.proven(gap) {
+    /// The highest id between held ones that is neither held nor proven absent.
+    fn last_open(&self, held: &[Run]) -> Option<u64> {
+        self.gaps(held).into_iter().rev().find_map(|gap| self.open_parts(gap).last().map(|part| part.last))
+    }
+
+    /// The parts of `ids` that are proven absent, ascending.
+    pub fn absent_parts(&self, ids: IdRange) -> Vec<IdRange> {
+        self.proven(ids).into_iter().map(|absent| absent.ids).collect()
+    }
+
+    /// Whether all of `ids` are proven absent: what lies before them joins what lies behind.
+    pub fn is_absent(&self, ids: IdRange) -> bool {
+        self.open_parts(ids).is_empty()
+    }
+
+    /// The parts of `ids` that are not proven absent, ascending.
+    pub fn open_parts(&self, ids: IdRange) -> Vec<IdRange> {
+        let (mut open, mut next) = (Vec::new(), ids.first);
+        for absent in self.proven(ids) {
             open.extend(absent.ids.first.checked_sub(1).and_then(|last| IdRange::new(next, last)));
-            next = absent.ids.last + 1;
+            match absent.ids.last.checked_add(1) {
+                Some(behind) => next = behind,
+                None => return open,
+            }
         }
-        open.extend(IdRange::new(next, gap.last));
+        open.extend(IdRange::new(next, ids.last));
         open
     }
 
@@ -127,8 +155,13 @@ impl Holding {
 
     /// A gap between two held runs, cut where its state changes.
     fn states(&self, gap: IdRange, reach: Reach) -> Vec<Hole> {
-        let before = self.up_to_id(gap.first - 1, 1).trades.pop().map(|trade| trade.time);
-        let after = self.from_id(gap.last + 1, 1).trades.pop().map(|trade| trade.time);
+        let before = gap.first.checked_sub(1).and_then(|id| self.up_to_id(id, 1).trades.pop());
+        let after = gap.last.checked_add(1).and_then(|id| self.from_id(id, 1).trades.pop());
+        // What was held at an end lies within the times of its segment.
+        let damaged = self.shelf().damaged_span();
+        let first = damaged.filter(|span| span.keys.first == gap.first).map(|span| span.times.0);
+        let last = damaged.filter(|span| span.keys.last == gap.last).map(|span| span.times.1);
+        let (before, after) = (before.map(|trade| trade.time).or(first), after.map(|trade| trade.time).or(last));
         let hole = |ids, state| Hole { ids, state, times: (before, after) };
         let open = self.open_parts(gap).into_iter().map(|ids| hole(ids, reach.state(after)));
         let proven = self.proven(gap).into_iter().map(|absent| hole(absent.ids, HoleState::ConfirmedAbsent(absent)));

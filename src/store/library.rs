@@ -1,14 +1,14 @@
 //! What do readers and the storage thread share?
 
 use crate::{
-    model::{Symbol, UnixMillis},
+    model::{IdRange, Symbol, UnixMillis},
     store::{
         candles::Months,
         desk::Enlisted,
         files::Disk,
         ledger::Ledger,
         record::{ContractRow, Kind},
-        segment::{Segment, SegmentError, SegmentIdentity},
+        segment::{BlockError, BlockIndex, SectionIndex, Segment, SegmentError, SegmentIdentity},
         shelf::Shelf,
     },
 };
@@ -32,6 +32,7 @@ pub struct Library {
     shelves: RwLock<BTreeMap<(u32, Kind), Arc<Shelf>>>,
     open: Mutex<OpenSegments>,
     damaged_reads: AtomicU64,
+    losses: AtomicU64,
     months: Months,
     ledger: Ledger,
 }
@@ -54,6 +55,7 @@ impl Library {
             shelves: RwLock::default(),
             open: Mutex::default(),
             damaged_reads: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
             months: Months::default(),
             ledger,
         }
@@ -180,6 +182,38 @@ impl Library {
 
     pub(super) fn count_damage(&self) {
         self.damaged_reads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Notes that a block could not be read. One that the disk did not give may come next time; others are held no more.
+    pub(super) fn note_damage(&self, segment: &Segment, section: &SectionIndex, block: &BlockIndex, why: &BlockError) {
+        self.count_damage();
+        let keys = IdRange::new(block.first_key, block.last_key).filter(|_| !matches!(why, BlockError::Io(_)));
+        let (Some(keys), Some(kind)) = (keys, Kind::from_number(section.kind)) else { return };
+        if self.shelf(section.contract, kind).lose_more(segment.number(), keys) {
+            self.note_loss((section.contract, kind), segment.path(), keys);
+        }
+    }
+
+    /// Notes what of a segment's section was found damaged when it was read to its end.
+    pub(super) fn note_checked(&self, of: (u32, Kind), (segment, path): (u64, &str), lost: Vec<IdRange>) {
+        let span = lost.first().zip(lost.last()).and_then(|(first, last)| IdRange::new(first.first, last.last));
+        if self.shelf(of.0, of.1).lose(segment, lost)
+            && let Some(span) = span
+        {
+            self.note_loss(of, path, span);
+        }
+    }
+
+    fn note_loss(&self, (contract, kind): (u32, Kind), path: &str, keys: IdRange) {
+        let (first, last) = (keys.first, keys.last);
+        tracing::error!(contract, ?kind, path, first, last, "rows are damaged: they count as missing");
+        // A count that guards nothing: whoever sees it looks at the shelves.
+        self.losses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often rows were found damaged that had counted as held.
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::Relaxed)
     }
 }
 

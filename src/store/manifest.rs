@@ -99,7 +99,8 @@ impl SegmentEntry {
         self.footer.sections.iter().filter_map(move |section| {
             let runs = self.runs_of(section).into();
             let (path, is_fill) = (Arc::clone(&path), self.level == Level::Fill);
-            let part = SealedPart { segment: self.number, path, is_fill, section: *section, runs };
+            let part =
+                SealedPart { segment: self.number, path, is_fill, section: *section, runs, lost: Arc::default() };
             let kind = Kind::from_number(section.kind).filter(|kind| !kind.is_derived())?;
             Some((section.contract, kind, part))
         })

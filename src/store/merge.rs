@@ -7,7 +7,7 @@ use crate::{
         library::Library,
         record::{Kind, Rows},
         segment::{Block, BlockError, BlockIndex, SectionIndex, Segment},
-        shelf::{JournalRun, Nearest, Part, SealedPart, Shelf, Span},
+        shelf::{JournalRun, Nearest, Part, SealedPart, Shelf, Span, dense_runs, without},
     },
 };
 use std::{cell::Cell, ops::Range, sync::Arc};
@@ -56,18 +56,19 @@ impl Piece {
 
     /// Its rows, of a block only those with keys in `keys`; nothing when it is damaged.
     pub(super) fn load(&self, library: &Library, kind: Kind, keys: IdRange) -> Option<Rows> {
-        match self {
+        let read = match self {
             Self::Queued(rows, _) => Some(Rows::clone(rows)),
             Self::Journal(run) => run.read(kind).ok(),
-            Self::Block(segment, section, at, _) | Self::Filled(segment, section, at, _) => {
-                segment.rows_in(section, *at, keys).ok()
+            Self::Block(segment, section, at, block) | Self::Filled(segment, section, at, block) => {
+                let rows = segment.rows_in(section, *at, keys);
+                return rows.map_err(|why| library.note_damage(segment, section, block, &why)).ok();
             }
             Self::Lost(_) => None,
-        }
-        .or_else(|| {
+        };
+        if read.is_none() {
             library.count_damage();
-            None
-        })
+        }
+        read
     }
 }
 
@@ -171,16 +172,18 @@ impl Shelf {
             parts.into_iter().enumerate().flat_map(|part| pieces_of(library, part, |blocks| blocks_of(blocks, keys)));
         for group in groups(pieces.collect()) {
             let seen = match group.as_slice() {
-                [Piece::Block(segment, section, at, _) | Piece::Filled(segment, section, at, _)] => {
-                    segment.with_block(section, *at, |block| {
+                [Piece::Block(segment, section, at, block) | Piece::Filled(segment, section, at, block)] => {
+                    let seen = segment.with_block(section, *at, |block| {
                         let wanted = rows_of(block, keys)?;
                         visit(Seen::Block(block, wanted))
-                    })
+                    });
+                    seen.inspect_err(|why| library.note_damage(segment, section, block, why))
                 }
-                group => visit(Seen::Rows(&self.load(library, group, keys, &mut damaged))).map_err(BlockError::from),
+                group => visit(Seen::Rows(&self.load(library, group, keys, &mut damaged)))
+                    .map_err(BlockError::from)
+                    .inspect_err(|_| library.count_damage()),
             };
             if seen.is_err() {
-                library.count_damage();
                 damaged.extend(span_of(&group).and_then(|lost| lost.meet(keys)));
             }
         }
@@ -210,18 +213,24 @@ impl Shelf {
     }
 
     pub(super) fn load(&self, library: &Library, group: &[Piece], keys: IdRange, damaged: &mut Vec<IdRange>) -> Rows {
-        let mut all = Rows::new(self.kind);
+        let (mut all, mut lost) = (Rows::new(self.kind), Vec::new());
         let mut group: Vec<&Piece> = group.iter().collect();
         group.sort_by_key(|piece| piece.arrival());
         for piece in group {
             match piece.load(library, self.kind, keys) {
                 Some(rows) => all.extend_from_words(rows.words().iter().copied()),
-                None => damaged.extend(piece.keys().and_then(|lost| lost.meet(keys))),
+                None => lost.extend(piece.keys().and_then(|lost| lost.meet(keys))),
             }
         }
         all.sort();
         let (mut rows, _) = deduplicated(all);
         rows.clip(keys);
+        if self.kind.schema().dense && !lost.is_empty() {
+            // What stands in another place, too, is not lost.
+            let held = dense_runs(&rows);
+            lost = lost.into_iter().flat_map(|keys| without(keys, &held)).collect();
+        }
+        damaged.extend(lost);
         rows
     }
 }
@@ -282,7 +291,7 @@ fn pieces_of(
 }
 
 /// Keys that the manifest calls held and that stand in none of the blocks that are left.
-fn gaps(part: &SealedPart, blocks: &[BlockIndex]) -> Vec<IdRange> {
+pub(super) fn gaps(part: &SealedPart, blocks: &[BlockIndex]) -> Vec<IdRange> {
     let span = Span::of_section(&part.section).keys;
     let starts = std::iter::once(span.first).chain(blocks.iter().map(|block| block.last_key.saturating_add(1)));
     let ends = blocks.iter().map(|block| block.first_key.checked_sub(1)).chain([Some(span.last)]);

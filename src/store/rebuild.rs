@@ -63,11 +63,16 @@ impl Holding {
         rebuilt
     }
 
-    /// Runs of ids held without a gap, cut into pieces: of the minutes that trades with ids in `ids` may lie in.
+    /// Runs of ids held without a gap, but for such as are proven absent, cut into pieces: of the minutes that trades with ids
+    /// in `ids` may lie in.
     fn runs_in_pieces(&self, ids: IdRange) -> Vec<Piece> {
         let mut runs: Vec<IdRange> = Vec::new();
         for (run, _) in self.shelf().runs() {
-            match runs.last_mut().filter(|last| last.last + 1 == run.first) {
+            let joins = |before: &IdRange| {
+                let between = IdRange::new(before.last.saturating_add(1), run.first.saturating_sub(1));
+                between.is_none_or(|ids| self.is_absent(ids))
+            };
+            match runs.last_mut().filter(|last| joins(last)) {
                 Some(last) => last.last = run.last,
                 None => runs.push(run),
             }

@@ -98,8 +98,21 @@ pub struct SealedPart {
     pub is_fill: bool,
     /// What its index says.
     pub section: SectionIndex,
-    /// Keys held without a gap between; empty for kinds whose keys are not dense.
+    /// Keys held without a gap between, as its index says; empty for kinds whose keys are not dense.
     pub runs: Arc<[RunIndex]>,
+    /// Keys that are held no more, ascending: what they stand in was found damaged.
+    pub lost: Arc<[IdRange]>,
+}
+
+impl SealedPart {
+    /// Runs of keys that are held, each with where it came from.
+    fn held(&self) -> impl Iterator<Item = (IdRange, Origin)> {
+        let origin = |number: u64| u16::try_from(number).ok().and_then(Origin::from_number).unwrap_or_default();
+        self.runs.iter().flat_map(move |run| {
+            let keys = IdRange { first: run.first, last: run.last };
+            without(keys, &self.lost).into_iter().map(move |keys| (keys, origin(run.origin)))
+        })
+    }
 }
 
 /// What the store holds of one contract's records of one kind.
@@ -194,10 +207,7 @@ impl Shelf {
     /// Only for kinds with dense keys.
     pub fn runs(&self) -> Vec<(IdRange, Origin)> {
         let held = self.read();
-        let origin = |number: u64| u16::try_from(number).ok().and_then(Origin::from_number).unwrap_or_default();
-        let sealed = held.sealed.iter().flat_map(|part| part.runs.iter());
-        let mut runs: Vec<_> =
-            sealed.map(|run| (IdRange { first: run.first, last: run.last }, origin(run.origin))).collect();
+        let mut runs: Vec<_> = held.sealed.iter().flat_map(SealedPart::held).collect();
         // A journal run is dense only as far as its keys say: sequences with holes were split when they were written.
         runs.extend(held.in_order.iter().chain(&held.late).map(|run| (run.span.keys, run.origin)));
         runs.extend(held.queued.iter().flat_map(|rows| dense_runs(rows)).map(|keys| (keys, Origin::Stream)));
@@ -263,6 +273,53 @@ impl Shelf {
     /// Sealed parts, ascending by first key.
     pub fn sealed(&self) -> Vec<SealedPart> {
         self.read().sealed.clone()
+    }
+
+    /// Notes what of a segment cannot be read, ascending. Whether that is news.
+    pub(super) fn lose(&self, segment: u64, lost: Vec<IdRange>) -> bool {
+        let is_news = |part: &SealedPart| part.segment == segment && *part.lost != *lost;
+        // Mostly it is known: whoever reads what is damaged comes by here.
+        if !self.read().sealed.iter().any(is_news) {
+            return false;
+        }
+        let lost: Arc<[IdRange]> = lost.into();
+        let mut held = self.write();
+        let parts = held.sealed.iter_mut().filter(|part| part.segment == segment);
+        parts.for_each(|part| part.lost = Arc::clone(&lost));
+        true
+    }
+
+    /// Notes that one more piece of a segment cannot be read. Whether that is news.
+    pub(super) fn lose_more(&self, segment: u64, keys: IdRange) -> bool {
+        let known = self.read().sealed.iter().find(|part| part.segment == segment).map(|part| Arc::clone(&part.lost));
+        let Some(known) = known.filter(|known| !known.contains(&keys)) else { return false };
+        let mut lost = known.to_vec();
+        lost.push(keys);
+        lost.sort_unstable();
+        self.lose(segment, lost)
+    }
+
+    /// What the segments with damage span, if there are any.
+    pub(super) fn damaged_span(&self) -> Option<Span> {
+        let held = self.read();
+        let spans = held.sealed.iter().filter(|part| !part.lost.is_empty()).map(|part| Span::of_section(&part.section));
+        spans.reduce(|a, b| Span {
+            keys: IdRange { first: a.keys.first.min(b.keys.first), last: a.keys.last.max(b.keys.last) },
+            times: (a.times.0.min(b.times.0), a.times.1.max(b.times.1)),
+        })
+    }
+
+    /// Keys that were held, cannot be read, and stand nowhere else, ascending. Only for kinds with dense keys.
+    pub fn lost(&self) -> Vec<IdRange> {
+        let damaged: Vec<IdRange> = self.read().sealed.iter().flat_map(|part| part.lost.iter().copied()).collect();
+        if damaged.is_empty() {
+            return damaged;
+        }
+        let held: Vec<IdRange> = self.runs().into_iter().map(|(run, _)| run).collect();
+        let mut lost: Vec<IdRange> = damaged.into_iter().flat_map(|keys| without(keys, &held)).collect();
+        lost.sort_unstable();
+        lost.dedup();
+        lost
     }
 
     /// Parts that hold versions of rows that differ from the held ones of their keys, ascending by first key.
@@ -394,6 +451,18 @@ impl Nearest {
             all.start..all.start.saturating_add(count + 1).min(all.end)
         }
     }
+}
+
+/// What of `keys` is in none of the runs, which ascend.
+pub(super) fn without(keys: IdRange, runs: &[IdRange]) -> Vec<IdRange> {
+    let (mut left, mut next) = (Vec::new(), Some(keys.first));
+    let from = runs.partition_point(|run| run.last < keys.first);
+    for run in runs[from..].iter().take_while(|run| run.first <= keys.last) {
+        left.extend(next.zip(run.first.checked_sub(1)).and_then(|(next, last)| IdRange::new(next, last)));
+        next = run.last.checked_add(1).map(|behind| behind.max(next.unwrap_or(behind)));
+    }
+    left.extend(next.and_then(|next| IdRange::new(next, keys.last)));
+    left
 }
 
 /// Runs of consecutive keys in rows that ascend.

@@ -79,7 +79,8 @@ impl Holding {
         let shared = shared(&parts);
         for (part, shared) in parts.into_iter().zip(shared) {
             let answered = match &part {
-                Part::Sealed(sealed) if !shared => self.answer(sealed, ids, &mut sum),
+                // What it lost may be counted elsewhere.
+                Part::Sealed(sealed) if !shared && sealed.lost.is_empty() => self.answer(sealed, ids, &mut sum),
                 _ => None,
             };
             match answered {

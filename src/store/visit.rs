@@ -8,7 +8,7 @@ use crate::{
         codec::{CodecError, Tier},
         merge::{Piece, groups},
         record::Rows,
-        segment::{Block, BlockError},
+        segment::Block,
     },
 };
 
@@ -91,8 +91,8 @@ impl Holding {
                     if IdRange::new(index.first_key, index.last_key).is_some_and(inside) =>
                 {
                     let seen = segment.with_block(section, *at, |block| scratch.visit_block(block, &mut look));
-                    if let Err(BlockError::Changed | BlockError::Codec(_) | BlockError::Io(_)) = seen {
-                        library.count_damage();
+                    if let Err(why) = seen {
+                        library.note_damage(segment, section, index, &why);
                         damaged.extend(group[0].keys().and_then(|keys| keys.meet(ids)));
                     }
                 }
@@ -124,7 +124,10 @@ impl Holding {
                     let read = segment.with_block(section, *at, |block| block.column(0, 0..rows, &mut own));
                     match read {
                         Ok(()) => check(&own),
-                        Err(_) => damaged.extend(group[0].keys().and_then(|keys| keys.meet(ids))),
+                        Err(why) => {
+                            library.note_damage(segment, section, index, &why);
+                            damaged.extend(group[0].keys().and_then(|keys| keys.meet(ids)));
+                        }
                     }
                 }
                 group => {

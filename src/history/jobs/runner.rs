@@ -66,7 +66,7 @@ pub struct Runner {
     clock: Clock,
 }
 
-/// Trades that a job brought into the store; readers find them there.
+/// Trades that a job brought into the store, where readers find them, or proof that ids were never used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
     /// Whose.

@@ -159,6 +159,11 @@ impl Segment {
         self.rebuilt
     }
 
+    /// Its number.
+    pub fn number(&self) -> u64 {
+        self.identity.number
+    }
+
     /// Its path in the store.
     pub fn path(&self) -> &str {
         &self.path

@@ -1,6 +1,13 @@
 //! What neither stream nor REST has any more: does the archive heal it without being told, for the tape in memory, too?
 
 use super::*;
+use tapedeck::{
+    model::Candle,
+    store::{
+        files::Damage,
+        segment::{Segment, SegmentIdentity},
+    },
+};
 
 const ONE: [(&str, TapeKind, u32); 1] = [("XRPUSDT", TapeKind::Aggregate, 6)];
 const DAY: i64 = UnixMillis::DAY;
@@ -48,6 +55,98 @@ fn a_file_that_is_late_heals_the_tape_when_it_comes() {
         assert!(told.iter().all(|piece| matches!(piece, Piece::AwaitingArchive(_))), "{told:?}");
         scene.healed_within("XRPUSDT", 3 * 86_400).await;
         seconds(130).await;
+        scene.assert_whole("XRPUSDT").await;
+    });
+}
+
+/// Ids of the first minutes: one, and four about the border of two minutes.
+fn never_used(options: &sim::Options) -> Vec<IdRange> {
+    let exchange = Exchange::open(options, Clock::starting_at(at(START + 900_000))).expect("opens");
+    let truth = exchange.truth(&symbol("XRPUSDT"), at(START + 60_000), at(START + 400_000));
+    let minute = |trade: &Trade| Timeframe::MINUTE.bucket(trade.time).0;
+    let border = truth.windows(2).skip(10).find(|two| minute(&two[0]) < minute(&two[1])).expect("a border")[1].id;
+    vec![IdRange { first: truth[4].id, last: truth[4].id }, IdRange { first: border - 2, last: border + 1 }]
+}
+
+fn without_some(disk: &SimulatedDisk) -> Life<'_> {
+    let spoil = |options: &mut sim::Options| {
+        let absent = never_used(options);
+        options.contracts[0].absent = absent;
+    };
+    Life { spoil, ..Life::new(&ONE).on(disk) }
+}
+
+#[test]
+fn what_is_proven_absent_is_missing_no_more_nowhere() {
+    let disk = SimulatedDisk::new(32);
+    without_some(&disk).run(async |scene| {
+        seconds(600).await;
+        let contract = scene.rig.contract("XRPUSDT");
+        let holding = contract.holding.get().expect("a store");
+        let lacking = scene.holes("XRPUSDT");
+        assert_eq!(lacking.iter().map(|hole| hole.count()).collect::<Vec<_>>(), [1, 4]);
+        assert_eq!(walk(&contract).1, lacking);
+        let is_doubted = |minute: &Candle| !minute.complete;
+        let doubted =
+            || holding.minutes(at(0), at(i64::MAX), usize::MAX, false).iter().skip(1).filter(|m| is_doubted(m)).count();
+        assert!(doubted() >= 2, "{}", doubted());
+        let (of, now) = ((holding.shelf().contract, holding.shelf().kind), scene.rig.exchange.now());
+        for source in [Origin::Rest, Origin::DailyArchive, Origin::MonthlyArchive] {
+            assert!(!scene.holes("XRPUSDT").is_empty(), "two witnesses are no proof");
+            for ids in &lacking {
+                holding.library().ledger().note_absent(of, *ids, source, now).expect("written");
+            }
+            let ids = IdRange { first: 0, last: u64::MAX };
+            let arrival = Arrival { symbol: contract.symbol.clone(), series: jobs::Series::Trades, ids };
+            scene.arrived.send(arrival).await.expect("taken");
+            seconds(5).await;
+        }
+        assert_eq!((scene.missing("XRPUSDT"), contract.tape.missing()), (0, 0));
+        seconds(130).await;
+        scene.assert_whole("XRPUSDT").await;
+        assert_eq!(holding.rebuild_minutes(|| {}).written, 0, "whoever folds them finds them the same");
+    });
+    // The next life knows it from the start.
+    Life { heals: false, ..without_some(&disk).from(START + 800_000) }.run(async |scene| {
+        let contract = scene.rig.contract("XRPUSDT");
+        assert!(scene.missing("XRPUSDT") == 0 && walk(&contract).1.is_empty());
+        let live = scene.rig.engine.live.candles(contract.id, Timeframe::MINUTE).await.expect("alive");
+        assert!(live.len() > 10 && live[1..live.len() - 1].iter().all(|minute| minute.complete), "{live:?}");
+    });
+}
+
+/// Flips a bit of the first trades in every segment; how many segments that were.
+fn damage_segments(disk: &SimulatedDisk) -> usize {
+    let paths: Vec<String> = disk.paths().into_iter().filter(|path| path.starts_with("hour/")).collect();
+    for path in &paths {
+        let number = path.trim_start_matches("hour/").trim_end_matches(".tds").parse().expect("a number");
+        let segment = Segment::open(disk, SegmentIdentity { store: 5, number }, path).expect("whole");
+        let trades = segment.footer().sections.iter().find(|section| section.kind == Kind::Trade.number());
+        let block = segment.blocks(trades.expect("trades"))[0];
+        assert!(disk.damage(path, &Damage::FlipBit { at: block.offset + 150, bit: 1 }).expect("there"));
+    }
+    paths.len()
+}
+
+#[test]
+fn what_is_damaged_on_the_disk_is_missing_once_it_is_read_and_fetched_again() {
+    let disk = SimulatedDisk::new(33);
+    Life::new(&ONE).on(&disk).run(async |_| seconds(300).await);
+    Life::new(&ONE).on(&disk).from(START + 400_000).run(async |scene| {
+        seconds(120).await;
+        scene.healed_within("XRPUSDT", 60).await;
+    });
+    assert!(damage_segments(&disk) > 0);
+    Life::new(&ONE).on(&disk).from(START + 600_000).run(async |scene| {
+        seconds(60).await;
+        scene.healed_within("XRPUSDT", 60).await;
+        let contract = scene.rig.contract("XRPUSDT");
+        let holding = contract.holding.get().expect("a store");
+        assert!(!walk(&contract).1.is_empty() && holding.library().losses() > 0, "it is named");
+        seconds(60).await;
+        scene.healed_within("XRPUSDT", 60).await;
+        seconds(130).await;
+        assert!(holding.shelf().lost().is_empty());
         scene.assert_whole("XRPUSDT").await;
     });
 }

@@ -64,6 +64,8 @@ struct Scene {
     rig: Rig,
     away: Arc<AtomicBool>,
     told: Arc<Mutex<Vec<Piece>>>,
+    /// Who hears of what jobs bring.
+    arrived: tokio::sync::mpsc::Sender<Arrival>,
     /// The machine it runs on, and its clock.
     host: Arc<Host>,
     clock: Clock,
@@ -127,19 +129,19 @@ impl<'a> Life<'a> {
             let (rig, parts) = self.engine(&setup, exchange, Seams { dialer: gate, clock }, &host);
             let source = source(&rig, clock);
             let told = Arc::<Mutex<Vec<Piece>>>::default();
+            let (arrived, arrivals) = tokio::sync::mpsc::channel(1);
             if self.heals {
                 let noted = Arc::clone(&told);
                 let tell: seam::Told = Arc::new(move |_, piece| noted.lock().expect("whole").push(piece.clone()));
                 let seam = Some(seam::Options { fills_max: 2 });
-                let (arrived, arrivals) = tokio::sync::mpsc::channel(1);
                 if let Some(parts) = parts.filter(|_| self.asks_archive) {
-                    parts.ask_archive(&rig, source.clone(), arrived);
+                    parts.ask_archive(&rig, source.clone(), arrived.clone());
                 }
                 let keeping = Keeping { readiness: Arc::default(), metrics: Arc::clone(&rig.metrics) };
                 let healing = Healing { source, seam, told: tell, arrivals };
                 tokio::task::spawn_local(rig.engine.heal(healing, keeping));
             }
-            scene(Scene { rig, away, told, host, clock }).await
+            scene(Scene { rig, away, told, arrived, host, clock }).await
         })
     }
 

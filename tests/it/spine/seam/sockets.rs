@@ -62,7 +62,14 @@ fn a_quarter_of_a_minute_of_faults_leaves_nothing_wrong_and_nothing_missing() {
         let writing = tokio::task::spawn_local(write_every(Duration::from_millis(20), opened, clock, || false));
         let healing = tokio::spawn(healing(&rig, &host));
         let host = Arc::new(Host::new(Clock::settable(clock.wall()).1, SimulatedDisk::new(1)));
-        let scene = Scene { rig, away: Arc::default(), told: Arc::default(), host, clock };
+        let scene = Scene {
+            rig,
+            away: Arc::default(),
+            told: Arc::default(),
+            arrived: tokio::sync::mpsc::channel(1).0,
+            host,
+            clock,
+        };
         let trades = |name: &str| scene.rig.contract(name).tape.newest_id().is_some();
         until("trading", || CONTRACTS.iter().all(|(name, ..)| trades(name))).await;
         let symbols = CONTRACTS.map(|(name, ..)| symbol(name));
