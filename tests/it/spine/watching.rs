@@ -88,7 +88,11 @@ fn one_contract_that_falls_silent_is_asked_for_anew_and_flows() {
             let quiet_from = contract.tape.newest_id();
             scene.exchange.faults().streams().strand(&contract.symbol);
             // Silence is none before there is something to tell.
-            while scene.exchange.truth(&contract.symbol, scene.exchange.now().plus(-1_000), scene.exchange.now()).is_empty() {
+            while scene
+                .exchange
+                .truth(&contract.symbol, scene.exchange.now().plus(-1_000), scene.exchange.now())
+                .is_empty()
+            {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             let noticed = scene.until(symbol, &IN_TROUBLE).await;
