@@ -40,7 +40,7 @@ impl Sealer {
         } else if !entry.agrees_with(&segment) {
             findings.push(Finding::IndexDiffers(path));
         }
-        (findings, Lost::Blocks(segment, damaged))
+        (findings, Lost::Blocks(Box::new(segment), damaged))
     }
 }
 
@@ -48,7 +48,7 @@ impl Sealer {
 enum Lost {
     All,
     /// These blocks, and what a lost index does not lead to any more.
-    Blocks(Segment, Vec<(SectionIndex, BlockIndex)>),
+    Blocks(Box<Segment>, Vec<(SectionIndex, BlockIndex)>),
 }
 
 impl Lost {

@@ -1,13 +1,7 @@
 //! What neither stream nor REST has any more: does the archive heal it without being told, for the tape in memory, too?
 
 use super::*;
-use tapedeck::{
-    model::Candle,
-    store::{
-        files::Damage,
-        segment::{Segment, SegmentIdentity},
-    },
-};
+use tapedeck::model::Candle;
 
 const ONE: [(&str, TapeKind, u32); 1] = [("XRPUSDT", TapeKind::Aggregate, 6)];
 const DAY: i64 = UnixMillis::DAY;
@@ -112,41 +106,5 @@ fn what_is_proven_absent_is_missing_no_more_nowhere() {
         assert!(scene.missing("XRPUSDT") == 0 && walk(&contract).1.is_empty());
         let live = scene.rig.engine.live.candles(contract.id, Timeframe::MINUTE).await.expect("alive");
         assert!(live.len() > 10 && live[1..live.len() - 1].iter().all(|minute| minute.complete), "{live:?}");
-    });
-}
-
-/// Flips a bit of the first trades in every segment; how many segments that were.
-fn damage_segments(disk: &SimulatedDisk) -> usize {
-    let paths: Vec<String> = disk.paths().into_iter().filter(|path| path.starts_with("hour/")).collect();
-    for path in &paths {
-        let number = path.trim_start_matches("hour/").trim_end_matches(".tds").parse().expect("a number");
-        let segment = Segment::open(disk, SegmentIdentity { store: 5, number }, path).expect("whole");
-        let trades = segment.footer().sections.iter().find(|section| section.kind == Kind::Trade.number());
-        let block = segment.blocks(trades.expect("trades"))[0];
-        assert!(disk.damage(path, &Damage::FlipBit { at: block.offset + 150, bit: 1 }).expect("there"));
-    }
-    paths.len()
-}
-
-#[test]
-fn what_is_damaged_on_the_disk_is_missing_once_it_is_read_and_fetched_again() {
-    let disk = SimulatedDisk::new(33);
-    Life::new(&ONE).on(&disk).run(async |_| seconds(300).await);
-    Life::new(&ONE).on(&disk).from(START + 400_000).run(async |scene| {
-        seconds(120).await;
-        scene.healed_within("XRPUSDT", 60).await;
-    });
-    assert!(damage_segments(&disk) > 0);
-    Life::new(&ONE).on(&disk).from(START + 600_000).run(async |scene| {
-        seconds(60).await;
-        scene.healed_within("XRPUSDT", 60).await;
-        let contract = scene.rig.contract("XRPUSDT");
-        let holding = contract.holding.get().expect("a store");
-        assert!(!walk(&contract).1.is_empty() && holding.library().losses() > 0, "it is named");
-        seconds(60).await;
-        scene.healed_within("XRPUSDT", 60).await;
-        seconds(130).await;
-        assert!(holding.shelf().lost().is_empty());
-        scene.assert_whole("XRPUSDT").await;
     });
 }
