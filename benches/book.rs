@@ -9,7 +9,7 @@ use tapedeck::book::{Book, BookOptions, Summary, TickSize};
 use tapedeck::model::{BookSnapshot, BookUpdate, Level, Price, Quantity, UnixMillis};
 
 const UPDATES: usize = 4_096;
-const LEVELS: usize = 1_000;
+const LEVELS: u16 = 1_000;
 const LEVELS_READ: usize = 20;
 const TICK: i64 = 10_000_000;
 const MID: i64 = 83_000 * Price::UNITS_PER_ONE;
@@ -52,7 +52,7 @@ fn updates() -> Vec<Update> {
 fn snapshot() -> BookSnapshot {
     let side = |sign: i64| -> Vec<Level> {
         let price = |steps: i64| Price::from_units(MID + sign * steps * TICK);
-        (1..=LEVELS as i64)
+        (1..=i64::from(LEVELS))
             .map(|steps| Level { price: price(steps), quantity: Quantity::from_units(100_000) })
             .collect()
     };
@@ -60,8 +60,8 @@ fn snapshot() -> BookSnapshot {
 }
 
 fn book(changes_max: usize) -> Book {
-    let mut book = Book::new(BookOptions { levels_max: 2 * LEVELS, changes_max });
-    book.load(&snapshot(), LEVELS).expect("sound");
+    let mut book = Book::new(BookOptions { levels_max: 2 * usize::from(LEVELS), changes_max });
+    book.load(&snapshot(), LEVELS.into()).expect("sound");
     book
 }
 

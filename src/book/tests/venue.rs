@@ -92,10 +92,9 @@ impl Venue {
 
     /// The next frame of the stream, after some changes; perhaps none, then its levels are none either.
     pub(super) fn frame(&mut self) -> Frame {
-        let before = self.now().clone();
         let previous_id = self.moments[self.framed].id;
         self.mid = (self.mid + self.signed_below(9) - 4).clamp(100, 900);
-        let mut swept = before.clone();
+        let mut swept = self.now().clone();
         let mid = self.mid;
         swept.bids.retain(|price, _| *price < mid);
         swept.asks.retain(|price, _| *price > mid);
