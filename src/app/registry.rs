@@ -93,27 +93,27 @@ impl Registry {
         loop {
             tokio::select! {
                 Some(Change { symbol, wish, answer }) = changes.recv() => {
-                    let made = self.change(&symbol, wish).await;
                     // Who does not wait any more finds it in the list.
-                    let _ = answer.send(made);
+                    answer.send(self.change(&symbol, wish).await).unwrap_or_default();
                 }
                 Some(wanted) = wishes.recv() => {
                     self.wanted = wanted;
                     self.settle().await;
                 }
-                () = sleep_until(due) => match self.refresh().await {
-                    Ok(()) => {
-                        backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
-                        due = Instant::now() + self.source.refresh;
-                    }
-                    Err(error) => {
-                        let wait = backoff.delay() + RETRY.0;
-                        tracing::error!(retry_ms = wait.as_millis(), "{}", with_causes(&error));
-                        due = Instant::now() + wait;
-                    }
-                },
+                () = sleep_until(due) => due = Instant::now() + self.next_refresh(&mut backoff).await,
             }
         }
+    }
+
+    /// Reads the listing; when it is read again.
+    async fn next_refresh(&mut self, backoff: &mut Backoff) -> Duration {
+        let Err(error) = self.refresh().await else {
+            *backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
+            return self.source.refresh;
+        };
+        let wait = backoff.delay() + RETRY.0;
+        tracing::error!(retry_ms = wait.as_millis(), "{}", with_causes(&error));
+        wait
     }
 
     /// Reads the listing, and with it the limit of the budget, and does what follows from it.
@@ -146,18 +146,13 @@ impl Registry {
     /// Notes what is new of the contracts that are recorded.
     fn announce(&self) {
         for contract in self.engine.contracts.iter() {
-            let before = contract.listing.load_full();
-            match (self.listed.get(&contract.symbol), before.as_deref()) {
-                (None, None) => {
-                    let symbol = &contract.symbol;
-                    tracing::error!(%symbol, "the venue does not list this symbol: nothing will come for it");
-                }
-                (None, Some(_)) => tracing::warn!(symbol = %contract.symbol, "the venue lists this symbol no more"),
-                (Some(now), before) => {
-                    before.into_iter().for_each(|before| tell_changes(&contract.symbol, before, now));
-                    contract.listing.store(Some(Arc::new(now.clone())));
-                }
-            }
+            let (symbol, before) = (&contract.symbol, contract.listing.load_full());
+            let Some(now) = self.listed.get(symbol) else {
+                tell_unlisted(symbol, before.is_some());
+                continue;
+            };
+            before.into_iter().for_each(|before| tell_changes(symbol, &before, now));
+            contract.listing.store(Some(Arc::new(now.clone())));
         }
     }
 
@@ -165,15 +160,12 @@ impl Registry {
     async fn settle(&mut self) {
         for contract in self.engine.contracts.iter() {
             if self.is_reused(&contract) || !self.is_wanted(&contract.symbol) || self.is_over(&contract) {
-                tracing::info!(symbol = %contract.symbol, "not recorded any more");
-                self.engine.forget(contract.id);
+                self.end(&contract);
             }
         }
         for symbol in self.missing() {
-            match self.begin(&symbol).await {
-                Ok(()) => tracing::info!(%symbol, "recorded from now on"),
-                Err(error) => tracing::error!("a contract is not recorded: {error}"),
-            }
+            let begun = self.begin(&symbol).await;
+            begun.unwrap_or_else(|error| tracing::error!("a contract is not recorded: {error}"));
         }
     }
 
@@ -233,7 +225,7 @@ impl Registry {
             (Wish::End, Some(contract)) => {
                 self.added.remove(symbol);
                 self.removed.insert(symbol.clone());
-                self.engine.forget(contract.id);
+                self.end(&contract);
                 Ok(())
             }
         }
@@ -260,7 +252,13 @@ impl Registry {
             contract.listing.store(listing.clone().map(Arc::new));
         };
         self.engine.record((self.wanted.spec)(symbol), hold)?;
+        tracing::info!(%symbol, "recorded from now on");
         Ok(())
+    }
+
+    fn end(&self, contract: &Contract) {
+        tracing::info!(symbol = %contract.symbol, "not recorded any more");
+        self.engine.forget(contract.id);
     }
 
     async fn enlist(
@@ -276,14 +274,20 @@ impl Registry {
     }
 }
 
+/// Says that the venue does not list a contract, or no more.
+fn tell_unlisted(symbol: &Symbol, was_listed: bool) {
+    let news = if was_listed { "no more" } else { "not: nothing will come for it" };
+    tracing::error!(%symbol, "this symbol the venue lists {news}");
+}
+
 /// Says what the venue has changed of a contract.
 fn tell_changes(symbol: &Symbol, before: &Listing, now: &Listing) {
-    let (was, is) = ((&before.status, &before.contract_type), (&now.status, &now.contract_type));
-    if was != is {
-        tracing::warn!(%symbol, from = ?was, to = ?is, "the venue has changed the state of a contract");
-    }
-    if (before.tick_size, before.step_size) != (now.tick_size, now.step_size) {
-        let (tick, step) = (now.tick_size.to_string(), now.step_size.to_string());
-        tracing::warn!(%symbol, tick, step, "the venue has changed the steps of a contract");
+    let words = |listing: &Listing| {
+        let Listing { status, contract_type, tick_size, step_size, .. } = listing;
+        format!("{status} {contract_type}, price by {tick_size}, quantity by {step_size}")
+    };
+    let (from, to) = (words(before), words(now));
+    if from != to {
+        tracing::warn!(%symbol, from, to, "the venue has changed a contract");
     }
 }

@@ -131,7 +131,7 @@ impl Watching {
         {
             return vigil.excuse(id, told);
         }
-        let remedy = if tries(finding) % 2 == 0 { Remedy::AskAgain(id) } else { Remedy::MoveAway(id) };
+        let remedy = if tries(finding).is_multiple_of(2) { Remedy::AskAgain(id) } else { Remedy::MoveAway(id) };
         tracing::warn!(symbol = %contract.symbol, ?remedy, "a stream does not deliver what the venue trades");
         self.do_it(remedy);
         self.note_tried(vigil, id, tries(finding));

@@ -51,17 +51,24 @@ impl Reloads {
                 _ = self.hangups.recv() => true,
                 _ = self.looks.tick() => false,
             };
-            match self.look(told) {
-                Ok(Some(config)) => return config,
-                Ok(None) if told => tracing::info!("told to reload: the configuration selects what it did"),
-                Ok(None) => {}
-                Err(problem) if told || self.problem.as_ref() != Some(&problem) => {
-                    tracing::error!("the changed configuration is not taken over: {problem}");
-                    self.problem = Some(problem);
-                }
-                Err(_) => {}
+            let found = self.look(told);
+            if let Some(config) = self.tell(found, told) {
+                return config;
             }
         }
+    }
+
+    /// Says what a look found, if it is news or somebody asked for it.
+    fn tell(&mut self, found: Result<Option<Config>, String>, told: bool) -> Option<Config> {
+        let (found, problem) = found.map_or_else(|problem| (None, Some(problem)), |config| (config, None));
+        if problem.is_some() && (told || self.problem != problem) {
+            let problem = problem.clone().unwrap_or_default();
+            tracing::error!("the changed configuration is not taken over: {problem}");
+        }
+        if problem.is_some() {
+            self.problem = problem;
+        }
+        found
     }
 
     /// A configuration that differs in what a running server takes over, as soon as two looks have found it, or at once if

@@ -154,20 +154,25 @@ async fn succession(spec: &Spec, mut side: Side) -> (&'static str, Side) {
             has_flowed.await.unwrap_or_default();
             tokio::time::sleep(OVERLAP).await;
         };
-        tokio::select! {
+        let failed = tokio::select! {
             biased;
             // The successor's own end says so before its silence does.
-            reason = &mut next => {
-                tracing::warn!(reason, "the connection that was to take over ended: the old one goes on");
-                age = RETRY_ROTATION;
-                continue;
-            }
-            reason = &mut current => tracing::info!(reason, "the old connection ended before its successor took over"),
-            () = both_flow => {}
+            reason = &mut next => Some(reason),
+            _ = &mut current => None,
+            () = both_flow => None,
+        };
+        if let Some(reason) = failed {
+            note_failed_rotation(reason);
+            age = RETRY_ROTATION;
+            continue;
         }
         spec.metrics.upstream_rotations.inc();
         (current, side, age) = (next, side.other(), spec.options.rotation.every);
     }
+}
+
+fn note_failed_rotation(reason: &str) {
+    tracing::warn!(reason, "the connection that was to take over ended: the old one goes on");
 }
 
 /// One connection's life, with what it hands over; the result says why it ended. `flows` is told of its first data.

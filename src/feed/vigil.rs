@@ -170,7 +170,7 @@ mod tests {
     fn paced(gap_ms: i64) -> (Vigil, i64) {
         let mut vigil = Vigil::default();
         for count in 0..100 {
-            vigil.see(A, Some(count as u64), count * gap_ms);
+            vigil.see(A, u64::try_from(count).ok(), count * gap_ms);
         }
         vigil.ask(99 * gap_ms);
         (vigil, 99 * gap_ms)

@@ -64,7 +64,7 @@ impl Adopting {
 
     async fn hand_on(&self, arrival: &Arrival) {
         let contract =
-            self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(&contract) == arrival.series);
+            self.contracts.find(arrival.symbol.as_str()).filter(|contract| series_of(contract) == arrival.series);
         let Some(contract) = contract else { return };
         let (mut runs, absent) = (filled(&contract, arrival.ids), absent_parts(&contract, arrival.ids));
         runs.extend(&absent);

@@ -100,13 +100,13 @@ impl Handle {
 
     /// Begins to fold a contract that was not recorded before. A thread that cannot take it now finds it within a minute.
     pub fn begin(&self, contract: ContractId) {
-        let _ = self.send(contract, topics::Recorded::Begins(contract));
+        self.send(contract, topics::Recorded::Begins(contract)).unwrap_or_default();
     }
 
     /// Ends every subscription to a contract that is not recorded any more. A thread that cannot take it now finds it within
     /// a minute.
     pub fn end(&self, contract: ContractId) {
-        let _ = self.send(contract, topics::Recorded::Ends(contract));
+        self.send(contract, topics::Recorded::Ends(contract)).unwrap_or_default();
     }
 
     /// Every candle that memory holds, ascending; the current one last.

@@ -274,7 +274,7 @@ impl Contracts {
         let mut listed = Listed::default();
         for spec in specs {
             // One that is known, or for which there is no number, is left out.
-            let _ = listed.add(spec);
+            listed.add(spec).ok();
         }
         Self { listed: ArcSwap::from_pointee(listed) }
     }

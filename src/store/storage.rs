@@ -253,7 +253,7 @@ impl Storage {
         while let Ok(Enlisting { contracts, done }) = self.inbox.enlistings.try_recv() {
             let enlisted = self.enlist(&contracts, now);
             // Who waits no more has no use for the answer.
-            let _ = done.send(enlisted.map(drop));
+            done.send(enlisted.map(drop)).unwrap_or_default();
         }
         self.waiting.extend(self.inbox.batches.try_iter());
         if !self.waiting.is_empty() {

@@ -109,7 +109,10 @@ fn what_the_manifest_remembers_is_compared_with_the_segment() {
 const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
 
 /// What of contract 1 is held, and what is missing.
-fn covered(rig: &Rig) -> (Vec<(u64, u64)>, Vec<(u64, u64)>) {
+/// First and last ids of runs.
+type Runs = Vec<(u64, u64)>;
+
+fn covered(rig: &Rig) -> (Runs, Runs) {
     let reach = Reach { now: rig.now.wall, back_ms: Some(i64::MAX) };
     let coverage = rig.holdings[1].coverage(ALL, &[], reach);
     let holes = coverage.holes.iter().map(|hole| {

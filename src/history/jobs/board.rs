@@ -107,16 +107,15 @@ impl Jobs {
     /// Files a job that nobody asked for; whether it is filed. If not, what it is for is looked at again later.
     pub(super) async fn ask_for(&self, want: Want) -> bool {
         let (jobs, symbols) = (self.clone(), want.symbols.join(" "));
-        if !self.have_room() {
-            tracing::info!(symbols, "what is missing or was replaced is asked for later: many jobs wait");
-            return false;
-        }
-        let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
-        let submitted = submitted.map_err(SubmitError::from).flatten();
+        let submitted = if self.have_room() {
+            let submitted = tokio::task::spawn_blocking(move || jobs.submit(want)).await.map_err(io::Error::other);
+            submitted.map_err(SubmitError::from).flatten()
+        } else {
+            Err(SubmitError::TooMany)
+        };
         // That it begins is said by whoever does it.
-        if let Err(error) = &submitted {
-            tracing::warn!(symbols, "no job can be filed for what is missing or was replaced: {error}");
-        }
+        let refused = submitted.as_ref().err();
+        refused.into_iter().for_each(|error| tracing::warn!(symbols, "what is missing or was replaced waits: {error}"));
         submitted.is_ok()
     }
 

@@ -47,6 +47,9 @@ struct Lacking {
     span: (UnixMillis, UnixMillis),
 }
 
+/// A contract and its holes.
+type Asked = (String, Vec<IdRange>);
+
 impl Sweep {
     /// A sweep over the tapes of `contracts`, for holes that span no more than `span_max`, and over the files that `recheck`
     /// remembers.
@@ -67,7 +70,7 @@ impl Sweep {
 
     /// Looks at every contract once, and files jobs for those that lack something new; then at the files that are due.
     pub async fn look(&mut self) {
-        let mut wanted: BTreeMap<(Series, (UnixMillis, UnixMillis)), Vec<(String, Vec<IdRange>)>> = BTreeMap::new();
+        let mut wanted: BTreeMap<_, Vec<Asked>> = BTreeMap::new();
         for contract in self.contracts.iter() {
             let Some(holding) = contract.holding.get().cloned() else { continue };
             let (now, kind, span_ms_max) = (self.budget.now(), contract.kind, self.span_ms_max);
@@ -90,12 +93,7 @@ impl Sweep {
     }
 
     /// Files one job for all contracts that lack something of the same days, as after an outage of ours.
-    async fn ask(
-        &mut self,
-        series: Series,
-        (from, to): (UnixMillis, UnixMillis),
-        contracts: Vec<(String, Vec<IdRange>)>,
-    ) {
+    async fn ask(&mut self, series: Series, (from, to): (UnixMillis, UnixMillis), contracts: Vec<Asked>) {
         for contracts in contracts.chunks(SYMBOLS_MAX) {
             let symbols = contracts.iter().map(|(symbol, _)| symbol.clone()).collect();
             let want = Want { symbols, series: vec![series], from: from.get(), to: to.get(), replaced_only: false };
