@@ -67,7 +67,7 @@ impl Watching {
         let (contracts, now_ms) = (&self.engine.contracts, self.clock.monotonic_ms());
         vigil.retain(|id| contracts.get(id).is_some());
         for contract in contracts.iter() {
-            vigil.see(contract.id, newest_raw_id(&contract), now_ms);
+            vigil.see(contract.id, newest_raw_id(&contract), contract.asked_ms(), now_ms);
         }
     }
 

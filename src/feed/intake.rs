@@ -28,6 +28,8 @@ pub(super) struct Intake {
     decoder: Decoder,
     lanes: Vec<Lane>,
     lane_of: HashMap<Box<str>, usize>,
+    /// How often each stream was to be asked for anew when it was, on this connection.
+    asks: HashMap<ContractId, u32>,
     /// Lanes with prints that wait to be handed over.
     dirty: Vec<usize>,
     /// Whether a lane has been handed over whose stream is not proven yet.
@@ -69,6 +71,7 @@ impl Intake {
             decoder: Decoder::default(),
             lanes: Vec::new(),
             lane_of: HashMap::new(),
+            asks: HashMap::new(),
             dirty: Vec::new(),
             proof_due: false,
             knows_canary: false,
@@ -90,8 +93,12 @@ impl Intake {
     /// Says what the connection carries now; what else is held is dropped with its contract.
     pub(super) fn carry(&mut self, streams: &[PlannedStream]) {
         let mut known: HashMap<ContractId, Lane> = self.lanes.drain(..).map(|lane| (lane.contract.id, lane)).collect();
+        let now_ms = self.clock.monotonic_ms();
         let lane = |stream: &PlannedStream| {
             let new = || Lane { contract: Arc::clone(&stream.contract), prints: Vec::new(), heard: false };
+            if stream.asks != self.asks.insert(stream.contract.id, stream.asks).unwrap_or(u32::MAX) {
+                stream.contract.note_asked(now_ms);
+            }
             known.remove(&stream.contract.id).unwrap_or_else(new)
         };
         self.lanes = streams.iter().map(lane).collect();
@@ -103,7 +110,7 @@ impl Intake {
 
     /// Begins a connection: nothing on it is proven to flow yet.
     pub(super) fn connected(&mut self) {
-        self.flow = Arc::default();
+        (self.flow, self.asks) = (Arc::default(), HashMap::new());
     }
 
     /// Ends a connection: no stream is proven to flow.

@@ -9,12 +9,15 @@ use std::collections::BTreeMap;
 
 /// The venue is asked about all contracts this often, and no sooner than this again when streams are silent.
 const ASK_EVERY_MS: (i64, i64) = (20_000, 4_000);
-/// A stream may be silent for so many of its own mean gaps, within these bounds.
-const GAPS_MAX: i64 = 20;
-const SILENCE_MS: (i64, i64) = (3_000, 60_000);
+/// A lively stream may be silent for so many of its own mean gaps, and for so long at least; one for which that is longer than
+/// the second waits for the next question to all.
+const GAPS_MAX: i64 = 8;
+const SILENCE_MS: (i64, i64) = (3_000, 6_000);
 /// What the venue has traded is on the tape so long after it was told of, or the stream is behind: it is published within
 /// 160 ms, and ids wait for those before theirs for `candle.reorder_ms`.
 const GRACE_MS: i64 = 2_000;
+/// What the venue tells so soon after a stream was asked for may have been traded before.
+const SETTLE_MS: i64 = 5_000;
 /// The waits after the first, the second and every later attempt.
 const RETRY_MS: [i64; 3] = [8_000, 12_000, 60_000];
 /// A tape that has moved so lately is fresh.
@@ -35,6 +38,8 @@ struct Watched {
     /// The newest raw trade id on its tape, and when it was first seen there.
     newest: Option<u64>,
     moved_ms: i64,
+    /// When its stream was asked for last.
+    asked_ms: i64,
     /// The mean time between two moves, as far as it is known.
     gap_ms: Option<i64>,
     /// A raw id beyond the tape's, and when the venue told of it.
@@ -48,6 +53,7 @@ struct Watched {
 struct Trouble {
     since_ms: i64,
     tries: u32,
+    tried_ms: i64,
     next_ms: i64,
 }
 
@@ -68,9 +74,13 @@ impl Vigil {
         self.watched.retain(|id, _| known(*id));
     }
 
-    /// Notes the newest raw trade id on a contract's tape.
-    pub fn see(&mut self, id: ContractId, newest: Option<u64>, now_ms: i64) {
+    /// Notes the newest raw trade id on a contract's tape, and when its stream was asked for last.
+    pub fn see(&mut self, id: ContractId, newest: Option<u64>, asked_ms: i64, now_ms: i64) {
         let watched = self.watched.entry(id).or_insert_with(|| Watched::new(now_ms));
+        if watched.asked_ms != asked_ms {
+            // What the venue traded before is no fault of this stream.
+            (watched.asked_ms, watched.told) = (asked_ms, None);
+        }
         if watched.newest == newest {
             return;
         }
@@ -87,7 +97,8 @@ impl Vigil {
         let Some(asked_ms) = self.asked_ms else { return true };
         let since_ms = now_ms - asked_ms;
         since_ms >= ASK_EVERY_MS.0
-            || since_ms >= ASK_EVERY_MS.1 && self.watched.values().any(|watched| watched.is_silent(now_ms))
+            || since_ms >= ASK_EVERY_MS.1
+                && self.watched.values().any(|watched| watched.is_silent(now_ms) || watched.awaits_word(now_ms))
     }
 
     /// Notes that the venue is being asked.
@@ -98,7 +109,9 @@ impl Vigil {
     /// Notes the newest raw trade id that the venue told of a contract.
     pub fn tell(&mut self, id: ContractId, newest: u64, now_ms: i64) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
-        if watched.newest < Some(newest) && newest > watched.excused {
+        if now_ms - watched.asked_ms < SETTLE_MS {
+            watched.excused = watched.excused.max(newest);
+        } else if watched.newest < Some(newest) && newest > watched.excused {
             // The oldest that is lacking counts.
             watched.told.get_or_insert((newest, now_ms));
         }
@@ -128,21 +141,28 @@ impl Vigil {
     pub fn tried(&mut self, id: ContractId, now_ms: i64) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
         let since_ms = watched.told.map_or(now_ms, |(_, told_ms)| told_ms);
-        let trouble = watched.trouble.get_or_insert(Trouble { since_ms, tries: 0, next_ms: now_ms });
+        let trouble = watched.trouble.get_or_insert(Trouble { since_ms, tries: 0, tried_ms: now_ms, next_ms: now_ms });
         let wait_ms = RETRY_MS.get(trouble.tries as usize).or(RETRY_MS.last()).copied().unwrap_or_default();
-        trouble.next_ms = now_ms + wait_ms;
+        (trouble.tried_ms, trouble.next_ms) = (now_ms, now_ms + wait_ms);
         trouble.tries += 1;
     }
 }
 
 impl Watched {
     fn new(now_ms: i64) -> Self {
-        Self { newest: None, moved_ms: now_ms, gap_ms: None, told: None, excused: 0, trouble: None }
+        Self { newest: None, moved_ms: now_ms, asked_ms: now_ms, gap_ms: None, told: None, excused: 0, trouble: None }
     }
 
     fn is_silent(&self, now_ms: i64) -> bool {
-        let allowed_ms = self.gap_ms.map_or(SILENCE_MS.1, |gap_ms| gap_ms.saturating_mul(GAPS_MAX));
-        self.trouble.is_none() && now_ms - self.moved_ms > allowed_ms.clamp(SILENCE_MS.0, SILENCE_MS.1)
+        let allowed_ms = self.gap_ms.map(|gap_ms| gap_ms.saturating_mul(GAPS_MAX));
+        let silent_ms = now_ms - self.moved_ms;
+        let is_silent = |allowed_ms: i64| allowed_ms <= SILENCE_MS.1 && silent_ms > allowed_ms.max(SILENCE_MS.0);
+        self.trouble.is_none() && allowed_ms.is_some_and(is_silent)
+    }
+
+    /// Whether it is to be known if what was done about it has helped.
+    fn awaits_word(&self, now_ms: i64) -> bool {
+        self.told.is_none() && self.trouble.is_some_and(|trouble| trouble.next_ms <= now_ms)
     }
 
     fn finding(&mut self, now_ms: i64) -> Option<Finding> {
@@ -150,7 +170,8 @@ impl Watched {
         match (behind, self.trouble) {
             (Some((told, _)), None) => Some(Finding::Behind(told)),
             (Some(_), Some(trouble)) if now_ms >= trouble.next_ms => Some(Finding::Still(trouble.tries)),
-            (None, Some(trouble)) if self.told.is_none() => {
+            // Only a trade proves that it flows.
+            (None, Some(trouble)) if self.told.is_none() && self.moved_ms > trouble.tried_ms => {
                 self.trouble = None;
                 Some(Finding::Healed(now_ms - trouble.since_ms))
             }
@@ -170,7 +191,7 @@ mod tests {
     fn paced(gap_ms: i64) -> (Vigil, i64) {
         let mut vigil = Vigil::default();
         for count in 0..100 {
-            vigil.see(A, u64::try_from(count).ok(), count * gap_ms);
+            vigil.see(A, u64::try_from(count).ok(), -SETTLE_MS, count * gap_ms);
         }
         vigil.ask(99 * gap_ms);
         (vigil, 99 * gap_ms)
@@ -178,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_stream_may_be_silent_as_its_own_pace_allows() {
-        for (gap_ms, allowed_ms) in [(100, 4_000), (400, 8_000), (2_000, 20_000), (30_000, 20_000)] {
+        for (gap_ms, allowed_ms) in [(100, 4_000), (400, 4_000), (700, 5_600), (2_000, 20_000), (30_000, 20_000)] {
             let (vigil, last_ms) = paced(gap_ms);
             let first = (0..).find(|ms| vigil.shall_ask(last_ms + ms)).expect("at last");
             assert!((first - allowed_ms).abs() <= 1, "{gap_ms}: {first}");
@@ -199,16 +220,31 @@ mod tests {
         assert_eq!(vigil.findings(now + 10_199), []);
         assert_eq!(vigil.findings(now + 10_200), [(A, Finding::Still(1))]);
         vigil.tried(A, now + 10_200);
-        vigil.see(A, Some(125), now + 11_000);
+        vigil.see(A, Some(125), -SETTLE_MS, now + 11_000);
         assert_eq!(vigil.findings(now + 11_000), [(A, Finding::Healed(10_800))]);
         assert_eq!(vigil.findings(now + 99_000), []);
+    }
+
+    #[test]
+    fn what_was_traded_before_a_stream_was_asked_for_is_no_fault_of_it() {
+        let (mut vigil, now) = paced(100);
+        vigil.see(A, Some(99), now + 30_000, now + 30_000);
+        vigil.tell(A, 150, now + 31_000);
+        assert_eq!(vigil.findings(now + 60_000), []);
+        vigil.tell(A, 150, now + 60_000);
+        assert_eq!(vigil.findings(now + 90_000), [], "still the same");
+        vigil.tell(A, 151, now + 90_000);
+        assert_eq!(vigil.findings(now + 92_000), [(A, Finding::Behind(151))]);
+        vigil.tried(A, now + 92_000);
+        vigil.see(A, Some(99), now + 92_500, now + 92_500);
+        assert_eq!(vigil.findings(now + 120_000), [], "asked for anew, and nothing has come: no proof of anything");
     }
 
     #[test]
     fn trades_that_come_within_the_grace_and_ids_that_are_no_trades_are_no_trouble() {
         let (mut vigil, now) = paced(100);
         vigil.tell(A, 120, now);
-        vigil.see(A, Some(120), now + 500);
+        vigil.see(A, Some(120), -SETTLE_MS, now + 500);
         assert_eq!(vigil.findings(now + 5_000), []);
         vigil.tell(A, 121, now + 5_000);
         assert_eq!(vigil.findings(now + 7_000), [(A, Finding::Behind(121))]);

