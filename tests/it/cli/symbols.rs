@@ -26,7 +26,9 @@ fn contracts_come_and_go_by_api_and_by_file_and_what_is_stored_goes_on() {
     write(r#"["BTCUSDT"]"#, "");
     let exchange = free_address();
     let upstream = exchange.to_string();
-    let _exchange = Program::start(&["sim", "--listen", &upstream], Stdio::null());
+    // So lively that no minute passes without a trade of the one that is watched.
+    let paces = r#"sim.trades_per_minute={BTCUSDT=600,1000SHIBUSDT=60,BTCUSDT_261225=60,"币安人生USDT"=12000}"#;
+    let _exchange = Program::start(&["sim", "--listen", &upstream, "--set", paces], Stdio::null());
     let (file_name, dir) = (file.to_str().expect("a name"), format!("store.dir={}", store.display()));
     let (mut program, address) = Program::serve(exchange, &["--config", file_name, "--set", &dir]);
     until("listing", || Some(()).filter(|()| counter(address, "rest_requests", "exchangeInfo") > 0));

@@ -126,21 +126,6 @@ fn one_contract_that_stays_silent_whatever_is_tried_is_called_stale() {
 }
 
 #[test]
-fn a_connection_of_which_little_comes_is_opened_anew() {
-    in_virtual_time(async {
-        let scene = Scene::start(63);
-        tokio::time::sleep(5 * MINUTE).await;
-        scene.exchange.faults().streams().thin_carrier(&symbol("AUSDT"), 25);
-        let noticed = scene.until("AUSDT", &IN_TROUBLE).await;
-        let healed = scene.until("AUSDT", &FLOWING).await;
-        eprintln!("25 of 1,000 frames: noticed after {noticed} s, flows {healed} s later");
-        assert!(noticed <= 20 && healed <= 30);
-        assert!(scene.remedies("renew") + scene.remedies("ask_again") + scene.remedies("move_away") > 0);
-        assert!(FLOWING.contains(&scene.state("CUSDT")));
-    });
-}
-
-#[test]
 fn a_path_that_is_dead_is_left_for_another_until_one_delivers() {
     in_virtual_time(async {
         let scene = Scene::start(66);
