@@ -40,6 +40,8 @@ struct Watched {
     moved_ms: i64,
     /// When its stream was asked for last.
     asked_ms: i64,
+    /// Whether the venue has told of nothing since.
+    is_new: bool,
     /// The mean time between two moves, as far as it is known.
     gap_ms: Option<i64>,
     /// A raw id beyond the tape's, and when the venue told of it.
@@ -79,7 +81,7 @@ impl Vigil {
         let watched = self.watched.entry(id).or_insert_with(|| Watched::new(now_ms));
         if watched.asked_ms != asked_ms {
             // What the venue traded before is no fault of this stream.
-            (watched.asked_ms, watched.told) = (asked_ms, None);
+            (watched.asked_ms, watched.told, watched.is_new) = (asked_ms, None, true);
         }
         if watched.newest == newest {
             return;
@@ -109,7 +111,7 @@ impl Vigil {
     /// Notes the newest raw trade id that the venue told of a contract.
     pub fn tell(&mut self, id: ContractId, newest: u64, now_ms: i64) {
         let Some(watched) = self.watched.get_mut(&id) else { return };
-        if now_ms - watched.asked_ms < SETTLE_MS {
+        if std::mem::take(&mut watched.is_new) || now_ms - watched.asked_ms < SETTLE_MS {
             watched.excused = watched.excused.max(newest);
         } else if watched.newest < Some(newest) && newest > watched.excused {
             // The oldest that is lacking counts.
@@ -150,7 +152,16 @@ impl Vigil {
 
 impl Watched {
     fn new(now_ms: i64) -> Self {
-        Self { newest: None, moved_ms: now_ms, asked_ms: now_ms, gap_ms: None, told: None, excused: 0, trouble: None }
+        Self {
+            newest: None,
+            moved_ms: now_ms,
+            asked_ms: now_ms,
+            is_new: true,
+            gap_ms: None,
+            told: None,
+            excused: 0,
+            trouble: None,
+        }
     }
 
     fn is_silent(&self, now_ms: i64) -> bool {
@@ -194,6 +205,7 @@ mod tests {
             vigil.see(A, u64::try_from(count).ok(), -SETTLE_MS, count * gap_ms);
         }
         vigil.ask(99 * gap_ms);
+        vigil.tell(A, 99, 99 * gap_ms);
         (vigil, 99 * gap_ms)
     }
 
