@@ -12,7 +12,7 @@ use actix::prelude::*;
 use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{oneshot, watch},
-    time::{Instant, interval},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 /// Frames taken off a socket before the contracts' actors get their turn.
@@ -25,9 +25,9 @@ const IDLE: &str = "idle";
 const RENEWED: &str = "renewed";
 /// Why one ends whose canary does not sing any more.
 const SILENT: &str = "silent";
-/// How often it is looked for that, and how long it may be so. The canary sings once or twice a second.
+/// How often it is looked for that, and how many looks in a row may find it so. The canary sings once or twice a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-const SILENCE: Duration = Duration::from_secs(10);
+const QUIET_LOOKS_MAX: u32 = 10;
 /// An old connection is read on for so long after its successor has brought something.
 const OVERLAP: Duration = Duration::from_secs(10);
 /// A successor that failed is tried again after this time.
@@ -150,7 +150,7 @@ async fn succession(spec: &Spec, mut side: Side) -> (&'static str, Side) {
         let (flows, has_flowed) = oneshot::channel();
         let mut next = Box::pin(link(spec.clone(), side.other(), Some(flows)));
         let both_flow = async {
-            // It ends without a word when it is told so below.
+            // Without a word, when the successor ends: that is seen first, below.
             has_flowed.await.unwrap_or_default();
             tokio::time::sleep(OVERLAP).await;
         };
@@ -226,7 +226,9 @@ async fn read(
     let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
     let (mut held, mut requests) = (false, Requests::new(canary(path)));
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
-    let (mut looks, mut heard) = (interval(LOOK_EVERY), Instant::now());
+    let (mut looks, mut quiet_looks) = (interval(LOOK_EVERY), 0);
+    // While frames come nobody looks; what was missed then is not made up for.
+    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     streams.mark_changed();
     loop {
         if streams.has_changed().unwrap_or(true) {
@@ -254,8 +256,9 @@ async fn read(
                 streams.mark_changed();
                 continue;
             }
-            now = looks.tick() => {
-                if intake.knows_canary() && now.saturating_duration_since(heard) > SILENCE {
+            _ = looks.tick() => {
+                quiet_looks += 1;
+                if intake.knows_canary() && quiet_looks > QUIET_LOOKS_MAX {
                     return Ok(SILENT);
                 }
                 None
@@ -266,13 +269,13 @@ async fn read(
         held = intake.deliver();
         match read {
             Some(Ok(_)) => {
-                heard = Instant::now();
+                quiet_looks = 0;
                 // The contracts' actors share this thread and get their turn before the next frames.
                 tokio::task::yield_now().await;
                 intake.prove();
-                if intake.has_flowed() {
+                if let Some(flows) = flows.take_if(|_| intake.has_flowed()) {
                     // Who waits no more has no use for it.
-                    let _ = flows.take().map(|flows| flows.send(()));
+                    flows.send(()).unwrap_or_default();
                 }
             }
             Some(Err(error)) => return Err(Ended::Read(error)),

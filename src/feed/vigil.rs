@@ -1,8 +1,9 @@
 //! Which streams have gone quiet though their contracts trade?
 //!
 //! An acknowledgement proves nothing, and a quiet contract may just not trade. What proves a stream dead is the venue itself:
-//! its rolling statistics tell every contract's newest raw trade id. A stream that is silent for longer than its own pace
-//! allows has them asked for at once; all are asked for from time to time.
+//! its rolling statistics tell every contract's newest raw trade id. A lively stream that is silent for longer than its own
+//! pace allows has them asked for at once; all are asked for from time to time. What they tell first after a stream was asked
+//! for may have been traded before, and is where it begins.
 
 use crate::model::ContractId;
 use std::collections::BTreeMap;
