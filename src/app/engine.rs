@@ -6,10 +6,12 @@
 use crate::{
     app::supervisor::{Ward, Wards, watch_over},
     clock::Clock,
-    exchange::binance::Routes,
-    feed::{self, FeedActor, Plan, Rotation, Streams},
+    exchange::binance::{DepthSpeed, Routes, StreamKind},
+    feed::{self, Carried, FeedActor, Layout, Plan, Rotation, Sink, StreamKey, Streams},
     live::{self, Handle, TopicsActor, TopicsState},
-    market::{AddError, Bell, Contract, Contracts, Side, Spec, SymbolActor, SymbolState, VenueClock},
+    market::{
+        AddError, Bell, BookActor, BookPost, Contract, Contracts, Side, Spec, SymbolActor, SymbolState, VenueClock,
+    },
     metrics::Metrics,
     model::ContractId,
     net::Dial,
@@ -22,7 +24,10 @@ use std::{
     rc::Rc,
     sync::{Arc, Mutex},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 /// So many connections are opened anew at different times.
 const STAGGERED: usize = 16;
@@ -38,6 +43,12 @@ pub struct Options {
     pub streams_per_connection_max: usize,
     /// Whether two connections carry each stream, so that one that ends loses nothing.
     pub is_doubled: bool,
+    /// Streams of all contracts that are followed.
+    pub market: Vec<StreamKind>,
+    /// How often order books are told of.
+    pub depth: DepthSpeed,
+    /// One mark price of each stretch is stored; none when it is 0.
+    pub mark_every_ms: i64,
     /// How connections behave.
     pub feed: feed::Options,
     /// How long an id waits for those before it.
@@ -86,9 +97,9 @@ impl Placement {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
     /// To ask for one anew on its connection.
-    AskAgain(ContractId),
+    AskAgain(StreamKey),
     /// To ask for one on another connection.
-    MoveAway(ContractId),
+    MoveAway(StreamKey),
     /// To open a connection anew.
     Renew(usize),
     /// To open it anew on another of the venue's paths.
@@ -104,6 +115,10 @@ pub struct Engine {
     pub live: Handle,
     /// Rung when ids of a contract are missing.
     pub holes_bell: Arc<Bell>,
+    /// Rung when a contract's order book wants a snapshot.
+    pub snapshot_bell: Arc<Bell>,
+    /// Told when the venue says that its listing has changed.
+    pub listing_news: Arc<Notify>,
     /// The venue's time.
     pub venue_clock: Arc<VenueClock>,
     assembly: RefCell<Assembly>,
@@ -127,7 +142,12 @@ struct Assembly {
     metrics: Arc<Metrics>,
     venue_clock: Arc<VenueClock>,
     bells: Vec<Arc<Bell>>,
+    /// Rung for everything but trades, one a live thread.
+    figure_bells: Vec<Arc<Bell>>,
     holes_bell: Arc<Bell>,
+    snapshot_bell: Arc<Bell>,
+    listing_news: Arc<Notify>,
+    sink: Arc<Sink>,
     live: Handle,
     plan: Plan,
     /// What each connection of the plan carries.
@@ -149,9 +169,10 @@ impl Engine {
         contracts.iter().for_each(|contract| hold(&contract));
         let mut assembly = Assembly::new(options, seams, placement, Arc::clone(&contracts), Arc::clone(metrics));
         let mut wards = assembly.publishers();
-        let placed: Vec<_> =
-            contracts.iter().map(|contract| (assembly.plan.assign(Arc::clone(&contract)), contract)).collect();
-        wards.extend(placed.iter().filter_map(|(at, contract)| assembly.symbol(contract, *at)));
+        contracts.iter().for_each(|contract| wards.extend(assembly.place(&contract).0));
+        assembly.options.market.clone().into_iter().for_each(|kind| {
+            assembly.plan.assign(Carried::Market(kind));
+        });
         wards.extend((0..assembly.plan.len()).flat_map(|at| assembly.feeds(at)).collect::<Vec<_>>());
         wards.iter().for_each(|ward| (ward.raise)());
         let wards: Wards = Rc::new(RefCell::new(wards));
@@ -159,6 +180,8 @@ impl Engine {
             contracts,
             live: assembly.live.clone(),
             holes_bell: Arc::clone(&assembly.holes_bell),
+            snapshot_bell: Arc::clone(&assembly.snapshot_bell),
+            listing_news: Arc::clone(&assembly.listing_news),
             venue_clock: Arc::clone(&assembly.venue_clock),
             supervision: actix_rt::spawn(watch_over(Rc::clone(&wards), Arc::clone(metrics))),
             assembly: RefCell::new(assembly),
@@ -175,32 +198,26 @@ impl Engine {
         let contract = self.contracts.add(spec)?;
         hold(&contract);
         let mut assembly = self.assembly.borrow_mut();
-        let at = assembly.plan.assign(Arc::clone(&contract));
-        let mut wards = Vec::from_iter(assembly.symbol(&contract, at));
-        // The feed comes last, so that nothing is sent to nobody.
-        if at < assembly.streams.len() {
-            wards.iter().for_each(|ward| (ward.raise)());
-            assembly.carry(at);
-        } else {
-            wards.extend(assembly.feeds(at));
-            wards.iter().for_each(|ward| (ward.raise)());
-        }
+        let (wards, places) = assembly.place(&contract);
+        wards.iter().for_each(|ward| (ward.raise)());
         self.wards.borrow_mut().extend(wards);
+        // The feeds come last, so that nothing is sent to nobody.
+        places.into_iter().for_each(|at| self.carry(&mut assembly, at));
         self.live.begin(contract.id);
         Ok(contract)
     }
 
     /// The connection that carries a contract's stream.
     pub fn connection_of(&self, id: ContractId) -> Option<usize> {
-        self.assembly.borrow().plan.place_of(id)
+        self.assembly.borrow().plan.place_of(StreamKey::Trades(id))
     }
 
     /// Does something so that streams flow again that do not.
     pub fn revive(&self, remedy: Remedy) {
         let mut assembly = self.assembly.borrow_mut();
         let changed = match remedy {
-            Remedy::AskAgain(id) => assembly.plan.ask_again(id).into_iter().collect(),
-            Remedy::MoveAway(id) => assembly.plan.move_away(id).map_or_else(Vec::new, |(from, to)| vec![from, to]),
+            Remedy::AskAgain(key) => assembly.plan.ask_again(key).into_iter().collect(),
+            Remedy::MoveAway(key) => assembly.plan.move_away(key).map_or_else(Vec::new, |(from, to)| vec![from, to]),
             Remedy::Renew(at) => {
                 assembly.plan.renew(at);
                 vec![at]
@@ -210,26 +227,32 @@ impl Engine {
                 vec![at]
             }
         };
-        for at in changed {
-            if at < assembly.streams.len() {
-                assembly.carry(at);
-            } else {
-                let wards = assembly.feeds(at);
-                wards.iter().for_each(|ward| (ward.raise)());
-                self.wards.borrow_mut().extend(wards);
-            }
+        changed.into_iter().for_each(|at| self.carry(&mut assembly, at));
+    }
+
+    /// Tells a connection what it carries now; it is opened when it is new.
+    fn carry(&self, assembly: &mut Assembly, at: usize) {
+        if at < assembly.streams.len() {
+            assembly.streams[at].send_replace(Arc::new(assembly.plan.streams(at).clone()));
+            return;
         }
+        let wards = assembly.feeds(at);
+        wards.iter().for_each(|ward| (ward.raise)());
+        self.wards.borrow_mut().extend(wards);
     }
 
     /// Ends with a contract: its stream, its actor, and the subscriptions to it. What was stored stays.
     pub fn forget(&self, id: ContractId) -> Option<Arc<Contract>> {
         let contract = self.contracts.remove(id)?;
         let mut assembly = self.assembly.borrow_mut();
-        if let Some(at) = assembly.plan.release(id) {
-            assembly.carry(at);
+        for key in [StreamKey::Trades(id), StreamKey::Book(id)] {
+            if let Some(at) = assembly.plan.release(key) {
+                self.carry(&mut assembly, at);
+            }
         }
         self.wards.borrow_mut().retain(|ward| ward.contract != Some(id));
         contract.actor.retire();
+        contract.book.iter().for_each(BookPost::retire);
         contract.disprove_all();
         self.live.end(id);
         Some(contract)
@@ -245,12 +268,33 @@ impl Assembly {
         metrics: Arc<Metrics>,
     ) -> Self {
         let threads = placement.live.len();
-        let bells = (0..threads).map(|_| Bell::new()).collect();
-        let (holes_bell, live) = (Bell::new(), Handle::new(threads));
-        let venue_clock = Arc::new(VenueClock::new(seams.clock));
-        let (plan, streams) =
-            (Plan::new(options.routes.clone(), options.streams_per_connection_max, placement.ingest.len()), Vec::new());
-        Self { options, seams, placement, contracts, metrics, venue_clock, bells, holes_bell, live, plan, streams }
+        let bells = || (0..threads).map(|_| Bell::new()).collect::<Vec<_>>();
+        let (bells, figure_bells, listing_news) = (bells(), bells(), Arc::<Notify>::default());
+        let (news, every_ms) = (Arc::clone(&listing_news), options.mark_every_ms);
+        let sink = Sink::new(Arc::clone(&contracts), figure_bells.clone(), news, every_ms, &metrics);
+        let plan = Plan::new(Layout {
+            routes: options.routes.clone(),
+            streams_max: options.streams_per_connection_max,
+            shards: placement.ingest.len(),
+            depth: options.depth,
+        });
+        Self {
+            venue_clock: Arc::new(VenueClock::new(seams.clock)),
+            live: Handle::new(threads),
+            holes_bell: Bell::new(),
+            snapshot_bell: Bell::new(),
+            sink: Arc::new(sink),
+            streams: Vec::new(),
+            options,
+            seams,
+            placement,
+            contracts,
+            metrics,
+            bells,
+            figure_bells,
+            listing_news,
+            plan,
+        }
     }
 
     fn publishers(&self) -> Vec<Ward> {
@@ -261,7 +305,7 @@ impl Assembly {
         let state = Arc::new(Mutex::new(TopicsState::new(
             Arc::clone(&self.contracts),
             (thread, self.placement.live.len()),
-            Arc::clone(&self.bells[thread]),
+            [&self.bells[thread], &self.figure_bells[thread]].map(Arc::clone),
             self.seams.clock,
             Arc::clone(&self.venue_clock),
             self.options.live.clone(),
@@ -283,6 +327,36 @@ impl Assembly {
     /// The thread of a connection, where its contracts live, too.
     fn shard_of(&self, connection: usize) -> ArbiterHandle {
         self.placement.ingest[self.plan.shard(connection)].clone()
+    }
+
+    /// Gives a contract's streams to connections: who reads them, and which connections those are.
+    fn place(&mut self, contract: &Arc<Contract>) -> (Vec<Ward>, Vec<usize>) {
+        let at = self.plan.assign(Carried::Trades(Arc::clone(contract)));
+        let (mut wards, mut places) = (Vec::from_iter(self.symbol(contract, at)), vec![at]);
+        if contract.book.is_some() {
+            let at = self.plan.assign(Carried::Book(Arc::clone(contract)));
+            wards.push(self.book(contract, at));
+            places.push(at);
+        }
+        (wards, places)
+    }
+
+    fn book(&self, contract: &Arc<Contract>, connection: usize) -> Ward {
+        let bells = vec![Arc::clone(&self.figure_bells[self.live.thread_of(contract.id)])];
+        let (snapshot_bell, metrics) = (Arc::clone(&self.snapshot_bell), Arc::clone(&self.metrics));
+        let (arbiter, looked_at, contract) = (self.shard_of(connection), Arc::clone(contract), Arc::clone(contract));
+        Ward {
+            kind: "book",
+            contract: Some(contract.id),
+            is_alive: Box::new(move || looked_at.book.as_ref().is_none_or(BookPost::is_alive)),
+            raise: Box::new(move || {
+                let (of, bells) = (Arc::clone(&contract), bells.clone());
+                let (bell, metrics) = (Arc::clone(&snapshot_bell), Arc::clone(&metrics));
+                let start = move |_: &mut Context<BookActor>| BookActor::new(of, bells, bell, metrics);
+                let actor = BookActor::start_in_arbiter(&arbiter, start);
+                contract.book.iter().for_each(|book| book.replace(actor.clone()));
+            }),
+        }
     }
 
     /// Nothing when the tape has a writer already.
@@ -309,11 +383,6 @@ impl Assembly {
         })
     }
 
-    /// Tells a connection what it carries now.
-    fn carry(&self, at: usize) {
-        self.streams[at].send_replace(Arc::new(self.plan.streams(at).clone()));
-    }
-
     /// A new connection of the plan, or two that carry the same.
     fn feeds(&mut self, at: usize) -> Vec<Ward> {
         let (sender, streams) = watch::channel(Arc::new(self.plan.streams(at).clone()));
@@ -329,6 +398,7 @@ impl Assembly {
         let spec = feed::Spec {
             streams,
             side,
+            sink: Arc::clone(&self.sink),
             dialer: Arc::clone(&self.seams.dialer),
             options,
             venue_clock: Arc::clone(&self.venue_clock),

@@ -134,7 +134,7 @@ impl Filling {
         }
         let (listed, now) = (listed.ok(), source.budget.now());
         // A store that has once given a symbol a number keeps it: ask before.
-        let unknown = |symbol: &&Symbol| listed.as_ref().is_some_and(|listed| !listed.contains_key(symbol));
+        let unknown = |symbol: &&Symbol| listed.as_ref().is_some_and(|listed| !listed.contains_key(*symbol));
         if let Some(symbol) = config.symbols.named.iter().find(unknown) {
             return Err(WantError::UnknownSymbol(symbol.to_string()).into());
         }

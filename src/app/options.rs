@@ -6,7 +6,7 @@ use crate::{
     candle::FoldOptions,
     clock::Clock,
     config::{Config, TapeKind},
-    exchange::binance::{AGG_TRADES_REACH_MS, Routes},
+    exchange::binance::{AGG_TRADES_REACH_MS, DepthSpeed, Routes, StreamKind},
     feed, live, market,
     model::Symbol,
     net::{Endpoint, Limits},
@@ -16,6 +16,15 @@ use std::{io, path::Path, time::Duration};
 
 /// A connection that has lasted so long starts the waits between attempts from the first again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
+
+/// What is followed of all contracts at once.
+const MARKET: [StreamKind; 5] = [
+    StreamKind::MarkPrice,
+    StreamKind::ForceOrder,
+    StreamKind::Ticker,
+    StreamKind::ContractInfo,
+    StreamKind::BookTicker,
+];
 
 /// What the registry needs.
 pub(super) fn wanted(config: &Config) -> registry::Wanted {
@@ -30,7 +39,7 @@ pub(super) fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
         TapeKind::Aggregate => market::TapeKind::Aggregate,
         TapeKind::Raw => market::TapeKind::Raw,
     };
-    (symbol.clone(), kind, kept.ring_trades.get())
+    (symbol.clone(), kind, kept.ring_trades.get()).into()
 }
 
 /// What the live path needs; `seed` spreads its waits.
@@ -41,6 +50,9 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
         contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
+        market: MARKET.to_vec(),
+        depth: DepthSpeed::Every100Ms,
+        mark_every_ms: 10_000,
         is_doubled: binance.connections_per_stream.get() > 1,
         feed: feed::Options {
             endpoint: Endpoint::parse(&binance.ws_url)?,

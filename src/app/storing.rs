@@ -8,7 +8,7 @@ use crate::{
     model::Symbol,
     net::with_causes,
     store::{
-        self, Desk, Enlisted, Holding, Opened,
+        self, Desk, Enlisted, Holding, Opened, Records,
         files::{Lock, RealDisk},
         identity::Identity,
         library::Library,
@@ -132,6 +132,7 @@ impl Shelving {
         };
         if let Some(row) = self.library.find(&contract.symbol) {
             contract.holding.get_or_init(|| Holding::new(&self.library, &self.desk, row.number, kind));
+            contract.records.get_or_init(|| Records::new(&self.library, &self.desk, row.number));
         }
     }
 

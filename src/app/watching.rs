@@ -7,7 +7,7 @@ use crate::{
     app::{Engine, Remedy},
     clock::Clock,
     exchange::binance::{Call, rest},
-    feed::{Finding, Vigil},
+    feed::{Finding, StreamKey, Vigil},
     history::budget::{Budget, Priority},
     market::{Contract, Trouble},
     metrics::{Labels, Metrics},
@@ -131,7 +131,8 @@ impl Watching {
         {
             return vigil.excuse(id, told);
         }
-        let remedy = if tries(finding).is_multiple_of(2) { Remedy::AskAgain(id) } else { Remedy::MoveAway(id) };
+        let key = StreamKey::Trades(id);
+        let remedy = if tries(finding).is_multiple_of(2) { Remedy::AskAgain(key) } else { Remedy::MoveAway(key) };
         tracing::warn!(symbol = %contract.symbol, ?remedy, "a stream does not deliver what the venue trades");
         self.do_it(remedy);
         self.note_tried(vigil, id, tries(finding));

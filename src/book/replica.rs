@@ -69,6 +69,21 @@ pub enum Fault {
     SnapshotUnsound(SnapshotError),
 }
 
+impl Fault {
+    /// Its name in figures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Backwards => "backwards",
+            Self::Crossed => "crossed",
+            Self::Exhausted => "exhausted",
+            Self::SnapshotOld => "snapshot_old",
+            Self::SnapshotForeign => "snapshot_foreign",
+            Self::SnapshotUnsound(_) => "snapshot_unsound",
+        }
+    }
+}
+
 /// How often each [`Fault`] was met, and what else was dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FaultCounts {
@@ -143,6 +158,11 @@ impl Replica {
     /// Whether a snapshot is to be asked for, once the stream has been subscribed to; one at a time, and again if that one is refused.
     pub fn needs_snapshot(&self) -> bool {
         self.collects() && self.snapshot.is_none()
+    }
+
+    /// Whether the stream has brought anything: a snapshot that is older than its first update is of no use.
+    pub fn has_heard(&self) -> bool {
+        self.newest.is_some()
     }
 
     /// What was met so far.

@@ -2,8 +2,8 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::{canary, control::REQUESTS_PER_SECOND_MAX},
-    feed::{Streams, intake::Intake, requests::Requests},
+    exchange::binance::control::REQUESTS_PER_SECOND_MAX,
+    feed::{Sink, Streams, intake::Intake, requests::Requests},
     market::{Side, VenueClock},
     metrics::{Labels, Metrics},
     net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, WriteError, with_causes},
@@ -77,6 +77,8 @@ pub struct Spec {
     pub streams: watch::Receiver<Arc<Streams>>,
     /// Which proofs are its own.
     pub side: Side,
+    /// Where what concerns all contracts goes.
+    pub sink: Arc<Sink>,
     /// How to reach the venue.
     pub dialer: Arc<dyn Dial>,
     /// How to behave.
@@ -177,7 +179,8 @@ fn note_failed_rotation(reason: &str) {
 
 /// One connection's life, with what it hands over; the result says why it ended. `flows` is told of its first data.
 async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>) -> &'static str {
-    let mut intake = Intake::new(side, Arc::clone(&spec.venue_clock), spec.clock, Arc::clone(&spec.metrics));
+    let (venue_clock, metrics) = (Arc::clone(&spec.venue_clock), Arc::clone(&spec.metrics));
+    let mut intake = Intake::new(side, Arc::clone(&spec.sink), venue_clock, spec.clock, metrics);
     let reason = connection(&mut spec, &mut intake, flows).await;
     intake.disconnected();
     // What contracts did not take before is offered again.
@@ -224,7 +227,7 @@ async fn read(
     mut flows: Option<oneshot::Sender<()>>,
 ) -> Result<&'static str, Ended> {
     let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
-    let (mut held, mut requests) = (false, Requests::new(canary(path)));
+    let (mut held, mut requests) = (false, Requests::new(streams.borrow().canary()));
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
     let (mut looks, mut quiet_looks) = (interval(LOOK_EVERY), 0);
     // While frames come nobody looks; what was missed then is not made up for.

@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     exchange::binance::{Decoder, Event, Outcome},
-    feed::PlannedStream,
+    feed::{Carried, PlannedStream, Sink, books::Books},
     market::{Batch, Contract, Flow, Print, Side, VenueClock},
     metrics::{Labels, Metrics},
     model::{ContractId, UnixMillis},
@@ -26,6 +26,8 @@ const AHEAD_MS_MAX: i64 = 60_000;
 pub(super) struct Intake {
     side: Side,
     decoder: Decoder,
+    sink: Arc<Sink>,
+    books: Books,
     lanes: Vec<Lane>,
     lane_of: HashMap<Box<str>, usize>,
     /// How often each stream was to be asked for anew when it was, on this connection.
@@ -64,11 +66,19 @@ struct Lane {
 }
 
 impl Intake {
-    pub(super) fn new(side: Side, venue_clock: Arc<VenueClock>, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        side: Side,
+        sink: Arc<Sink>,
+        venue_clock: Arc<VenueClock>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
         let counter = |kind| metrics.upstream_messages.get_or_create_owned(&Labels::new([("kind", kind)]));
         Self {
             side,
             decoder: Decoder::default(),
+            sink,
+            books: Books::default(),
             lanes: Vec::new(),
             lane_of: HashMap::new(),
             asks: HashMap::new(),
@@ -95,13 +105,15 @@ impl Intake {
         let mut known: HashMap<ContractId, Lane> = self.lanes.drain(..).map(|lane| (lane.contract.id, lane)).collect();
         let now_ms = self.clock.monotonic_ms();
         let lane = |stream: &PlannedStream| {
-            let new = || Lane { contract: Arc::clone(&stream.contract), prints: Vec::new(), heard: false };
-            if stream.asks != self.asks.insert(stream.contract.id, stream.asks).unwrap_or(u32::MAX) {
-                stream.contract.note_asked(now_ms);
+            let Carried::Trades(contract) = &stream.carried else { return None };
+            let new = || Lane { contract: Arc::clone(contract), prints: Vec::new(), heard: false };
+            if stream.asks != self.asks.insert(contract.id, stream.asks).unwrap_or(u32::MAX) {
+                contract.note_asked(now_ms);
             }
-            known.remove(&stream.contract.id).unwrap_or_else(new)
+            Some(known.remove(&contract.id).unwrap_or_else(new))
         };
-        self.lanes = streams.iter().map(lane).collect();
+        self.lanes = streams.iter().filter_map(lane).collect();
+        self.books.carry(streams);
         let named = |(lane, at): (&Lane, usize)| (lane.contract.symbol.as_str().into(), at);
         self.lane_of = self.lanes.iter().zip(0..).map(named).collect();
         self.dirty = (0..self.lanes.len()).filter(|at| !self.lanes[*at].prints.is_empty()).collect();
@@ -116,6 +128,7 @@ impl Intake {
     /// Ends a connection: no stream is proven to flow.
     pub(super) fn disconnected(&mut self) {
         self.proof_due = false;
+        self.books.doubt_all();
         for lane in &mut self.lanes {
             lane.heard = false;
             lane.contract.disprove(self.side);
@@ -127,9 +140,9 @@ impl Intake {
         self.knows_canary
     }
 
-    /// Whether a contract's stream has brought something.
+    /// Whether what the connection is for has brought something.
     pub(super) fn has_flowed(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.heard)
+        self.lanes.iter().any(|lane| lane.heard) || (self.lanes.is_empty() && self.knows_canary)
     }
 
     /// Takes one frame.
@@ -164,16 +177,10 @@ impl Intake {
                 self.metrics.decode_foreign_rows.inc();
                 return;
             }
-            Event::Depth { .. } | Event::MarkPrices { .. } => {
-                self.knows_canary = true;
+            other => {
+                self.knows_canary |= self.sort(other);
                 return;
             }
-            Event::Kline { .. }
-            | Event::BookTicker { .. }
-            | Event::Tickers { .. }
-            | Event::Liquidation { .. }
-            | Event::Contract { .. }
-            | Event::Unknown { .. } => return,
         };
         match self.lane(symbol) {
             Some(at) => self.put(at, print),
@@ -181,6 +188,24 @@ impl Intake {
                 self.metrics.decode_unasked.inc();
             }
         }
+    }
+
+    /// Gives what is no trade to whom it concerns; whether it is something that is sent all the time.
+    fn sort(&mut self, event: &Event<'_>) -> bool {
+        let (sink, decoder) = (&self.sink, &self.decoder);
+        match event {
+            Event::MarkPrices { .. } => sink.marks(decoder.mark_prices()),
+            Event::BookTicker { symbol, ticker, .. } => sink.top(symbol, *ticker),
+            Event::Depth { symbol, update, .. } => {
+                // What is no book of this connection is its canary.
+                return !self.books.take(symbol, *update, (decoder.bids(), decoder.asks()), &self.metrics);
+            }
+            Event::Tickers { .. } => sink.tickers(decoder.tickers()),
+            Event::Liquidation { symbol, liquidation, .. } => sink.liquidation(symbol, *liquidation),
+            Event::Contract { .. } => sink.listing(),
+            _ => {}
+        }
+        matches!(event, Event::MarkPrices { .. } | Event::BookTicker { .. })
     }
 
     /// Whether an event far ahead agrees with the one before it, as after a long pause of this machine. Both were real
@@ -256,9 +281,10 @@ impl Intake {
             true
         });
         let held = !self.dirty.is_empty();
+        let books_held = self.books.deliver();
         self.note_time(held);
         self.count();
-        held
+        held || books_held
     }
 
     /// Sets the venue's clock, and remembers how far everything has been handed over once nothing is held back.
@@ -313,9 +339,9 @@ fn trade_time(event: &Event<'_>) -> Option<UnixMillis> {
 mod tests {
     use super::*;
     use crate::{
-        exchange::binance::Routes,
-        feed::Plan,
-        market::{Contracts, TapeKind},
+        exchange::binance::{DepthSpeed, Routes},
+        feed::{Layout, Plan},
+        market::{Bell, Contracts, TapeKind},
         model::Symbol,
     };
 
@@ -323,13 +349,16 @@ mod tests {
 
     fn intake() -> Intake {
         let symbol = Symbol::new("BTCUSDT").expect("a symbol");
-        let contracts = Contracts::new([(symbol, TapeKind::Aggregate, 64)]);
-        let mut plan = Plan::new(Routes::default(), 1, 1);
+        let contracts = Arc::new(Contracts::new([(symbol, TapeKind::Aggregate, 64)]));
+        let (routes, depth) = (Routes::default(), DepthSpeed::Every100Ms);
+        let mut plan = Plan::new(Layout { routes, streams_max: 1, shards: 1, depth });
         contracts.iter().for_each(|contract| {
-            plan.assign(contract);
+            plan.assign(Carried::Trades(contract));
         });
         let clock = Clock::starting_at(UnixMillis::new(NOW));
-        let mut intake = Intake::new(Side::default(), Arc::new(VenueClock::new(clock)), clock, Arc::default());
+        let sink = Arc::new(Sink::new(contracts, vec![Bell::new()], Arc::default(), 0, &Metrics::default()));
+        let venue_clock = Arc::new(VenueClock::new(clock));
+        let mut intake = Intake::new(Side::default(), sink, venue_clock, clock, Arc::default());
         intake.carry(&plan.streams(0).list);
         intake
     }

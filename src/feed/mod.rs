@@ -4,13 +4,18 @@
 //! contract's mailbox refuses: back-pressure never reaches the exchange's socket.
 
 mod actor;
+mod books;
 mod intake;
 mod plan;
 mod requests;
+mod sink;
+mod streams;
 mod vigil;
 
 #[expect(clippy::module_name_repetitions, reason = "actors bear their full names everywhere")]
 pub use actor::FeedActor;
 pub use actor::{Options, Rotation, Spec};
-pub use plan::{Plan, PlannedStream, Streams};
+pub use plan::{Layout, Plan};
+pub use sink::Sink;
+pub use streams::{Carried, Class, PlannedStream, StreamKey, Streams};
 pub use vigil::{Finding, Vigil};

@@ -15,19 +15,19 @@ pub(super) struct Requests {
     are_due: bool,
     next_id: u64,
     /// Asked for beside them.
-    canary: &'static str,
+    canary: Option<&'static str>,
 }
 
 impl Requests {
     /// Nothing yet, and what is asked for beside whatever is wanted.
-    pub(super) fn new(canary: &'static str) -> Self {
+    pub(super) fn new(canary: Option<&'static str>) -> Self {
         Self { canary, ..Self::default() }
     }
 
     /// Says what the connection shall carry.
     pub(super) fn want(&mut self, streams: &[PlannedStream]) {
         self.wanted = streams.iter().map(|stream| (stream.name.clone(), stream.asks)).collect();
-        self.wanted.insert(self.canary.to_owned(), 0);
+        self.wanted.extend(self.canary.map(|canary| (canary.to_owned(), 0)));
         self.are_due = self.asked != self.wanted;
     }
 
@@ -65,6 +65,7 @@ impl Requests {
 mod tests {
     use super::*;
     use crate::{
+        feed::Carried,
         market::{Contracts, TapeKind},
         model::Symbol,
     };
@@ -72,7 +73,9 @@ mod tests {
     fn streams(names: std::ops::Range<usize>) -> Vec<PlannedStream> {
         let symbol = Symbol::new("BTCUSDT").expect("a symbol");
         let contract = Contracts::new([(symbol, TapeKind::Aggregate, 2)]).iter().next().expect("one");
-        names.map(|at| PlannedStream { contract: contract.clone(), name: format!("s{at:03}"), asks: 0 }).collect()
+        let stream =
+            |at| PlannedStream { carried: Carried::Trades(contract.clone()), name: format!("s{at:03}"), asks: 0 };
+        names.map(stream).collect()
     }
 
     fn names(request: &str) -> (String, usize) {
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn only_what_changed_is_asked_for_and_what_ends_goes_first() {
-        let mut requests = Requests::new("a");
+        let mut requests = Requests::new(Some("a"));
         requests.want(&streams(0..450));
         let sent: Vec<_> = std::iter::from_fn(|| requests.next()).map(|request| names(&request)).collect();
         assert_eq!(sent, [200, 200, 51].map(|count| ("SUBSCRIBE".to_owned(), count)));
@@ -101,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_stream_that_is_to_be_asked_for_anew_is_let_go_first() {
-        let mut requests = Requests::new("a");
+        let mut requests = Requests::new(Some("a"));
         requests.want(&streams(0..2));
         let _ = requests.next();
         let mut again = streams(0..2);

@@ -113,7 +113,8 @@ pub struct TopicsState {
     threads: usize,
     /// Every `threads`-th of them is this thread's.
     contracts: Arc<Contracts>,
-    bell: Arc<Bell>,
+    /// Rung for trades, and for everything else.
+    bells: [Arc<Bell>; 2],
     clock: Clock,
     venue_clock: Arc<VenueClock>,
     options: Options,
@@ -131,7 +132,7 @@ impl TopicsState {
     pub fn new(
         contracts: Arc<Contracts>,
         (thread, threads): (usize, usize),
-        bell: Arc<Bell>,
+        bells: [Arc<Bell>; 2],
         clock: Clock,
         venue_clock: Arc<VenueClock>,
         options: Options,
@@ -141,7 +142,7 @@ impl TopicsState {
             thread,
             threads,
             contracts,
-            bell,
+            bells,
             clock,
             venue_clock,
             options,
@@ -282,7 +283,7 @@ impl TopicsState {
 
     fn wake(&mut self) {
         let mut alive = true;
-        self.bell.take(|id| {
+        self.bells[0].take(|id| {
             alive &= self.tapes.get(&id).is_none_or(|tape| tape.tell(Wake));
             for (_, fold) in self.folds.range((id, Timeframe::FIRST)..).take_while(|((of, _), _)| *of == id) {
                 alive &= fold.tell(Wake);
@@ -434,8 +435,10 @@ impl Actor for TopicsActor {
     fn started(&mut self, context: &mut Self::Context) {
         context.set_mailbox_capacity(MAILBOX_REQUESTS);
         self.state().raise();
-        let bell = Arc::clone(&self.state().bell);
-        context.add_stream(Rings::of(bell));
+        let bells = self.state().bells.clone();
+        bells.into_iter().for_each(|bell| {
+            context.add_stream(Rings::of(bell));
+        });
         self.look(context);
     }
 }

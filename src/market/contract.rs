@@ -1,9 +1,9 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{Flow, Side, SymbolHandle, Tape},
+    market::{BookPost, BookSpec, Figures, Flow, Side, SymbolHandle, Tape},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
-    store::Holding,
+    store::{Holding, Records},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
@@ -112,6 +112,12 @@ pub struct Contract {
     pub actor: SymbolHandle,
     /// What the store holds of it; none without a store.
     pub holding: OnceLock<Holding>,
+    /// What the store holds of its other records; none without a store.
+    pub records: OnceLock<Records>,
+    /// What the venue says of it beside its trades.
+    pub figures: Figures,
+    /// Its order book, if one is kept.
+    pub book: Option<BookPost>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
     /// When its stream was asked for last, in monotonic milliseconds.
@@ -127,8 +133,9 @@ pub struct Contract {
 }
 
 impl Contract {
-    /// A contract with an empty tape of at least `ring_trades` slots.
-    pub fn new(id: ContractId, symbol: Symbol, kind: TapeKind, ring_trades: usize) -> Self {
+    /// A contract with an empty tape.
+    pub fn new(id: ContractId, spec: Spec) -> Self {
+        let Spec { symbol, kind, ring_trades, book } = spec;
         let tape = Arc::new(Tape::new(ring_trades));
         let (flows, listing) = (Default::default(), ArcSwapOption::empty());
         let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
@@ -140,6 +147,9 @@ impl Contract {
             tape,
             actor: SymbolHandle::default(),
             holding,
+            records: OnceLock::new(),
+            figures: Figures::default(),
+            book: book.map(BookPost::new),
             waiting,
             asked_ms,
             trouble,
@@ -233,8 +243,24 @@ impl Contract {
     }
 }
 
-/// What is recorded: symbol, kind of tape, and least number of trades in its ring.
-pub type Spec = (Symbol, TapeKind, usize);
+/// What is recorded of a contract.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Its ticker.
+    pub symbol: Symbol,
+    /// What its tape is made of.
+    pub kind: TapeKind,
+    /// Trades in its ring, at least.
+    pub ring_trades: usize,
+    /// How its order book is kept, if it is.
+    pub book: Option<BookSpec>,
+}
+
+impl From<(Symbol, TapeKind, usize)> for Spec {
+    fn from((symbol, kind, ring_trades): (Symbol, TapeKind, usize)) -> Self {
+        Self { symbol, kind, ring_trades, book: None }
+    }
+}
 
 /// Why a contract cannot be recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -265,13 +291,14 @@ struct Listed {
 }
 
 impl Listed {
-    fn add(&mut self, (symbol, kind, ring_trades): Spec) -> Result<Arc<Contract>, AddError> {
+    fn add(&mut self, spec: Spec) -> Result<Arc<Contract>, AddError> {
+        let symbol = spec.symbol.clone();
         if self.by_symbol.contains_key(&symbol) {
             return Err(AddError::Known(symbol));
         }
         let number = u32::try_from(self.by_id.len()).ok().filter(|_| self.by_id.len() < CONTRACTS_MAX);
         let id = ContractId::new(number.ok_or(AddError::Full)?);
-        let contract = Arc::new(Contract::new(id, symbol.clone(), kind, ring_trades));
+        let contract = Arc::new(Contract::new(id, spec));
         self.by_symbol.insert(symbol, id);
         self.by_id.push(Some(Arc::clone(&contract)));
         Ok(contract)
@@ -284,11 +311,11 @@ impl Listed {
 
 impl Contracts {
     /// Numbers the contracts in the order given; a symbol that came before is left out.
-    pub fn new(specs: impl IntoIterator<Item = Spec>) -> Self {
+    pub fn new(specs: impl IntoIterator<Item: Into<Spec>>) -> Self {
         let mut listed = Listed::default();
         for spec in specs {
             // One that is known, or for which there is no number, is left out.
-            listed.add(spec).ok();
+            listed.add(spec.into()).ok();
         }
         Self { listed: ArcSwap::from_pointee(listed) }
     }
@@ -327,6 +354,12 @@ impl Contracts {
         listed.get(*listed.by_symbol.get(&symbol)?).cloned()
     }
 
+    /// The contract of that symbol as the venue writes it.
+    pub fn find_listed(&self, symbol: &str) -> Option<Arc<Contract>> {
+        let listed = self.listed.load();
+        listed.get(*listed.by_symbol.get(symbol)?).cloned()
+    }
+
     /// All contracts that are recorded now, by id.
     pub fn iter(&self) -> impl Iterator<Item = Arc<Contract>> + use<> {
         let listed = self.listed.load_full();
@@ -349,13 +382,13 @@ mod tests {
     use super::*;
 
     fn spec(symbol: &str) -> Spec {
-        (Symbol::new(symbol).expect("a symbol"), TapeKind::Aggregate, 2)
+        (Symbol::new(symbol).expect("a symbol"), TapeKind::Aggregate, 2).into()
     }
 
     #[test]
     fn a_number_is_never_used_twice_and_a_symbol_may_come_back() {
         let contracts = Contracts::new([spec("AUSDT"), spec("BUSDT"), spec("AUSDT")]);
-        assert_eq!(contracts.add(spec("BUSDT")).err(), Some(AddError::Known(spec("BUSDT").0)));
+        assert_eq!(contracts.add(spec("BUSDT")).err(), Some(AddError::Known(spec("BUSDT").symbol)));
         let gone = contracts.remove(ContractId::new(0)).expect("recorded");
         assert_eq!((gone.symbol.as_str(), contracts.len()), ("AUSDT", 1));
         assert!(contracts.find("AUSDT").is_none() && contracts.get(gone.id).is_none());

@@ -4,7 +4,9 @@
 
 mod aside;
 mod bell;
+mod book;
 mod contract;
+mod figures;
 mod flow;
 mod handle;
 mod holes;
@@ -16,9 +18,11 @@ mod tape;
 
 pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Rings};
+pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
+pub use figures::{Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;

@@ -123,6 +123,16 @@ metrics! {
     decode_foreign_rows: Counter = "decode_foreign_rows";
     /// Frames for a symbol that this connection did not ask for.
     decode_unasked: Counter = "decode_unasked";
+    /// Liquidations that were taken.
+    liquidations: Counter = "liquidations";
+    /// Updates of order books that were taken.
+    book_updates: Counter = "book_updates";
+    /// What went wrong with an order book, which was rebuilt, by fault.
+    book_faults: Counters<1> = "book_faults";
+    /// Updates of order books dropped because their actor took none.
+    book_dropped: Counter = "book_dropped";
+    /// Snapshots of order books that were fetched.
+    book_snapshots: Counter = "book_snapshots";
     /// Trades put on a tape, by symbol and source.
     ingest_trades: Counters<2> = "ingest_trades";
     /// Trades that were there already.

@@ -1,6 +1,6 @@
 //! How is a contract named?
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Borrow, fmt, sync::Arc};
 
 /// The longest symbol that is accepted, in bytes; the venue's longest in 2026 is 17 characters.
 const SYMBOL_BYTES_MAX: usize = 64;
@@ -51,6 +51,13 @@ impl Symbol {
     /// The text as stream names have it: ASCII letters lowered, others untouched.
     pub fn stream_name(&self) -> String {
         self.0.to_ascii_lowercase()
+    }
+}
+
+/// Equal and hashed as its text, so that a map is asked without making one.
+impl Borrow<str> for Symbol {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

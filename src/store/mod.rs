@@ -34,9 +34,11 @@ pub mod visit;
 
 mod holding;
 mod open;
+mod records;
 mod sections;
 
 pub use desk::{Desk, Enlisted, Health};
 pub use holding::{Holding, Stored};
 pub use open::{OpenError, Opened, open};
+pub use records::{Found, Records};
 pub use seal::{Fill, FillCounts, FillError, Filler};

@@ -6,7 +6,7 @@ use crate::{
     model::{Price, Quantity, UnixMillis},
     store::{
         codec::Shape,
-        record::{Column, Record, Relation, Schema},
+        record::{Column, Kind, Record, Relation, Schema, Timed},
     },
 };
 
@@ -72,4 +72,9 @@ impl Record for BookLevelRow {
     fn time(&self) -> UnixMillis {
         self.time
     }
+}
+
+impl Timed for BookLevelRow {
+    const KIND: Kind = Kind::BookLevel;
+    const BITS_BELOW: u32 = LEVEL_BITS + SIDE_BITS + TICK_BITS;
 }

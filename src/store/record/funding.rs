@@ -4,7 +4,7 @@ use crate::{
     model::{Price, UnixMillis},
     store::{
         codec::Shape,
-        record::{Column, Record, Relation, Schema},
+        record::{Column, Kind, Record, Relation, Schema, Timed},
     },
 };
 
@@ -51,4 +51,9 @@ impl Record for FundingRow {
     fn time(&self) -> UnixMillis {
         self.time
     }
+}
+
+impl Timed for FundingRow {
+    const KIND: Kind = Kind::Funding;
+    const BITS_BELOW: u32 = 0;
 }

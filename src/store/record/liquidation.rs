@@ -1,10 +1,10 @@
 //! How does a liquidation become words?
 
 use crate::{
-    model::{Price, Quantity, UnixMillis},
+    model::{Liquidation, Price, Quantity, UnixMillis},
     store::{
         codec::Shape,
-        record::{Column, Record, Relation, Schema},
+        record::{Column, Kind, Record, Relation, Schema, Timed},
     },
 };
 
@@ -46,6 +46,22 @@ pub struct LiquidationRow {
     pub is_sell: bool,
 }
 
+impl LiquidationRow {
+    /// A liquidation under a key that was given to it.
+    pub const fn numbered(key: u64, liquidation: &Liquidation) -> Self {
+        let Liquidation { time, price, average_price, quantity, filled, is_sell } = *liquidation;
+        // Less than 2^12, so it fits.
+        let number = (key % (1 << NUMBER_BITS)) as u16;
+        Self { time, number, price, average_price, quantity, filled, is_sell }
+    }
+
+    /// The liquidation.
+    pub const fn liquidation(&self) -> Liquidation {
+        let Self { time, price, average_price, quantity, filled, is_sell, .. } = *self;
+        Liquidation { time, price, average_price, quantity, filled, is_sell }
+    }
+}
+
 impl Record for LiquidationRow {
     fn write(&self, words: &mut Vec<u64>) {
         words.extend([self.key(), self.time.get().cast_unsigned()]);
@@ -77,4 +93,9 @@ impl Record for LiquidationRow {
     fn time(&self) -> UnixMillis {
         self.time
     }
+}
+
+impl Timed for LiquidationRow {
+    const KIND: Kind = Kind::Liquidation;
+    const BITS_BELOW: u32 = NUMBER_BITS;
 }

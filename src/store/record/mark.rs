@@ -1,10 +1,10 @@
 //! How does a mark price become words?
 
 use crate::{
-    model::{Price, UnixMillis},
+    model::{MarkPrice, Price, Rate, UnixMillis},
     store::{
         codec::Shape,
-        record::{Column, Record, Relation, Schema},
+        record::{Column, Kind, Record, Relation, Schema, Timed},
     },
 };
 
@@ -31,7 +31,7 @@ pub struct MarkRow {
     pub time: UnixMillis,
     /// The mark price.
     pub mark: Price,
-    /// The index price.
+    /// The index price; 0 where there is none.
     pub index: Price,
     /// The estimated settlement price; 0 where there is none.
     pub settle: Price,
@@ -39,6 +39,35 @@ pub struct MarkRow {
     pub funding_rate: i64,
     /// When funding is settled next; 0 where it is not.
     pub next_funding_time: UnixMillis,
+}
+
+impl From<MarkPrice> for MarkRow {
+    fn from(mark: MarkPrice) -> Self {
+        Self {
+            time: mark.time,
+            mark: mark.mark,
+            index: mark.index.unwrap_or_default(),
+            settle: mark.settle.unwrap_or_default(),
+            funding_rate: mark.funding_rate.map_or(0, Rate::units),
+            next_funding_time: mark.next_funding_time.unwrap_or_default(),
+        }
+    }
+}
+
+impl From<MarkRow> for MarkPrice {
+    fn from(row: MarkRow) -> Self {
+        let price = |price: Price| (price != Price::default()).then_some(price);
+        let is_funded = row.next_funding_time > UnixMillis::default();
+        Self {
+            time: row.time,
+            mark: row.mark,
+            average: None,
+            index: price(row.index),
+            settle: price(row.settle),
+            funding_rate: is_funded.then(|| Rate::from_units(row.funding_rate)),
+            next_funding_time: is_funded.then_some(row.next_funding_time),
+        }
+    }
 }
 
 impl Record for MarkRow {
@@ -68,4 +97,9 @@ impl Record for MarkRow {
     fn time(&self) -> UnixMillis {
         self.time
     }
+}
+
+impl Timed for MarkRow {
+    const KIND: Kind = Kind::Mark;
+    const BITS_BELOW: u32 = 0;
 }

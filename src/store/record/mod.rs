@@ -207,6 +207,24 @@ pub trait Record: Copy {
     fn time(&self) -> UnixMillis;
 }
 
+/// A record whose key begins with its time in milliseconds.
+pub trait Timed: Record {
+    /// What it is.
+    const KIND: Kind;
+    /// Bits of its key below the time.
+    const BITS_BELOW: u32;
+
+    /// The lowest key that a record of that time may have.
+    fn first_key(time: UnixMillis) -> u64 {
+        time.get().clamp(0, i64::MAX >> Self::BITS_BELOW).unsigned_abs() << Self::BITS_BELOW
+    }
+
+    /// The time in a key.
+    fn time_of_key(key: u64) -> UnixMillis {
+        UnixMillis::new((key >> Self::BITS_BELOW).cast_signed())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use crate::{
     store::{
         codec::Shape,
         record::{
-            Column, Record, Relation, Schema,
+            Column, Kind, Record, Relation, Schema, Timed,
             halves::{halves, whole},
         },
     },
@@ -60,4 +60,9 @@ impl Record for OpenInterestRow {
     fn time(&self) -> UnixMillis {
         self.time
     }
+}
+
+impl Timed for OpenInterestRow {
+    const KIND: Kind = Kind::OpenInterest;
+    const BITS_BELOW: u32 = 0;
 }

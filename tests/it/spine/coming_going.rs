@@ -17,7 +17,7 @@ fn setup() -> (Setup, Vec<&'static str>) {
 }
 
 fn spec(name: &str) -> market::Spec {
-    (symbol(name), TapeKind::Aggregate, RING_TRADES)
+    (symbol(name), TapeKind::Aggregate, RING_TRADES).into()
 }
 
 #[test]

@@ -25,7 +25,7 @@ use tapedeck::{
     app::{Engine, Options, Placement, Seams},
     candle::FoldOptions,
     clock::Clock,
-    exchange::binance::Routes,
+    exchange::binance::{DepthSpeed, Routes, StreamKind},
     feed, live,
     live::{Channel, Encoder},
     market::{self, TapeKind},
@@ -77,6 +77,10 @@ pub(crate) struct Setup {
     rotation: Duration,
     /// Whether two connections carry each stream.
     is_doubled: bool,
+    /// Streams of all contracts that are followed.
+    pub(crate) market: Vec<StreamKind>,
+    /// How order books are kept, of every contract.
+    pub(crate) book: Option<market::BookSpec>,
 }
 
 impl Setup {
@@ -96,6 +100,8 @@ impl Setup {
             encoder: rows::ENCODER,
             rotation: 60 * 23 * MINUTE,
             is_doubled: false,
+            market: Vec::new(),
+            book: None,
         }
     }
 
@@ -109,6 +115,8 @@ impl Setup {
             encoder: rows::ENCODER,
             rotation: 60 * 23 * MINUTE,
             is_doubled: false,
+            market: Vec::new(),
+            book: None,
         }
     }
 
@@ -118,12 +126,18 @@ impl Setup {
     }
 
     fn engine_options(&self, endpoint: &str) -> Options {
-        let spec = |&(text, kind): &(&str, TapeKind)| (symbol(text), kind, RING_TRADES);
+        let spec = |&(text, kind): &(&str, TapeKind)| market::Spec {
+            book: self.book.clone(),
+            ..(symbol(text), kind, RING_TRADES).into()
+        };
         Options {
             contracts: self.contracts.iter().map(spec).collect(),
             routes: Routes::default(),
             streams_per_connection_max: 2,
             is_doubled: self.is_doubled,
+            market: self.market.clone(),
+            depth: DepthSpeed::Every100Ms,
+            mark_every_ms: 10_000,
             feed: feed::Options {
                 endpoint: Endpoint::parse(endpoint).expect("an endpoint"),
                 limits: Limits::default(),

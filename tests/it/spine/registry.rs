@@ -20,7 +20,7 @@ fn wanted(symbols: &str) -> Wanted {
     let file = (Arc::from(std::path::Path::new("my.toml")), Ok(format!("symbols = {symbols}")));
     let sources = Sources { files: vec![file], ..Sources::default() };
     let config = Config::new(&Settings::gather(sources).expect("settings")).expect("a configuration");
-    let spec = |symbol: &Symbol| (symbol.clone(), TapeKind::Aggregate, RING_TRADES);
+    let spec = |symbol: &Symbol| (symbol.clone(), TapeKind::Aggregate, RING_TRADES).into();
     Wanted { selection: config.symbols, spec: Box::new(spec) }
 }
 
