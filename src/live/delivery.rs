@@ -1,8 +1,10 @@
 //! What does a publisher hand to a session?
 
 use crate::{
-    live::{Backlog, Cut, SlowPolicy},
-    model::{Candle, ContractId, IdRange, Symbol, Timeframe, Trade, UnixMillis},
+    book::TickSize,
+    live::{Backlog, Cut, Figure, Picture, SlowPolicy},
+    market::NumberedLiquidation,
+    model::{Candle, ContractId, IdRange, QuoteVolume, Symbol, Timeframe, Trade, UnixMillis},
 };
 use actix::prelude::*;
 use bytes::Bytes;
@@ -13,8 +15,45 @@ use std::{fmt, sync::Arc};
 pub enum Channel {
     /// Every trade.
     Trades,
+    /// Every trade of at least this price x quantity.
+    LargeTrades(QuoteVolume),
     /// The current candle, and each one that closes.
     Candles(Timeframe),
+    /// Every liquidation that the venue tells of.
+    Liquidations,
+    /// The order book, whole and then what changes.
+    Book,
+    /// So many of the best levels a side, or of groups of levels.
+    BookView(Option<TickSize>, u16),
+    /// Mark price, index price and funding rate.
+    Mark,
+    /// Statistics of 24 hours.
+    Ticker,
+    /// The best bid and ask.
+    BookTicker,
+    /// How much is open.
+    OpenInterest,
+    /// How the contract fares.
+    Status,
+}
+
+impl Channel {
+    /// Its name in figures and on the wire.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Trades => "trades",
+            Self::LargeTrades(_) => "large_trades",
+            Self::Candles(_) => "candles",
+            Self::Liquidations => "liquidations",
+            Self::Book => "book",
+            Self::BookView(..) => "book_view",
+            Self::Mark => "mark",
+            Self::Ticker => "ticker",
+            Self::BookTicker => "book_ticker",
+            Self::OpenInterest => "open_interest",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// One stream of messages: encoded once a dialect, whoever listens.
@@ -37,6 +76,12 @@ pub struct Encoder {
     pub trades: fn(&[Trade], &mut Vec<u8>),
     /// Appends candles.
     pub candles: fn(&[Candle], &mut Vec<u8>),
+    /// Appends liquidations.
+    pub liquidations: fn(&[NumberedLiquidation], &mut Vec<u8>),
+    /// Appends a figure.
+    pub figure: fn(&Figure, &mut Vec<u8>),
+    /// Appends an order book, or what changed in it.
+    pub book: fn(&Picture, &mut Vec<u8>),
 }
 
 impl fmt::Debug for Encoder {
@@ -105,8 +150,12 @@ pub struct Delivery {
 pub enum Event {
     /// The newest rows before the live ones, possibly none.
     Snapshot(Rows),
-    /// Trades, each to be delivered.
-    Trades(Rows),
+    /// Rows, each to be delivered.
+    Rows(Rows),
+    /// A figure, which takes the place of an undelivered earlier one.
+    Newest(Bytes),
+    /// The whole anew, which takes the place of all that was not delivered.
+    Resync(Rows),
     /// Candles: `closed` each to be delivered; `open`, when there is one, takes the place of an undelivered earlier `open`.
     Candles {
         /// Candles that closed.
@@ -144,7 +193,12 @@ impl Event {
     /// Its rows' bytes.
     pub fn bytes(&self) -> usize {
         match self {
-            Self::Snapshot(rows) | Self::Trades(rows) | Self::Repair(rows) | Self::Correction(rows) => rows.body.len(),
+            Self::Snapshot(rows)
+            | Self::Rows(rows)
+            | Self::Resync(rows)
+            | Self::Repair(rows)
+            | Self::Correction(rows) => rows.body.len(),
+            Self::Newest(body) => body.len(),
             Self::Candles { closed, open } => closed.body.len() + open.as_ref().map_or(0, Bytes::len),
             Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::Ended | Self::TooSlow(_) => 0,
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     live::{
-        Delivery, DialectId, Encoder, Event, Rows, Subscriber,
+        Delivery, DialectId, Encoder, Event, Figure, Rows, Subscriber,
         lag::{Lag, Verdict},
     },
     model::{IdRange, UnixMillis},
@@ -96,6 +96,11 @@ impl Line {
     pub(super) fn caught_up(&mut self) {
         self.lag.cleared();
         self.candles_owed_from = None;
+    }
+
+    /// Notes that something was lost on our side.
+    pub(super) fn late(&mut self, now_ms: i64) {
+        self.lag.late(now_ms);
     }
 
     /// Notes that candles from `open_time` on were lost on our side.
@@ -219,6 +224,16 @@ impl Bodies {
         let rows = Rows { body: body.into(), count };
         self.by_dialect.push((dialect, rows.clone()));
         Some(rows)
+    }
+}
+
+impl Bodies {
+    /// A figure in `dialect`, as one row.
+    pub(super) fn figure(&mut self, dialect: DialectId, publishing: &Publishing, figure: &Figure) -> Option<Rows> {
+        self.rows(dialect, publishing, |encoder, body| {
+            (encoder.figure)(figure, body);
+            1
+        })
     }
 }
 

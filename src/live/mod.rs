@@ -3,10 +3,14 @@
 //! Publishers follow the rings by their own cursors, woken by a bell a thread. A session that does not keep up is never
 //! waited for: its mailbox refuses, and the publisher decides what that means.
 
+mod beside;
+mod book;
 mod delivery;
+mod figure;
 mod handle;
 mod lag;
 mod lines;
+mod liquidations;
 mod minutes;
 mod publisher;
 mod refold;
@@ -16,7 +20,9 @@ mod tape;
 mod timeframe;
 mod topics;
 
+pub use book::Picture;
 pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
+pub use figure::{Figure, Status, View};
 pub use handle::{Handle, Subscription, Unavailable};
 pub use lag::{Backlog, Cut, SlowPolicy};
 pub use refold::Refolder;

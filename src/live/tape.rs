@@ -10,7 +10,7 @@ use crate::{
     },
     market::{Contract, Repairs, TapeReader},
     metrics::{Labels, Metrics},
-    model::{IdRange, Trade, UnixMillis},
+    model::{IdRange, QuoteVolume, Trade, UnixMillis},
 };
 use prometheus_client::metrics::counter::Counter;
 use std::sync::Arc;
@@ -37,11 +37,21 @@ pub(super) struct TapeState {
     repairs: Repairs,
     /// How many ids the lines were told are missing.
     missing_told: u64,
+    /// Only trades of at least so much are told of.
+    notional_min: Option<QuoteVolume>,
 }
 
 impl TapeState {
-    pub(super) fn new(contract: &Arc<Contract>, clock: Clock, publishing: Publishing, metrics: &Metrics) -> Self {
+    /// Of all trades, or of those of at least `notional_min`.
+    pub(super) fn new(
+        contract: &Arc<Contract>,
+        notional_min: Option<QuoteVolume>,
+        clock: Clock,
+        publishing: Publishing,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
+            notional_min,
             clock,
             publishing,
             lapped: metrics.ring_lapped.get_or_create_owned(&Labels::new([("reader", "tape")])),
@@ -66,7 +76,9 @@ impl TapeState {
         }
         self.trades.clear();
         self.trades.extend(self.read.iter().map(|(trade, _)| *trade));
-        self.deliver(Event::Trades);
+        let notional_min = self.notional_min;
+        self.trades.retain(|trade| is_large(trade, notional_min));
+        self.deliver(Event::Rows);
     }
 
     /// Publishes everything there is.
@@ -80,6 +92,8 @@ impl TapeState {
             self.owe_all(ids);
         }
         std::mem::swap(&mut self.trades, &mut self.repairs.trades);
+        let notional_min = self.notional_min;
+        self.trades.retain(|trade| is_large(trade, notional_min));
         self.deliver(Event::Repair);
     }
 
@@ -141,7 +155,7 @@ impl TapeState {
             })
         };
         let (Some(added), Some(repaired)) = (rows(&trades), rows(&repairs)) else { return false };
-        if !added.is_empty() && line.offer(Event::Trades(added)) != Offer::Taken {
+        if !added.is_empty() && line.offer(Event::Rows(added)) != Offer::Taken {
             return false;
         }
         trades.last().into_iter().for_each(|trade| line.sent_to(trade.id));
@@ -170,6 +184,9 @@ impl TapeState {
 
     /// The newest trades that were published, at most `count`: off the ring, and before that off the disk.
     fn snapshot(&self, count: usize) -> Vec<Trade> {
+        if self.notional_min.is_some() {
+            return self.large_snapshot(count);
+        }
         let mut trades = self.reader.before(count);
         // Before it the store holds late trades that memory does not.
         let whole_from = self.contract.tape.aside().whole_from();
@@ -182,6 +199,20 @@ impl TapeState {
         }
         trades
     }
+}
+
+impl TapeState {
+    /// The same of large trades, as far back as memory holds trades.
+    fn large_snapshot(&self, count: usize) -> Vec<Trade> {
+        let mut trades = self.reader.before(usize::MAX);
+        trades.retain(|trade| is_large(trade, self.notional_min));
+        trades.drain(..trades.len().saturating_sub(count));
+        trades
+    }
+}
+
+fn is_large(trade: &Trade, notional_min: Option<QuoteVolume>) -> bool {
+    notional_min.is_none_or(|min| trade.price.times(trade.quantity) >= min)
 }
 
 impl Publish for TapeState {
@@ -258,7 +289,7 @@ impl Publish for TapeState {
 }
 
 /// Names the ids that the line lost, if any.
-fn pay_debt(line: &mut Line) -> Offer {
+pub(super) fn pay_debt(line: &mut Line) -> Offer {
     while let Some(ids) = line.lost() {
         match line.offer(Event::Gap(ids)) {
             Offer::Taken => line.named(),

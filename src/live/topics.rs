@@ -5,18 +5,19 @@ use crate::{
     clock::Clock,
     live::{
         Channel, Delivery, Encoder, Event, Replay, SessionKey, Subscriber, Subscription, Topic,
+        beside::{Beside, raise_dead},
         lines::Publishing,
-        publisher::{Announce, Leave, Post, Publish, Tick, Wake},
+        publisher::{Announce, Leave, Post, Tick, Wake},
         tape::{TapeActor, TapeState},
         timeframe::{Counters, FoldState, Making, TimeframeActor, newest_candles},
     },
     market::{Bell, Contract, Contracts, Rings, VenueClock},
     metrics::{Labels, Metrics},
-    model::{Candle, ContractId, Symbol, Timeframe, UnixMillis},
+    model::{Candle, ContractId, QuoteVolume, Symbol, Timeframe, UnixMillis},
 };
 use actix::prelude::*;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -119,8 +120,10 @@ pub struct TopicsState {
     venue_clock: Arc<VenueClock>,
     options: Options,
     metrics: Arc<Metrics>,
-    tapes: HashMap<ContractId, TapeActor>,
+    /// By contract, and how large trades are at least.
+    tapes: BTreeMap<(ContractId, Option<QuoteVolume>), TapeActor>,
     folds: BTreeMap<(ContractId, Timeframe), TimeframeActor>,
+    beside: Beside,
     /// The next minute's end at which candles are closed by the clock.
     next_tick: Option<UnixMillis>,
     /// The next minute's end that a barrier is due for.
@@ -147,8 +150,9 @@ impl TopicsState {
             venue_clock,
             options,
             metrics,
-            tapes: HashMap::new(),
+            tapes: BTreeMap::new(),
             folds: BTreeMap::new(),
+            beside: Beside::default(),
             next_tick: None,
             next_barrier: None,
         }
@@ -179,21 +183,16 @@ impl TopicsState {
 
     fn raise_dead(&mut self) {
         let venue_now = self.venue_clock.now();
-        for tape in self.tapes.values_mut().filter(|tape| !tape.is_alive()) {
-            note_rebuild::<TapeState>(&self.metrics);
-            tape.raise(venue_now);
-        }
-        for fold in self.folds.values_mut().filter(|fold| !fold.is_alive()) {
-            note_rebuild::<FoldState>(&self.metrics);
-            fold.raise(venue_now);
-        }
+        raise_dead(self.tapes.values_mut(), &self.metrics, venue_now);
+        raise_dead(self.folds.values_mut(), &self.metrics, venue_now);
+        self.beside.raise_dead(&self.metrics, venue_now);
     }
 
     /// The tape's publisher, started when there is none.
-    fn tape(&mut self, contract: &Arc<Contract>) -> &mut TapeActor {
-        let publishing = self.publishing("trades");
-        let state = || TapeState::new(contract, self.clock, publishing, &self.metrics);
-        self.tapes.entry(contract.id).or_insert_with(|| Post::new(state()))
+    fn tape(&mut self, contract: &Arc<Contract>, notional_min: Option<QuoteVolume>) -> &mut TapeActor {
+        let publishing = self.publishing(if notional_min.is_none() { "trades" } else { "large_trades" });
+        let state = || TapeState::new(contract, notional_min, self.clock, publishing, &self.metrics);
+        self.tapes.entry((contract.id, notional_min)).or_insert_with(|| Post::new(state()))
     }
 
     /// The running fold of a contract and timeframe, started from the minutes when there is none.
@@ -229,8 +228,13 @@ impl TopicsState {
             return;
         };
         let taken = match subscription.topic.channel {
-            Channel::Trades => self.tape(&contract).join(subscription),
+            Channel::Trades => self.tape(&contract, None).join(subscription),
+            Channel::LargeTrades(min) => self.tape(&contract, Some(min)).join(subscription),
             Channel::Candles(timeframe) => self.fold(&contract, timeframe).join(subscription),
+            channel => {
+                let (clock, publishing) = (self.clock, self.publishing(channel.name()));
+                self.beside.join(&contract, subscription, clock, publishing)
+            }
         };
         if !taken {
             cut.now();
@@ -241,7 +245,7 @@ impl TopicsState {
     fn resume(&mut self, Resume { subscription, replay }: Resume) -> bool {
         self.raise_dead();
         let Some(contract) = self.contract(subscription.topic.contract) else { return false };
-        let tape = self.tape(&contract);
+        let tape = self.tape(&contract, None);
         let begun = tape.state().resume(subscription.clone(), replay);
         if begun {
             tape.note(subscription);
@@ -251,14 +255,18 @@ impl TopicsState {
 
     fn unsubscribe(&mut self, leave: Leave, topic: Topic) {
         match topic.channel {
-            Channel::Trades => {
-                self.tapes.get_mut(&topic.contract).into_iter().for_each(|tape| tape.leave(leave));
-            }
+            Channel::Trades => self.leave_tape(leave, (topic.contract, None)),
+            Channel::LargeTrades(min) => self.leave_tape(leave, (topic.contract, Some(min))),
             Channel::Candles(timeframe) => {
                 self.folds.get_mut(&(topic.contract, timeframe)).into_iter().for_each(|fold| fold.leave(leave));
             }
+            channel => self.beside.leave(leave, topic.contract, channel),
         }
         self.retire();
+    }
+
+    fn leave_tape(&mut self, leave: Leave, key: (ContractId, Option<QuoteVolume>)) {
+        self.tapes.get_mut(&key).into_iter().for_each(|tape| tape.leave(leave));
     }
 
     /// Begins with a contract.
@@ -270,7 +278,8 @@ impl TopicsState {
 
     /// Ends with a contract: the last message of each of its lines says so.
     fn end(&mut self, id: ContractId) {
-        self.tapes.remove(&id).into_iter().for_each(|tape| tape.end());
+        self.tapes.extract_if((id, None).., |(of, _), _| *of == id).for_each(|(_, tape)| tape.end());
+        self.beside.end(id);
         let folds = self.folds.extract_if((id, Timeframe::FIRST).., |(of, _), _| *of == id);
         folds.for_each(|(_, fold)| fold.end());
     }
@@ -278,17 +287,21 @@ impl TopicsState {
     /// Stops publishers that nobody listens to; the 1-minute folds go on.
     fn retire(&mut self) {
         self.tapes.retain(|_, tape| tape.is_wanted());
+        self.beside.retire();
         self.folds.retain(|(_, timeframe), fold| fold.is_wanted() || *timeframe == Timeframe::MINUTE);
     }
 
     fn wake(&mut self) {
         let mut alive = true;
         self.bells[0].take(|id| {
-            alive &= self.tapes.get(&id).is_none_or(|tape| tape.tell(Wake));
+            for (_, tape) in self.tapes.range((id, None)..).take_while(|((of, _), _)| *of == id) {
+                alive &= tape.tell(Wake);
+            }
             for (_, fold) in self.folds.range((id, Timeframe::FIRST)..).take_while(|((of, _), _)| *of == id) {
                 alive &= fold.tell(Wake);
             }
         });
+        self.bells[1].take(|id| alive &= self.beside.wake(id));
         if !alive {
             self.raise_dead();
         }
@@ -327,6 +340,7 @@ impl TopicsState {
 
     /// Does what the venue's clock says is due, and returns how long to sleep.
     fn look(&mut self) -> Duration {
+        self.beside.look();
         let Some(venue_now) = self.venue_clock.now() else { return Duration::from_millis(LOOK_MS_MAX.unsigned_abs()) };
         let grace_ms = self.options.fold.grace_ms;
         let next_minute = |from: UnixMillis| from.floor(UnixMillis::MINUTE, 0).plus(UnixMillis::MINUTE);
@@ -378,8 +392,9 @@ impl TopicsState {
     fn sweep(&mut self) {
         self.tapes.values_mut().for_each(Post::sweep);
         self.folds.values_mut().for_each(Post::sweep);
+        self.beside.sweep();
         let of_folds = self.folds.keys().map(|(id, _)| *id);
-        let mut gone: BTreeSet<ContractId> = self.tapes.keys().copied().chain(of_folds).collect();
+        let mut gone: BTreeSet<ContractId> = self.tapes.keys().map(|(id, _)| *id).chain(of_folds).collect();
         gone.retain(|id| self.contract(*id).is_none());
         gone.into_iter().for_each(|id| self.end(id));
         self.retire();
@@ -399,11 +414,6 @@ fn regrouped(timeframe: Timeframe, closed: &[Candle], minutes: &[Candle]) -> Vec
         regroup(timeframe, &closed[place(start)..place(end)]).pop().map(|candle| Candle { closed: true, ..candle })
     };
     whole.filter_map(of_bucket).collect()
-}
-
-fn note_rebuild<P: Publish>(metrics: &Metrics) {
-    metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", P::KIND)])).inc();
-    tracing::error!(actor = P::KIND, "a publisher panicked and was rebuilt");
 }
 
 /// The one consumer of a live thread's bell.

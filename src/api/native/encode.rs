@@ -1,12 +1,14 @@
 //! How are rows written as JSON? By hand: exact numbers, no allocation, no reflection.
 
 use crate::{
+    api::native::pictures,
     live::Encoder,
     model::{Candle, Trade},
 };
 
 /// The native dialect's rows.
-pub const ENCODER: Encoder = Encoder { trades, candles };
+pub const ENCODER: Encoder =
+    Encoder { trades, candles, liquidations: pictures::liquidations, figure: pictures::figure, book: pictures::book };
 
 /// How decimals stand in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

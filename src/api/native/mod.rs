@@ -3,13 +3,17 @@
 mod candles;
 pub(in crate::api) mod coverage;
 mod encode;
+mod fields;
 mod figures;
 pub(in crate::api) mod jobs;
 mod outbox;
+mod pictures;
 mod protocol;
+mod request_error;
 pub(in crate::api) mod rest;
 mod session;
 pub(in crate::api) mod symbols;
+mod wish;
 
 pub(in crate::api) use encode::Decimals;
 pub use encode::ENCODER;

@@ -74,7 +74,12 @@ impl Outbox {
                 line.pending.clear();
                 line.add("snapshot", rows)
             }
-            Event::Trades(rows) => line.update(rows, None),
+            Event::Resync(rows) => {
+                line.pending.clear();
+                line.add("snapshot", rows)
+            }
+            Event::Rows(rows) => line.update(rows, None),
+            Event::Newest(body) => line.update(Rows::default(), Some(body)),
             Event::Candles { closed, open } => line.update(closed, open),
             Event::Repair(rows) => line.add("repair", rows),
             Event::Correction(rows) => line.add("correction", rows),
@@ -310,13 +315,13 @@ mod tests {
     #[test]
     fn every_kind_of_frame_counts_and_keeps_its_place() {
         let mut outbox = outbox();
-        outbox.push(7, Event::Trades(rows("1")));
+        outbox.push(7, Event::Rows(rows("1")));
         outbox.push(7, Event::Gap(IdRange { first: 2, last: 4 }));
-        outbox.push(7, Event::Trades(rows("5")));
-        outbox.push(7, Event::Trades(rows("6,7")));
+        outbox.push(7, Event::Rows(rows("5")));
+        outbox.push(7, Event::Rows(rows("6,7")));
         outbox.push(7, Event::Missing(2));
         outbox.push(7, Event::Repair(rows("3")));
-        outbox.push(8, Event::Trades(rows("9")));
+        outbox.push(8, Event::Rows(rows("9")));
         let frames: Vec<serde_json::Value> =
             flushed(&mut outbox).iter().map(|frame| serde_json::from_str(frame).expect("JSON")).collect();
         let kinds: Vec<_> = frames.iter().map(|frame| frame["type"].as_str().expect("a type")).collect();
@@ -331,8 +336,8 @@ mod tests {
     fn what_is_too_much_for_one_write_goes_out_in_several_in_order() {
         let mut outbox = outbox();
         outbox.open(8, "trades", "BTCUSDT");
-        ["1", "2", "3"].into_iter().for_each(|row| outbox.push(7, Event::Trades(rows(row))));
-        outbox.push(8, Event::Trades(rows("9")));
+        ["1", "2", "3"].into_iter().for_each(|row| outbox.push(7, Event::Rows(rows(row))));
+        outbox.push(8, Event::Rows(rows("9")));
         outbox.push_barrier("{}".to_owned());
         let (mut frames, mut writes, mut more) = (Vec::new(), 0, true);
         while more {
@@ -349,7 +354,7 @@ mod tests {
         let mut outbox = outbox();
         (0..PENDING_BYTES_MAX).for_each(|_| outbox.push(7, candles("", "1")));
         assert!(!outbox.is_heavy());
-        outbox.push(7, Event::Trades(Rows { body: vec![b'1'; PENDING_BYTES_MAX + 1].into(), count: 1 }));
+        outbox.push(7, Event::Rows(Rows { body: vec![b'1'; PENDING_BYTES_MAX + 1].into(), count: 1 }));
         assert!(outbox.is_heavy());
         outbox.push(7, Event::Snapshot(rows("1")));
         assert_eq!(flushed(&mut outbox).len(), 1);

@@ -114,7 +114,7 @@ impl Probe {
             let page = replay.next_page(&self.contract);
             let (trades, repairs) = (rows(&page.trades), rows(&page.repairs));
             page.gap.into_iter().chain(page.lost).for_each(|ids| note(Event::Gap(ids)));
-            Some(trades).filter(|rows| !rows.is_empty()).into_iter().for_each(|rows| note(Event::Trades(rows)));
+            Some(trades).filter(|rows| !rows.is_empty()).into_iter().for_each(|rows| note(Event::Rows(rows)));
             Some(repairs).filter(|rows| !rows.is_empty()).into_iter().for_each(|rows| note(Event::Repair(rows)));
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             if page.is_last && live.resume(subscription.clone(), replay).await.expect("alive") {
@@ -153,6 +153,7 @@ impl Probe {
             match channels[sub as usize] {
                 Channel::Trades => view.trades_event(&event),
                 Channel::Candles(timeframe) => view.candles.entry(timeframe).or_default().event(&event),
+                other => panic!("{other:?} has a view of its own"),
             }
         }
         view
@@ -194,7 +195,7 @@ impl View {
                 self.has_snapshot = true;
                 self.trades = rows::trades(&body.body);
             }
-            Event::Trades(body) => self.trades.extend(rows::trades(&body.body)),
+            Event::Rows(body) => self.trades.extend(rows::trades(&body.body)),
             Event::Repair(body) => self.repairs.extend(rows::trades(&body.body)),
             Event::Gap(ids) => self.gaps.push(*ids),
             Event::Missing(missing) => self.missing.push(*missing),

@@ -172,6 +172,7 @@ const FRAGILE: Encoder = Encoder {
         assert!(!PANIC_ON_CANDLES.swap(false, Ordering::Relaxed), "told to crash");
         (rows::ENCODER.candles)(candles, body);
     },
+    ..rows::ENCODER
 };
 
 #[test]
@@ -204,5 +205,5 @@ fn as_gap(event: &live::Event) -> Option<tapedeck::model::IdRange> {
 }
 
 fn is_trades_with(event: &live::Event, id: u64) -> bool {
-    matches!(event, live::Event::Trades(body) if rows::trades(&body.body).iter().any(|trade| trade.id == id))
+    matches!(event, live::Event::Rows(body) if rows::trades(&body.body).iter().any(|trade| trade.id == id))
 }

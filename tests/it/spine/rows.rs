@@ -1,12 +1,13 @@
 //! How do the tests read what publishers encode? Rows as text: fields as integers, separated by spaces.
 
 use tapedeck::{
+    api,
     live::Encoder,
     model::{Candle, Price, Quantity, QuoteVolume, Source, Trade, UnixMillis, Volume},
 };
 
 /// The dialect of the tests.
-pub(super) const ENCODER: Encoder = Encoder { trades: write_trades, candles: write_candles };
+pub(super) const ENCODER: Encoder = Encoder { trades: write_trades, candles: write_candles, ..api::ENCODER };
 
 fn write_trades(trades: &[Trade], out: &mut Vec<u8>) {
     let row = |t: &Trade| {

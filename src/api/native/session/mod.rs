@@ -15,8 +15,9 @@ use crate::{
         Shared,
         native::{
             outbox::Outbox,
-            protocol::{SNAPSHOT_ROWS_MAX, Wish},
+            request_error::SNAPSHOT_ROWS_MAX,
             session::{rate::Rate, requests::INTERVALS_MAX},
+            wish::Wish,
         },
         sessions::Goodbye,
     },
@@ -508,7 +509,7 @@ mod tests {
             let (address, mut written) = open(Duration::ZERO, pending());
             written.next().await.expect("a hello").expect("a frame");
             let body = Bytes::from(vec![b'1'; WRITE_BYTES_MAX]);
-            let event = || Event::Trades(crate::live::Rows { body: body.clone(), count: 1 });
+            let event = || Event::Rows(crate::live::Rows { body: body.clone(), count: 1 });
             let mut sent = 0;
             while address.try_send(Delivery { sub: 1, event: event() }).is_ok() {
                 sent += 1;
@@ -527,14 +528,14 @@ mod tests {
 
     #[test]
     fn what_waits_is_written_before_a_slow_session_is_ended() {
-        let written = written(vec![Event::Trades(rows("41")), Event::TooSlow(Some(41))]);
+        let written = written(vec![Event::Rows(rows("41")), Event::TooSlow(Some(41))]);
         let (update, reason) = (written.find("\"data\":[41]"), written.find("slow consumer; last id 41"));
         assert!(update.is_some() && update < reason, "{written}");
     }
 
     #[test]
     fn one_drain_of_the_mailbox_is_one_update() {
-        let events = ["1", "2,3", "4"].map(|body| Event::Trades(rows(body))).to_vec();
+        let events = ["1", "2,3", "4"].map(|body| Event::Rows(rows(body))).to_vec();
         let written = written(events);
         assert!(written.contains("\"data\":[1,2,3,4]"), "{written}");
     }
@@ -545,7 +546,7 @@ mod tests {
 
     #[test]
     fn answers_and_barriers_neither_delay_nor_hasten_data() {
-        let trades = |body| Event::Trades(rows(body));
+        let trades = |body| Event::Rows(rows(body));
         let events = vec![(10, trades("1")), (391, trades("2")), (490, trades("3")), (500, barrier())];
         let writes = timed(events, &[390]);
         let about = |part: &str| {
@@ -568,10 +569,10 @@ mod tests {
     fn what_is_too_heavy_to_wait_is_written_early_and_the_next_data_wait_anew() {
         let heavy = crate::live::Rows { body: vec![b'1'; 300 << 10].into(), count: 1 };
         let events = vec![
-            (10, Event::Trades(rows("1"))),
-            (100, Event::Trades(heavy)),
-            (150, Event::Trades(rows("2"))),
-            (250, Event::Trades(rows("3"))),
+            (10, Event::Rows(rows("1"))),
+            (100, Event::Rows(heavy)),
+            (150, Event::Rows(rows("2"))),
+            (250, Event::Rows(rows("3"))),
         ];
         let writes = timed(events, &[]);
         let last = writes.last().expect("writes");

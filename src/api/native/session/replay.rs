@@ -57,7 +57,7 @@ impl SessionActor {
         }
         let sub = replaying.subscription.subscriber.sub;
         let ReplayPage { gap, trades, repairs, lost, is_last } = page;
-        let (trades, repairs) = (rows(&trades).map(Event::Trades), rows(&repairs).map(Event::Repair));
+        let (trades, repairs) = (rows(&trades).map(Event::Rows), rows(&repairs).map(Event::Repair));
         for event in [gap.map(Event::Gap), trades, lost.map(Event::Gap), repairs].into_iter().flatten() {
             self.outbox.push(sub, event);
         }

@@ -2,8 +2,10 @@
 
 use crate::{
     api::native::{
-        protocol::{Op, Request, RequestError, SNAPSHOT_ROWS_MAX, Wish, parse},
+        protocol::{Op, Request, parse},
+        request_error::{RequestError, SNAPSHOT_ROWS_MAX},
         session::{Context, SessionActor},
+        wish::Wish,
     },
     live::{DialectId, Replay, Subscriber, Subscription, Topic},
     metrics::Labels,
@@ -113,20 +115,13 @@ impl SessionActor {
     fn described(&self, sub: u32, wish: &Wish) -> Value {
         let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.clone());
         let symbol = symbol.as_ref().map(Symbol::as_str);
-        let mut canonical = json!({"symbol": symbol, "snapshot": wish.snapshot});
-        if let Some(timeframe) = wish.timeframe() {
-            canonical["interval"] = timeframe.to_string().into();
-            canonical["closed_only"] = wish.closed_only.into();
-        }
-        if let Some(after) = wish.resume_after {
-            canonical["resume_after"] = after.into();
-        }
-        json!({"sub": sub, "channel": wish.channel_name(), "canonical": canonical})
+        json!({"sub": sub, "channel": wish.channel.name(), "canonical": wish.canonical(symbol)})
     }
 
     fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
         let contract = self.shared.contracts.find(&wish.symbol);
         let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
+        let wish = wish.of(&contract)?;
         let topic = Topic { contract: contract.id, channel: wish.channel };
         self.check_room(topic, &wish)?;
         let sub = self.next_sub;
@@ -146,7 +141,7 @@ impl SessionActor {
             self.shared.live.subscribe(subscription.clone())?;
             self.snapshots_due.insert(sub, snapshot);
         }
-        self.outbox.open(sub, wish.channel_name(), contract.symbol.as_str());
+        self.outbox.open(sub, wish.channel.name(), contract.symbol.as_str());
         self.gauge(&wish, 1);
         self.subs.insert(sub, (topic, wish));
         self.next_sub += 1;
@@ -204,6 +199,6 @@ impl SessionActor {
     }
 
     fn gauge(&self, wish: &Wish, by: i64) {
-        self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel_name())])).inc_by(by);
+        self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel.name())])).inc_by(by);
     }
 }

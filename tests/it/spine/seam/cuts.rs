@@ -59,7 +59,7 @@ fn second_life(heals: bool) -> (Vec<String>, u64) {
             }
         }
         let live = probe.log().into_iter().filter_map(|(_, event)| match event {
-            Event::Trades(rows) => Some(String::from_utf8_lossy(&rows.body).into_owned()),
+            Event::Rows(rows) => Some(String::from_utf8_lossy(&rows.body).into_owned()),
             _ => None,
         });
         (live.collect(), scene.missing("SOLUSDT"))

@@ -1,0 +1,219 @@
+//! What may be subscribed to, and how?
+
+use crate::{
+    api::native::{
+        fields::{boolean, nothing_else, number, text},
+        request_error::RequestError,
+    },
+    book::TickSize,
+    live::{Channel, SlowPolicy},
+    market::Contract,
+    model::{Price, Quantity, QuoteVolume, Timeframe},
+};
+use serde_json::{Map, Value};
+
+/// Rows of a snapshot at most.
+const SNAPSHOT_MAX: u64 = 10_000;
+/// Levels a side of a view of an order book, unless others are asked for, and at most.
+const LEVELS: u16 = 20;
+const LEVELS_MAX: u64 = 1_000;
+/// An amount is the price of this much.
+const ONE: Quantity = Quantity::from_units(100_000_000);
+
+/// One subscription.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Wish {
+    /// Of large trades, with a size of 0 until the contract is known.
+    pub(super) channel: Channel,
+    pub(super) symbol: String,
+    pub(super) snapshot: usize,
+    /// The newest trade that the client has: those after it come first.
+    pub(super) resume_after: Option<u64>,
+    /// Which trades are large; the contract's own notion otherwise.
+    pub(super) notional_min: Option<QuoteVolume>,
+    pub(super) closed_only: bool,
+    pub(super) on_slow: SlowPolicy,
+}
+
+impl Wish {
+    /// The rule of its candles.
+    pub(super) fn timeframe(&self) -> Option<Timeframe> {
+        match self.channel {
+            Channel::Candles(timeframe) => Some(timeframe),
+            _ => None,
+        }
+    }
+
+    /// Whether another one for the same symbol would be served in the same way.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let options = |wish: &Self| (wish.channel, wish.snapshot, wish.resume_after, wish.closed_only, wish.on_slow);
+        options(self) == options(other)
+    }
+
+    /// The same for a contract that there is.
+    pub(super) fn of(mut self, contract: &Contract) -> Result<Self, RequestError> {
+        match self.channel {
+            Channel::LargeTrades(_) => {
+                self.channel = Channel::LargeTrades(self.notional_min.unwrap_or(contract.large_trade));
+            }
+            Channel::Book | Channel::BookView(..) if contract.book.is_none() => {
+                return Err(RequestError::NoBook(contract.symbol.to_string()));
+            }
+            _ => {}
+        }
+        Ok(self)
+    }
+
+    /// What it asks for in full, as it is understood.
+    pub(super) fn canonical(&self, symbol: Option<&str>) -> Value {
+        let mut canonical = serde_json::json!({"symbol": symbol});
+        match self.channel {
+            Channel::Trades | Channel::Liquidations => {}
+            Channel::LargeTrades(min) => canonical["min_notional"] = decimal(|out| min.write(out)),
+            Channel::Candles(timeframe) => {
+                canonical["interval"] = timeframe.to_string().into();
+                canonical["closed_only"] = self.closed_only.into();
+            }
+            Channel::BookView(group, levels) => {
+                canonical["group"] = group.map_or(Value::Null, |group| decimal(|out| group.get().write(out)));
+                canonical["levels"] = levels.into();
+            }
+            _ => return canonical,
+        }
+        if !matches!(self.channel, Channel::BookView(..)) {
+            canonical["snapshot"] = self.snapshot.into();
+        }
+        if let Some(after) = self.resume_after {
+            canonical["resume_after"] = after.into();
+        }
+        canonical
+    }
+}
+
+/// The number that `write` writes.
+fn decimal(write: impl FnOnce(&mut Vec<u8>)) -> Value {
+    let mut text = Vec::new();
+    write(&mut text);
+    serde_json::from_slice(&text).unwrap_or_default()
+}
+
+/// Reads one subscription.
+pub(super) fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError> {
+    let name = text(&mut fields, "channel")?.ok_or(RequestError::Missing { field: "channel" })?;
+    let symbol = text(&mut fields, "symbol")?.ok_or(RequestError::Missing { field: "symbol" })?;
+    let mut wish = Wish {
+        channel: Channel::Trades,
+        symbol,
+        snapshot: 0,
+        resume_after: None,
+        notional_min: None,
+        closed_only: false,
+        on_slow: SlowPolicy::Conflate,
+    };
+    let on_slow = text(&mut fields, "on_slow")?;
+    let known = wish.read(&name, &mut fields)?;
+    nothing_else(&fields, known)?;
+    match on_slow.as_deref() {
+        None => {}
+        Some("conflate") => wish.on_slow = SlowPolicy::Conflate,
+        Some("gap") => wish.on_slow = SlowPolicy::Gap,
+        Some("close") => wish.on_slow = SlowPolicy::Close,
+        Some(_) => return Err(RequestError::WrongType { field: "on_slow", expected: "conflate, gap or close" }),
+    }
+    if wish.resume_after.is_some() && wish.snapshot > 0 {
+        return Err(RequestError::TwoBeginnings);
+    }
+    Ok(wish)
+}
+
+impl Wish {
+    /// Reads what is said beside channel, symbol and `on_slow`; returns which members there may be.
+    fn read(&mut self, channel: &str, fields: &mut Map<String, Value>) -> Result<&'static str, RequestError> {
+        self.channel = match channel {
+            "trades" => {
+                let after = number(fields, "resume_after", "the id of a trade", i64::MAX.unsigned_abs())?;
+                (self.resume_after, self.on_slow) = (after, SlowPolicy::Gap);
+                self.read_snapshot(fields)?;
+                return Ok("channel, symbol, snapshot, resume_after and on_slow");
+            }
+            "large_trades" => {
+                (self.notional_min, self.on_slow) = (notional(fields)?, SlowPolicy::Gap);
+                self.channel = Channel::LargeTrades(QuoteVolume::default());
+                self.read_snapshot(fields)?;
+                return Ok("channel, symbol, min_notional, snapshot and on_slow");
+            }
+            "candles" => {
+                self.channel = Channel::Candles(timeframe(fields)?);
+                self.closed_only = boolean(fields, "closed_only")?.unwrap_or(false);
+                self.read_snapshot(fields)?;
+                return Ok("channel, symbol, interval, snapshot, closed_only and on_slow");
+            }
+            "liquidations" => {
+                (self.channel, self.on_slow) = (Channel::Liquidations, SlowPolicy::Gap);
+                self.read_snapshot(fields)?;
+                return Ok("channel, symbol, snapshot and on_slow");
+            }
+            "book_view" => {
+                self.channel = Channel::BookView(group(fields)?, levels(fields)?);
+                return Ok("channel, symbol, group, levels and on_slow");
+            }
+            "book" => Channel::Book,
+            "book_ticker" => Channel::BookTicker,
+            "ticker" => Channel::Ticker,
+            "mark" => Channel::Mark,
+            "open_interest" => Channel::OpenInterest,
+            "status" => Channel::Status,
+            _ => return Err(RequestError::UnknownChannel(channel.chars().take(64).collect())),
+        };
+        Ok("channel, symbol and on_slow")
+    }
+
+    fn read_snapshot(&mut self, fields: &mut Map<String, Value>) -> Result<(), RequestError> {
+        let rows = number(fields, "snapshot", "a whole number up to 10000", SNAPSHOT_MAX)?.unwrap_or(0);
+        self.snapshot = usize::try_from(rows).unwrap_or(0);
+        Ok(())
+    }
+}
+
+fn timeframe(fields: &mut Map<String, Value>) -> Result<Timeframe, RequestError> {
+    let interval = match fields.remove("interval") {
+        Some(Value::Number(minutes)) => minutes.to_string(),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(RequestError::WrongType { field: "interval", expected: "text such as \"5m\"" }),
+        None => return Err(RequestError::Missing { field: "interval" }),
+    };
+    Ok(Timeframe::parse(&interval)?)
+}
+
+fn levels(fields: &mut Map<String, Value>) -> Result<u16, RequestError> {
+    let wrong = RequestError::WrongType { field: "levels", expected: "a whole number from 1 to 1000" };
+    let levels = number(fields, "levels", "a whole number from 1 to 1000", LEVELS_MAX)?;
+    let levels = levels.map(u16::try_from).transpose().map_err(|_| wrong.clone())?.unwrap_or(LEVELS);
+    if levels == 0 { Err(wrong) } else { Ok(levels) }
+}
+
+fn group(fields: &mut Map<String, Value>) -> Result<Option<TickSize>, RequestError> {
+    let wrong = RequestError::WrongType { field: "group", expected: "a price step above 0, such as 0.5" };
+    let Some(step) = price(fields, "group").map_err(|()| wrong.clone())? else { return Ok(None) };
+    TickSize::new(step).map(Some).ok_or(wrong)
+}
+
+fn notional(fields: &mut Map<String, Value>) -> Result<Option<QuoteVolume>, RequestError> {
+    let wrong = RequestError::WrongType { field: "min_notional", expected: "an amount above 0, such as 100000" };
+    let amount = price(fields, "min_notional").map_err(|()| wrong.clone())?;
+    match amount {
+        Some(amount) if amount <= Price::default() => Err(wrong),
+        amount => Ok(amount.map(|amount| amount.times(ONE))),
+    }
+}
+
+/// A decimal as a number or as text.
+fn price(fields: &mut Map<String, Value>, field: &str) -> Result<Option<Price>, ()> {
+    let text = match fields.remove(field) {
+        None => return Ok(None),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(()),
+    };
+    Price::parse(text.as_bytes()).map(Some).map_err(|_| ())
+}
