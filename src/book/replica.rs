@@ -43,6 +43,20 @@ pub enum State {
     Stale,
 }
 
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Synced, Self::Rebuilding, Self::Stale];
+
+    /// Its name in the API and in figures.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Synced => "synced",
+            Self::Rebuilding => "rebuilding",
+            Self::Stale => "stale",
+        }
+    }
+}
+
 /// What went wrong; it is being mended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -163,6 +177,11 @@ impl Replica {
     /// Whether the stream has brought anything: a snapshot that is older than its first update is of no use.
     pub fn has_heard(&self) -> bool {
         self.newest.is_some()
+    }
+
+    /// The end and the time of the newest update that the stream has brought.
+    pub fn newest(&self) -> Option<(u64, UnixMillis)> {
+        self.newest
     }
 
     /// What was met so far.
