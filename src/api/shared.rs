@@ -63,10 +63,13 @@ pub enum Background {
     Jobs,
     /// Remembers until when the venue has banned us.
     Ban,
+    /// Asks for snapshots of order books.
+    Snapshots,
 }
 
 impl Background {
-    const ALL: [Self; 6] = [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban];
+    const ALL: [Self; 7] =
+        [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban, Self::Snapshots];
 
     /// Its name on `/readyz`, in logs and in figures.
     pub const fn as_str(self) -> &'static str {
@@ -77,6 +80,7 @@ impl Background {
             Self::Sweep => "sweep",
             Self::Jobs => "jobs",
             Self::Ban => "ban",
+            Self::Snapshots => "snapshots",
         }
     }
 

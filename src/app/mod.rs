@@ -1,5 +1,6 @@
 //! In which order does everything start, what is rebuilt when it dies, and in which order does it stop?
 
+mod books;
 mod engine;
 mod filling;
 mod healing;
@@ -11,6 +12,7 @@ mod storing;
 mod supervisor;
 mod watching;
 
+pub use books::Snapshots;
 pub use engine::{Engine, Options, Placement, Remedy, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;

@@ -5,7 +5,7 @@ use crate::{
     app::{Options, registry},
     candle::FoldOptions,
     clock::Clock,
-    config::{Config, TapeKind},
+    config::{BookSpeed, Config, TapeKind},
     exchange::binance::{AGG_TRADES_REACH_MS, DepthSpeed, Routes, StreamKind},
     feed, live, market,
     model::Symbol,
@@ -39,7 +39,15 @@ pub(super) fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
         TapeKind::Aggregate => market::TapeKind::Aggregate,
         TapeKind::Raw => market::TapeKind::Raw,
     };
-    (symbol.clone(), kind, kept.ring_trades.get()).into()
+    let book = kept.book.then(|| market::BookSpec::new(kept.tick_sizes, kept.book_levels.get()));
+    market::Spec { book, ..(symbol.clone(), kind, kept.ring_trades.get()).into() }
+}
+
+const fn depth(speed: BookSpeed) -> DepthSpeed {
+    match speed {
+        BookSpeed::Every100Ms => DepthSpeed::Every100Ms,
+        BookSpeed::Unthrottled => DepthSpeed::Unthrottled,
+    }
 }
 
 /// What the live path needs; `seed` spreads its waits.
@@ -51,7 +59,7 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
         market: MARKET.to_vec(),
-        depth: DepthSpeed::Every100Ms,
+        depth: depth(config.book.speed),
         mark_every_ms: 10_000,
         is_doubled: binance.connections_per_stream.get() > 1,
         feed: feed::Options {

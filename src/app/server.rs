@@ -3,7 +3,7 @@
 use crate::{
     api::{self, Background},
     app::{
-        Engine, Healing, Keeping, Placement, Registry, Seams, Watching, filling, healing, options, registry,
+        Engine, Healing, Keeping, Placement, Registry, Seams, Snapshots, Watching, filling, healing, options, registry,
         storing::{self, Storing},
     },
     clock::Clock,
@@ -206,6 +206,13 @@ fn background(
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
     let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&shared.metrics) };
     let budget = source.budget.clone();
+    let snapshots = Snapshots {
+        contracts: Arc::clone(&engine.contracts),
+        bell: Arc::clone(&engine.snapshot_bell),
+        source: source.clone(),
+        metrics: Arc::clone(&shared.metrics),
+    };
+    aux.spawn(keeping.clone().keep(Background::Snapshots, move |_| snapshots.clone().run()));
     aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, keeping.clone()));
     if let Some(storing) = storing {
         let (library, budget) = (Arc::clone(storing.library()), budget.clone());

@@ -3,6 +3,7 @@
 use crate::book::ladder::{Ladder, Side};
 use crate::book::metrics::Depth;
 use crate::model::{Level, Price, QuoteVolume, Volume};
+use std::{fmt, num::NonZeroU32};
 
 /// A step of prices, above 0; it need not be a multiple of the contract's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,6 +29,45 @@ impl TickSize {
             Side::Bid => Price::from_units(i64::try_from(floor).unwrap_or(i64::MIN)),
             Side::Ask if floor == units => price,
             Side::Ask => Price::from_units(i64::try_from(floor + size).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// A step of prices as people choose it before they know the contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// So much, written as a price such as `0.5`.
+    Price(TickSize),
+    /// So many of the contract's own steps, written such as `10x`.
+    Ticks(NonZeroU32),
+}
+
+impl Step {
+    /// Reads `0.5` or `10x`; nothing when `text` is neither, or is not above 0.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text.strip_suffix('x') {
+            Some(count) => count.parse().ok().map(Self::Ticks),
+            None => Price::parse(text.as_bytes()).ok().and_then(TickSize::new).map(Self::Price),
+        }
+    }
+
+    /// The step, where the contract's own is `tick`; nothing while that is not known and has to be, or beyond 92 billion.
+    pub fn tick_size(self, tick: Option<Price>) -> Option<TickSize> {
+        match self {
+            Self::Price(tick_size) => Some(tick_size),
+            Self::Ticks(count) => {
+                let units = tick?.units().checked_mul(i64::from(count.get()))?;
+                TickSize::new(Price::from_units(units))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Price(tick_size) => tick_size.get().fmt(f),
+            Self::Ticks(count) => write!(f, "{count}x"),
         }
     }
 }

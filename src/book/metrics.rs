@@ -47,10 +47,12 @@ impl Summary {
     /// Sums up the `levels_max` best levels a side, or groups of levels if there is a tick size. Of a group that the book's reach cuts
     /// through nothing is told.
     pub fn of(book: &Book, tick_size: Option<TickSize>, levels_max: usize) -> Self {
-        let best_bid = book.bids().trusted().next();
-        let best_ask = book.asks().trusted().next();
-        let (bids, asks) =
-            [Side::Bid, Side::Ask].map(|side| depths(book.ladder(side), side, tick_size, levels_max)).into();
+        let [bids, asks] = [Side::Bid, Side::Ask].map(|side| depths(book.ladder(side), side, tick_size, levels_max));
+        Self::new(book.bids().trusted().next(), book.asks().trusted().next(), bids, asks)
+    }
+
+    /// Sums up what was told of a book before: its best levels, and its `bids` and `asks` with their running sums.
+    pub fn new(best_bid: Option<Level>, best_ask: Option<Level>, bids: Vec<Depth>, asks: Vec<Depth>) -> Self {
         let top = best_bid.zip(best_ask).map(|(bid, ask)| (units(bid.price), units(ask.price)));
         let [bid, asked] =
             [&bids, &asks].map(|depths: &Vec<Depth>| depths.last().map_or(0, |depth| depth.cumulative.units()));

@@ -12,7 +12,7 @@ mod tests;
 mod waiting;
 
 pub use changes::Delta;
-pub use grouping::TickSize;
+pub use grouping::{Step, TickSize};
 pub use ladder::{Ladder, Side};
 pub use metrics::{Depth, Summary};
 pub use replica::{Fault, FaultCounts, Replica, ReplicaOptions, State};

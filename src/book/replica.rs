@@ -44,7 +44,10 @@ pub enum State {
 }
 
 impl State {
-    /// Its name in the API.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Synced, Self::Rebuilding, Self::Stale];
+
+    /// Its name in the API and in figures.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Synced => "synced",
@@ -174,6 +177,11 @@ impl Replica {
     /// Whether the stream has brought anything: a snapshot that is older than its first update is of no use.
     pub fn has_heard(&self) -> bool {
         self.newest.is_some()
+    }
+
+    /// The end and the time of the newest update that the stream has brought.
+    pub fn newest(&self) -> Option<(u64, UnixMillis)> {
+        self.newest
     }
 
     /// What was met so far.

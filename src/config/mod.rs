@@ -6,6 +6,7 @@
 
 mod alias;
 mod backfill;
+mod book;
 mod glob;
 mod options;
 mod origin;
@@ -17,6 +18,7 @@ mod symbols;
 mod url;
 
 pub use backfill::Backfill;
+pub use book::{Book, BookSpeed};
 pub use options::{Binance, Candle, Config, Log, LogFormat, Repair, Server, Session, Sim, Store, SyncWhen, Threads};
 pub use origin::Origin;
 pub use problem::{Problem, Problems, Reason, nearest};

@@ -3,6 +3,7 @@
 use crate::{
     config::{
         backfill::{Backfill, backfill},
+        book::{Book, book},
         problem::{Problems, Reason},
         reader::Reader,
         settings::Settings,
@@ -46,6 +47,8 @@ pub struct Config {
     pub backfill: Backfill,
     /// `[candle]`
     pub candle: Candle,
+    /// `[book]`
+    pub book: Book,
     /// `[threads]`
     pub threads: Threads,
     /// `[log]`
@@ -265,11 +268,15 @@ impl Config {
     }
 
     fn read(reader: &mut Reader<'_>) -> Self {
+        let book = book(reader);
         Self {
             symbols: reader.value("symbols", symbols::symbols),
             contract: Contract {
                 tape: reader.text("tape", TapeKind::parse),
                 ring_trades: reader.value("ring.trades", symbols::ring_trades),
+                book: false,
+                book_levels: book.levels,
+                tick_sizes: book.tick_sizes.clone(),
             },
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
@@ -279,6 +286,7 @@ impl Config {
             repair: repair(reader),
             backfill: backfill(reader),
             candle: candle(reader),
+            book,
             threads: threads(reader),
             log: log(reader),
             sim: sim(reader),
@@ -287,7 +295,8 @@ impl Config {
 
     /// What is kept of `symbol`: the general settings, then each override that fits, in their order.
     pub fn contract(&self, symbol: &Symbol) -> Contract {
-        self.overrides.iter().fold(self.contract, |contract, exception| exception.apply(symbol, contract))
+        let general = Contract { book: self.book.symbols.selects(symbol), ..self.contract.clone() };
+        self.overrides.iter().fold(general, |contract, exception| exception.apply(symbol, contract))
     }
 }
 

@@ -96,6 +96,15 @@ pub enum Reason {
     /// A list that may not be empty.
     #[error("must name at least one")]
     Empty,
+    /// A list of which less would do.
+    #[error("must name at most {max}")]
+    TooMany {
+        /// The most that will do.
+        max: usize,
+    },
+    /// No step of prices.
+    #[error("`{0}` is no tick size: write a step of prices such as 0.5, or so many of the contract's own such as 10x")]
+    NoTickSize(String),
     /// No name of a machine.
     #[error("must be a name or an address, without protocol, user or port")]
     NoHost,

@@ -1,7 +1,9 @@
 //! What is recorded of each symbol?
 
 use crate::{
+    book::Step,
     config::{
+        book::{levels, tick_sizes},
         glob,
         problem::{Reason, nearest},
     },
@@ -15,7 +17,7 @@ pub(super) const RING_TRADES_MIN: i64 = 64;
 /// The most trades that a ring holds: 1 GiB of them.
 pub(super) const RING_TRADES_MAX: i64 = 1 << 24;
 /// What an override may say.
-const OVERRIDE_KEYS: [&str; 3] = ["match", "tape", "ring_trades"];
+const OVERRIDE_KEYS: [&str; 6] = ["match", "tape", "ring_trades", "book", "book_levels", "tick_sizes"];
 
 /// Which stream a tape is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,12 +39,18 @@ impl TapeKind {
 }
 
 /// What is kept of one contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contract {
     /// What its tape is made of.
     pub tape: TapeKind,
     /// Newest trades held in memory; a power of two.
     pub ring_trades: NonZeroUsize,
+    /// Whether its order book is kept.
+    pub book: bool,
+    /// Levels a side of a recorded book.
+    pub book_levels: NonZeroUsize,
+    /// By which tick sizes its book is recorded.
+    pub tick_sizes: Vec<Step>,
 }
 
 /// An exception for the symbols that fit a pattern.
@@ -51,6 +59,9 @@ pub(super) struct Override {
     pattern: String,
     tape: Option<TapeKind>,
     ring_trades: Option<NonZeroUsize>,
+    book: Option<bool>,
+    book_levels: Option<NonZeroUsize>,
+    tick_sizes: Option<Vec<Step>>,
 }
 
 impl Override {
@@ -62,6 +73,9 @@ impl Override {
         Contract {
             tape: self.tape.unwrap_or(contract.tape),
             ring_trades: self.ring_trades.unwrap_or(contract.ring_trades),
+            book: self.book.unwrap_or(contract.book),
+            book_levels: self.book_levels.unwrap_or(contract.book_levels),
+            tick_sizes: self.tick_sizes.clone().unwrap_or(contract.tick_sizes),
         }
     }
 }
@@ -96,7 +110,20 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
         Value::Integer(_) => ring_trades(value),
         _ => Err(inside("ring_trades", "an integer")),
     });
-    Ok(Override { pattern, tape: tape.transpose()?, ring_trades: trades.transpose()? })
+    let book = table.get("book").map(|value| value.as_bool().ok_or(inside("book", "true or false")));
+    let book_levels = table.get("book_levels").map(|value| match value {
+        Value::Integer(_) => levels(value),
+        _ => Err(inside("book_levels", "an integer")),
+    });
+    let steps = table.get("tick_sizes").map(|value| tick_sizes(value, &format!("{at}.tick_sizes")));
+    Ok(Override {
+        pattern,
+        tape: tape.transpose()?,
+        ring_trades: trades.transpose()?,
+        book: book.transpose()?,
+        book_levels: book_levels.transpose()?,
+        tick_sizes: steps.transpose()?,
+    })
 }
 
 /// Which contracts are recorded: those that are named, and those of the venue's listing that fit a pattern.
@@ -120,11 +147,17 @@ impl Selection {
     }
 }
 
-/// Takes the list `symbols`: at least one name or pattern, none twice; `all` is the pattern of everything.
+/// Takes the list `symbols`: at least one name or pattern.
 pub(super) fn symbols(value: &Value) -> Result<Selection, Reason> {
+    let selection = selection(value, "symbols")?;
+    if selection == Selection::default() { Err(Reason::Empty) } else { Ok(selection) }
+}
+
+/// Takes the list `key` of names and patterns, none twice; `all` is the pattern of everything.
+pub(super) fn selection(value: &Value, key: &str) -> Result<Selection, Reason> {
     let mut selection = Selection::default();
     for (index, value) in value.as_array().into_iter().flatten().enumerate() {
-        let wrong = || Reason::Inside { key: format!("symbols[{index}]"), expected: "a string" };
+        let wrong = || Reason::Inside { key: format!("{key}[{index}]"), expected: "a string" };
         let text = value.as_str().ok_or_else(wrong)?;
         let text = if text.eq_ignore_ascii_case("all") { "*" } else { text };
         if text.contains(['*', '?']) {
@@ -146,7 +179,7 @@ pub(super) fn symbols(value: &Value) -> Result<Selection, Reason> {
             selection.named.push(symbol);
         }
     }
-    if selection == Selection::default() { Err(Reason::Empty) } else { Ok(selection) }
+    Ok(selection)
 }
 
 /// Takes a table from symbols to whole numbers from 0 to `max`.

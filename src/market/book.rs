@@ -4,10 +4,10 @@
 //! what they need; a successor begins with an empty one, since a panic may have left half an update in it.
 
 use crate::{
-    book::{Fault, Replica, ReplicaOptions, TickSize},
+    book::{BookOptions, Fault, Replica, ReplicaOptions, Step, TickSize},
     market::{Bell, Contract},
     metrics::{Labels, Metrics},
-    model::{BookSnapshot, BookTicker, BookUpdate, Level},
+    model::{BookSnapshot, BookTicker, BookUpdate, Level, Price},
 };
 use actix::prelude::*;
 use arc_swap::ArcSwapOption;
@@ -19,15 +19,44 @@ use std::{
 /// Batches that wait for one book actor; its feed keeps and extends what does not fit.
 const MAILBOX_BATCHES: usize = 64;
 
+/// Levels a side that snapshots are asked for: the most that the venue tells.
+const SNAPSHOT_LEVELS: usize = 1_000;
+/// About 130 KiB a book, and 256 KiB more while many updates wait for a snapshot.
+const REPLICA: ReplicaOptions = ReplicaOptions {
+    book: BookOptions { levels_max: 2 * SNAPSHOT_LEVELS, changes_max: 2_048 },
+    snapshot_levels: SNAPSHOT_LEVELS,
+    trusted_levels_min: 250,
+    // A snapshot is asked for when its turn has come, so it is older than the newest few of them only.
+    waiting_updates_max: 256,
+};
+
 /// How a contract's book is kept, and what of it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BookSpec {
     /// How much is held, and when a fresh snapshot is wanted.
     pub replica: ReplicaOptions,
     /// By which tick sizes recorded snapshots are grouped, at most eight; none for a book that is not recorded.
-    pub tick_sizes: Vec<TickSize>,
-    /// Levels of a side in a recorded snapshot.
+    pub steps: Vec<Step>,
+    /// Levels of a side in a recorded snapshot, and where nothing else is asked for.
     pub levels: usize,
+}
+
+impl BookSpec {
+    /// A book that is kept as deep as the venue's snapshots tell.
+    pub const fn new(steps: Vec<Step>, levels: usize) -> Self {
+        Self { replica: REPLICA, steps, levels }
+    }
+
+    /// The tick sizes by which it is recorded, each once, where the contract's own is `tick`; those that need it wait for it.
+    pub fn tick_sizes(&self, tick: Option<Price>) -> Vec<TickSize> {
+        let mut tick_sizes = Vec::with_capacity(self.steps.len());
+        for tick_size in self.steps.iter().filter_map(|step| step.tick_size(tick)) {
+            if !tick_sizes.contains(&tick_size) {
+                tick_sizes.push(tick_size);
+            }
+        }
+        tick_sizes
+    }
 }
 
 /// Updates of one contract's book in the order in which they came off the stream.

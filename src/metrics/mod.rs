@@ -133,6 +133,10 @@ metrics! {
     book_dropped: Counter = "book_dropped";
     /// Snapshots of order books that were fetched.
     book_snapshots: Counter = "book_snapshots";
+    /// Snapshots of order books that were asked for in vain, by reason.
+    book_snapshot_failures: Counters<1> = "book_snapshot_failures";
+    /// Order books that wait for a snapshot to be asked for.
+    book_snapshot_queue: Gauge = "book_snapshot_queue";
     /// Trades put on a tape, by symbol and source.
     ingest_trades: Counters<2> = "ingest_trades";
     /// Trades that were there already.

@@ -272,10 +272,68 @@ fn overrides_are_checked_inside() {
         ("match = \"A\"\nring_trades = \"1\"", "`override[0].ring_trades` takes an integer"),
         ("match = \"A\"\nring_trades = 1", "must be from 64 to 16777216"),
         ("match = \"A\"\ntape = \"x\"", "must be one of aggTrade, trade"),
+        ("match = \"A\"\nbook = 1", "`override[0].book` takes true or false"),
+        ("match = \"A\"\nbook_levels = 201", "must be from 1 to 200"),
+        (
+            "match = \"A\"\ntick_sizes = \"1x\"",
+            "`override[0].tick_sizes` takes a list of strings, such as [\"1x\", \"0.5\"]",
+        ),
     ] {
         let error = error(file(&format!("[[override]]\n{text}\n")));
         assert!(error.starts_with("file:my.toml:1: `override` = ") && error.ends_with(reason), "{error}");
     }
+}
+
+#[test]
+fn books_are_kept_of_what_is_selected_and_overrides_say_otherwise() {
+    let text = r#"
+        symbols = "all"
+        [book]
+        symbols = ["ETHUSDT", "BTC*"]
+        levels = 20
+        tick_sizes = ["1x", "0.5"]
+        [[override]]
+        match = "BTCUSDT_*"
+        book = false
+        [[override]]
+        match = "SOL*"
+        book = true
+        book_levels = 5
+        tick_sizes = []
+    "#;
+    let config = load(file(text)).expect("valid");
+    let told = |text: &str| {
+        let contract = config.contract(&symbol(text));
+        let steps: Vec<_> = contract.tick_sizes.iter().map(ToString::to_string).collect();
+        (contract.book, contract.book_levels.get(), steps.join(" "))
+    };
+    let general = |is_kept| (is_kept, 20, "1x 0.5".to_owned());
+    assert_eq!(["ETHUSDT", "BTCUSDT"].map(told), [general(true), general(true)]);
+    assert_eq!(["BTCUSDT_261225", "XRPUSDT"].map(told), [general(false), general(false)]);
+    assert_eq!(told("SOLUSDT"), (true, 5, String::new()));
+    assert!(!load(Sources::default()).expect("valid").contract(&symbol("BTCUSDT")).book, "none is kept unasked");
+}
+
+#[test]
+fn a_book_that_cannot_be_meant_is_refused() {
+    for (text, reason) in [
+        ("symbols = [1]", "`book.symbols[0]` takes a string"),
+        ("symbols = [\"A\", \"a\"]", "names A twice"),
+        ("speed = \"250ms\"", "must be one of 100ms, 0ms"),
+        ("levels = 0", "must be from 1 to 200"),
+        ("record_ms = -1", "must be from 0 to 86400000"),
+        ("tick_sizes = [\"10x\", \"10x\"]", "names 10x twice"),
+        ("tick_sizes = [\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\"]", "must name at most 8"),
+        (
+            "tick_sizes = [\"0x\"]",
+            "`0x` is no tick size: write a step of prices such as 0.5, or so many of the contract's own such as 10x",
+        ),
+    ] {
+        let error = error(file(&format!("[book]\n{text}\n")));
+        assert!(error.starts_with("file:my.toml:2: `book.") && error.ends_with(reason), "{error}");
+    }
+    let error = error(file("[book]\ntick_sizes = [\"-1\"]"));
+    assert!(error.contains("`-1` is no tick size"), "{error}");
 }
 
 #[test]
