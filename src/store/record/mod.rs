@@ -186,6 +186,17 @@ impl Kind {
         matches!(self, Self::Profile | Self::Day)
     }
 
+    /// Where rows came from of which no file says it: what the first version sealed of kinds whose keys are not dense. It
+    /// knew one source of each.
+    pub const fn origin_unsaid(self) -> Origin {
+        match self {
+            Self::Candle => Origin::Derived,
+            Self::OpenInterest => Origin::DailyArchive,
+            Self::Funding => Origin::MonthlyArchive,
+            _ => Origin::Stream,
+        }
+    }
+
     /// Words in a row.
     pub const fn width(self) -> usize {
         self.schema().columns.len()
