@@ -129,16 +129,10 @@ impl TimeCoverage {
         let clip = |from: UnixMillis, to: UnixMillis| Some((from.max(start), to.min(end))).filter(|(from, to)| from < to);
         let run = |run: &TimeRun| clip(run.start, run.end).map(|(start, end)| TimeRun { start, end, ..*run });
         let hole = |hole: &TimeHole| clip(hole.start, hole.end).map(|(start, end)| TimeHole { start, end, ..*hole });
-        let of = |from: usize| from;
-        let (runs, holes) = (
-            self.runs.iter().skip(of(self.runs.partition_point(|run| run.end <= start))),
-            self.holes.iter().skip(of(self.holes.partition_point(|hole| hole.end <= start))),
-        );
-        Self {
-            runs: runs.map_while(run).collect(),
-            holes: holes.map_while(hole).collect(),
-            whole_from: self.whole_from,
-        }
+        let runs = self.runs.iter().skip(self.runs.partition_point(|run| run.end <= start));
+        let holes = self.holes.iter().skip(self.holes.partition_point(|hole| hole.end <= start));
+        let (runs, holes) = (runs.map_while(run).collect(), holes.map_while(hole).collect());
+        Self { runs, holes, whole_from: self.whole_from }
     }
 
     /// From the first held time up to the end of the last.

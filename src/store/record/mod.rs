@@ -79,7 +79,19 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 5] = [Self::Stream, Self::Rest, Self::DailyArchive, Self::MonthlyArchive, Self::Derived];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Stream, Self::Rest, Self::DailyArchive, Self::MonthlyArchive, Self::Derived];
+
+    /// Its name in answers and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Rest => "rest",
+            Self::DailyArchive => "daily_archive",
+            Self::MonthlyArchive => "monthly_archive",
+            Self::Derived => "derived",
+        }
+    }
 
     /// Its number in files.
     pub const fn number(self) -> u16 {

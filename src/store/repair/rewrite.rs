@@ -6,7 +6,7 @@ use crate::{
         codec::Tier,
         files::Disk,
         manifest::{Level, Manifest, SegmentEntry, path as path_of},
-        record::{Kind, Origin, Rows},
+        record::{Kind, Rows},
         repair::RepairError,
         segment::{
             BlockError, Replaced, RunIndex, SectionIndex, Segment, SegmentError, SegmentIdentity, SegmentWriter, origin_at,
