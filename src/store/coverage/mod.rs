@@ -35,6 +35,24 @@ pub enum HoleState<P = Absent> {
 }
 
 impl<P> HoleState<P> {
+    /// Its name in answers and reports.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::AwaitingArchive => "awaiting_archive",
+            Self::ConfirmedAbsent(_) => "confirmed_absent",
+        }
+    }
+
+    /// The same with another form of the proof.
+    pub fn map<Q>(self, form: impl FnOnce(P) -> Q) -> HoleState<Q> {
+        match self {
+            Self::Missing => HoleState::Missing,
+            Self::AwaitingArchive => HoleState::AwaitingArchive,
+            Self::ConfirmedAbsent(proof) => HoleState::ConfirmedAbsent(form(proof)),
+        }
+    }
+
     /// Whether it may come yet.
     pub const fn is_open(&self) -> bool {
         !matches!(self, Self::ConfirmedAbsent(_))

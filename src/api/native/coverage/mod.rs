@@ -197,7 +197,7 @@ fn hole(hole: &Hole) -> Value {
     let mut row = json!({
         "first": hole.ids.first,
         "last": hole.ids.last,
-        "state": state(&hole.state),
+        "state": hole.state.as_str(),
         "after": hole.times.0.map(UnixMillis::get),
         "before": hole.times.1.map(UnixMillis::get),
     });
@@ -205,14 +205,6 @@ fn hole(hole: &Hole) -> Value {
         add_proof(&mut row, absent.witnesses, absent.at);
     }
     row
-}
-
-const fn state<P>(state: &HoleState<P>) -> &'static str {
-    match state {
-        HoleState::Missing => "missing",
-        HoleState::AwaitingArchive => "awaiting_archive",
-        HoleState::ConfirmedAbsent(_) => "confirmed_absent",
-    }
 }
 
 fn add_proof(row: &mut Value, witnesses: Witnesses, at: UnixMillis) {

@@ -1,7 +1,7 @@
 //! What does `/api/v1/coverage` answer of series without ids?
 
 use crate::{
-    api::native::coverage::{CONFLICTS_MAX, Wanted, add_proof, state},
+    api::native::coverage::{CONFLICTS_MAX, Wanted, add_proof},
     history::{coverage::times, jobs::Series},
     market::Contract,
     model::{IdRange, UnixMillis},
@@ -59,7 +59,7 @@ pub(super) fn in_short(contract: &Contract, holding: &Holding, at: At) -> (Value
 
 fn of(contract: &Contract, holding: &Holding, (series, now): At) -> TimeCoverage {
     // No series with ids comes here.
-    times(holding.library(), (holding.shelf().contract, &contract.symbol), series, now).unwrap_or_default()
+    times(holding.library(), (holding.shelf().contract, Some(&contract.symbol)), series, now).unwrap_or_default()
 }
 
 /// A page is cut where both lists of it are whole.
@@ -122,7 +122,7 @@ fn run(run: &TimeRun) -> Value {
 }
 
 fn hole(hole: &TimeHole) -> Value {
-    let mut row = json!({"start": hole.start.get(), "end": hole.end.get(), "state": state(&hole.state)});
+    let mut row = json!({"start": hole.start.get(), "end": hole.end.get(), "state": hole.state.as_str()});
     if let HoleState::ConfirmedAbsent(proof) = hole.state {
         add_proof(&mut row, proof.witnesses, proof.at);
     }
