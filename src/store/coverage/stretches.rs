@@ -45,7 +45,8 @@ impl Spacing {
 
     /// Whether nothing is lacking between two rows of which `next` is not earlier.
     fn joins(self, row: Mark, next: Mark) -> bool {
-        let follows = row.ids.is_some_and(|(_, last)| next.ids.is_some_and(|(first, _)| last.checked_add(1) == Some(first)));
+        let follows =
+            row.ids.is_some_and(|(_, last)| next.ids.is_some_and(|(first, _)| last.checked_add(1) == Some(first)));
         // Minutes without a trade have no candle.
         follows || next.start.since(row.start) <= self.joins_ms
     }
@@ -130,7 +131,9 @@ impl Found {
         if segment.is_rebuilt() {
             self.damaged.extend(crate::store::merge::gaps(part, blocks));
         }
-        for (section, (at, index)) in section.into_iter().flat_map(|section| blocks.iter().enumerate().map(move |block| (section, block))) {
+        for (section, (at, index)) in
+            section.into_iter().flat_map(|section| blocks.iter().enumerate().map(move |block| (section, block)))
+        {
             match segment.with_block(section, at, |block| columns.read(block)) {
                 Ok(()) => columns.rows().for_each(|(key, time, ids)| {
                     self.push(&mut open, (time, ids, origin_at(&part.runs, kind, key)));
@@ -164,7 +167,9 @@ impl Found {
         for stretch in &self.stretches {
             let end = stretch.last.start.plus(step_ms);
             match (runs.last_mut(), high) {
-                (Some(last), Some(row)) if stretch.first.start <= row.start || self.spacing.joins(row, stretch.first) => {
+                (Some(last), Some(row))
+                    if stretch.first.start <= row.start || self.spacing.joins(row, stretch.first) =>
+                {
                     if stretch.last.start > row.start {
                         // What lies between the last row of the one and the first of the other goes with the earlier.
                         last.1 = last.1.max(stretch.first.start.min(end));

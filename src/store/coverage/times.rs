@@ -126,7 +126,8 @@ impl TimeCoverage {
     /// What lies within `[start, end)`.
     #[must_use]
     pub fn within(&self, start: UnixMillis, end: UnixMillis) -> Self {
-        let clip = |from: UnixMillis, to: UnixMillis| Some((from.max(start), to.min(end))).filter(|(from, to)| from < to);
+        let clip =
+            |from: UnixMillis, to: UnixMillis| Some((from.max(start), to.min(end))).filter(|(from, to)| from < to);
         let run = |run: &TimeRun| clip(run.start, run.end).map(|(start, end)| TimeRun { start, end, ..*run });
         let hole = |hole: &TimeHole| clip(hole.start, hole.end).map(|(start, end)| TimeHole { start, end, ..*hole });
         let runs = self.runs.iter().skip(self.runs.partition_point(|run| run.end <= start));
@@ -155,7 +156,8 @@ impl States {
     fn holes(&self, start: UnixMillis, end: UnixMillis) -> Vec<TimeHole> {
         let inside = |time: &UnixMillis| start < *time && *time < end;
         let damaged = self.damaged.iter().flat_map(|(from, to)| [*from, *to]).chain(self.horizon).filter(inside);
-        let mut borders: Vec<UnixMillis> = self.archives.borders(start, end).chain(damaged).chain([start, end]).collect();
+        let mut borders: Vec<UnixMillis> =
+            self.archives.borders(start, end).chain(damaged).chain([start, end]).collect();
         borders.sort_unstable();
         borders.dedup();
         let mut holes: Vec<TimeHole> = Vec::new();

@@ -9,7 +9,8 @@ use crate::{
         record::{Kind, Rows},
         repair::RepairError,
         segment::{
-            BlockError, Replaced, RunIndex, SectionIndex, Segment, SegmentError, SegmentIdentity, SegmentWriter, origin_at,
+            BlockError, Replaced, RunIndex, SectionIndex, Segment, SegmentError, SegmentIdentity, SegmentWriter,
+            origin_at,
         },
     },
 };

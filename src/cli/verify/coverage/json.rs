@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 /// Amounts and places of a series with ids are ids; of others milliseconds, and holes end before their `end`.
 pub(in crate::cli::verify) fn line(line: &Line) -> Value {
-    let held: Map<_, _> = line.held.iter().map(|(source, amount)| (source.as_str().to_owned(), json!(amount))).collect();
+    let held: Map<_, _> =
+        line.held.iter().map(|(source, amount)| (source.as_str().to_owned(), json!(amount))).collect();
     let name = |name: &str| if line.has_ids { name.to_owned() } else { format!("{name}_ms") };
     let mut row = json!({
         "contract": line.contract,

@@ -49,7 +49,8 @@ struct Hole {
 
 /// What there is to say of the store that was checked, as of now.
 pub(super) fn of(disk: &Arc<dyn Disk>, report: &Report) -> Result<Vec<Line>, LoadError> {
-    let damaged = report.months.iter().flat_map(|month| month.damaged.iter().map(|ids| (month.contract, month.kind, *ids)));
+    let damaged =
+        report.months.iter().flat_map(|month| month.damaged.iter().map(|ids| (month.contract, month.kind, *ids)));
     let damaged: Vec<_> = damaged.collect();
     let covered = of_store(disk, report.identity.store, &damaged, Clock::system().wall())?;
     Ok(covered.into_iter().map(|covered| line(covered, &report.conflicts)).collect())

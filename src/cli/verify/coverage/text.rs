@@ -48,7 +48,8 @@ fn figures_of(line: &Line) -> [String; 9] {
     let held = |source: Origin| line.held.iter().find(|(own, _)| *own == source).map_or(0, |(_, amount)| *amount);
     let [stream, rest, daily, monthly, derived] = Origin::ALL.map(held);
     let counts = line.counts;
-    let amounts = [stream, rest, daily, monthly, derived, counts.missing, counts.awaiting_archive, counts.confirmed_absent];
+    let amounts =
+        [stream, rest, daily, monthly, derived, counts.missing, counts.awaiting_archive, counts.confirmed_absent];
     let amount = |amount: u64| if line.has_ids { grouped(amount) } else { length(amount) };
     let shown = |figure: u64, text: String| if figure == 0 { String::new() } else { text };
     let [a, b, c, d, e, f, g, h] = amounts.map(|figure| shown(figure, amount(figure)));
