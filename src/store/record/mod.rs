@@ -202,7 +202,7 @@ impl Kind {
     /// knew one source of each.
     pub const fn origin_unsaid(self) -> Origin {
         match self {
-            Self::Candle => Origin::Derived,
+            Self::Contract | Self::Profile | Self::Day | Self::Candle => Origin::Derived,
             Self::OpenInterest => Origin::DailyArchive,
             Self::Funding => Origin::MonthlyArchive,
             _ => Origin::Stream,
