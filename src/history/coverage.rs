@@ -6,7 +6,7 @@ use crate::{
     model::{IdRange, Symbol, UnixMillis},
     store::{
         Holding,
-        coverage::{Archives, Coverage, Reach, TakenFile, TimeCoverage},
+        coverage::{Archives, Coverage, CoveredTimes, Reach, TakenFile},
         files::Disk,
         library::Library,
         record::Kind,
@@ -21,7 +21,7 @@ const ATTEMPTS: usize = 4;
 
 /// One series of one contract of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeriesCoverage {
+pub struct CoveredSeries {
     /// The contract's number in the store.
     pub contract: u32,
     /// Its ticker, when it is known.
@@ -38,7 +38,7 @@ pub enum Covered {
     /// By ids.
     Ids(Coverage),
     /// By times, of series without ids.
-    Times(TimeCoverage),
+    Times(CoveredTimes),
 }
 
 /// What the store with number `store` holds and lacks at `now` of every contract and series, beside its writer or not.
@@ -52,7 +52,7 @@ pub fn of_store(
     store: u128,
     lost: &[(u32, Kind, IdRange)],
     now: UnixMillis,
-) -> Result<Vec<SeriesCoverage>, LoadError> {
+) -> Result<Vec<CoveredSeries>, LoadError> {
     let mut attempt = 1;
     loop {
         let library = load(disk, store)?.library;
@@ -65,7 +65,7 @@ pub fn of_store(
     }
 }
 
-fn of_library(library: &Arc<Library>, now: UnixMillis) -> Vec<SeriesCoverage> {
+fn of_library(library: &Arc<Library>, now: UnixMillis) -> Vec<CoveredSeries> {
     let contracts = library.contracts();
     let symbol_of = |contract: u32| contracts.iter().find(|row| row.number == contract).and_then(|row| row.symbol());
     let shelves = library.shelves().into_iter().filter(|shelf| shelf.ends().is_some());
@@ -77,9 +77,9 @@ fn of_library(library: &Arc<Library>, now: UnixMillis) -> Vec<SeriesCoverage> {
             let reach = Reach { now, back_ms: series.reach_ms() };
             Covered::Ids(Holding::reading(library, contract, shelf.kind).coverage(ALL, &[], reach))
         };
-        Some(SeriesCoverage { contract, symbol, series, covered: by_time.unwrap_or_else(by_id) })
+        Some(CoveredSeries { contract, symbol, series, covered: by_time.unwrap_or_else(by_id) })
     });
-    let mut covered: Vec<SeriesCoverage> = covered.collect();
+    let mut covered: Vec<CoveredSeries> = covered.collect();
     covered.sort_by_key(|covered| (covered.contract, covered.series));
     covered
 }
@@ -91,14 +91,14 @@ pub fn times(
     (contract, symbol): (u32, Option<&Symbol>),
     series: Series,
     now: UnixMillis,
-) -> Option<TimeCoverage> {
+) -> Option<CoveredTimes> {
     let taken = |cadence: &Cadence| {
         let files = symbol.map(|symbol| taken(library, symbol, series, *cadence));
         (origin(*cadence), files.unwrap_or_default())
     };
     let archives = Archives::new(series.dataset().cadences().iter().map(taken).collect());
     let reach = Reach { now, back_ms: series.reach_ms() };
-    TimeCoverage::of(&library.shelf(contract, series.kind()), library, &archives, reach)
+    CoveredTimes::of(&library.shelf(contract, series.kind()), library, &archives, reach)
 }
 
 /// The files of a series that were taken, ascending. One that was seen before such files are whole says nothing of what it

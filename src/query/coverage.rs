@@ -5,7 +5,7 @@ use crate::{
     model::{IdRange, UnixMillis},
     store::{
         Holding,
-        coverage::{Coverage, Hole, HoleState, Reach, Run, TimeCoverage},
+        coverage::{Coverage, CoveredTimes, Hole, HoleState, Reach, Run},
     },
 };
 
@@ -31,7 +31,7 @@ impl CoverageCounts {
     }
 
     /// Those of times.
-    pub fn of_times(coverage: &TimeCoverage) -> Self {
+    pub fn of_times(coverage: &CoveredTimes) -> Self {
         let length = |start: UnixMillis, end: UnixMillis| end.since(start).max(0).unsigned_abs();
         let held = coverage.runs.iter().map(|run| length(run.start, run.end)).sum();
         let mut counts = Self { held, ..Self::default() };
@@ -147,7 +147,7 @@ fn of_day(day: UnixMillis, holding: &Holding, whole: &Coverage, tape: IdRange) -
 }
 
 /// The days of `[start, end)` of a series without ids, as far as any of it is held, ascending.
-pub fn time_days(whole: &TimeCoverage, start: Option<UnixMillis>, end: Option<UnixMillis>) -> Vec<DayCoverage> {
+pub fn time_days(whole: &CoveredTimes, start: Option<UnixMillis>, end: Option<UnixMillis>) -> Vec<DayCoverage> {
     let Some(ends) = whole.ends() else { return Vec::new() };
     let first = start.map_or(ends.0, |start| start.max(ends.0)).floor(UnixMillis::DAY, 0);
     let last = end.map_or(ends.1, |end| end.min(ends.1));

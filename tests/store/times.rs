@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tapedeck::{
     model::{Candle, Price, QuoteVolume, Source, UnixMillis, Volume},
     store::{
-        coverage::{Archives, HoleState, Reach, TakenFile, TimeCoverage},
+        coverage::{Archives, CoveredTimes, HoleState, Reach, TakenFile},
         files::Damage,
         record::{FundingRow, Kind, OpenInterestRow, Origin, Record, Rows},
     },
@@ -97,13 +97,13 @@ fn fill_rows(rig: &mut Rig, origin: Origin, rows: &Rows) {
     }
 }
 
-fn covered(rig: &Rig, kind: Kind, archives: &Archives, reach: Reach) -> TimeCoverage {
+fn covered(rig: &Rig, kind: Kind, archives: &Archives, reach: Reach) -> CoveredTimes {
     let library = &rig.opened.library;
-    TimeCoverage::of(&library.shelf(0, kind), library, archives, reach).expect("a series without ids")
+    CoveredTimes::of(&library.shelf(0, kind), library, archives, reach).expect("a series without ids")
 }
 
 /// What is known of a time, in a letter, and the source of what is held.
-fn letter_at(coverage: &TimeCoverage, time: UnixMillis) -> (char, Option<Origin>) {
+fn letter_at(coverage: &CoveredTimes, time: UnixMillis) -> (char, Option<Origin>) {
     if let Some(run) = coverage.runs.iter().find(|run| run.start <= time && time < run.end) {
         return ('h', Some(run.origin));
     }
@@ -117,7 +117,7 @@ fn letter_at(coverage: &TimeCoverage, time: UnixMillis) -> (char, Option<Origin>
 }
 
 /// Runs and holes follow each other without a gap and without sharing a time.
-fn assert_seamless(coverage: &TimeCoverage, seed: u64) {
+fn assert_seamless(coverage: &CoveredTimes, seed: u64) {
     let runs = coverage.runs.iter().map(|run| (run.start, run.end));
     let mut all: Vec<_> = runs.chain(coverage.holes.iter().map(|hole| (hole.start, hole.end))).collect();
     all.sort_unstable();

@@ -7,7 +7,7 @@
 mod stretches;
 mod times;
 
-pub use times::{Archives, Proof, TakenFile, TimeCoverage, TimeHole, TimeRun};
+pub use times::{Archives, CoveredTimes, Proof, TakenFile, TimeHole, TimeRun};
 
 use crate::{
     model::{IdRange, UnixMillis},

@@ -44,7 +44,7 @@ pub struct Proof {
 
 /// What the store holds and lacks of a stretch of time.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TimeCoverage {
+pub struct CoveredTimes {
     /// Ascending; those that join touch.
     pub runs: Vec<TimeRun>,
     /// Ascending; times before the first held one and after the last are no hole.
@@ -103,7 +103,7 @@ impl Archives {
     }
 }
 
-impl TimeCoverage {
+impl CoveredTimes {
     /// Of the rows of a shelf whose kind has no ids and is expected at certain times; nothing of other kinds.
     pub fn of(shelf: &Shelf, library: &Library, archives: &Archives, reach: Reach) -> Option<Self> {
         let spacing = Spacing::of(shelf.kind)?;

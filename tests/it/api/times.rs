@@ -254,11 +254,16 @@ fn a_series_that_is_none_is_refused_with_those_that_are() {
         let (opened, _) = open(&site);
         for target in ["series=spreads", "series=raw_trades"] {
             let answer = site.get(&format!("/api/v1/coverage?symbol={SYMBOL}&{target}")).await;
-            assert_eq!((answer.status, &answer.json()["param"]), (400, &json!("series")), "{}", answer.body);
+            assert_eq!(
+                (answer.status, &answer.json()["errors"][0]["param"]),
+                (400, &json!("series")),
+                "{}",
+                answer.body
+            );
             assert!(answer.body.contains("trades, candles, open_interest or funding"), "{}", answer.body);
         }
         let answer = site.get(&format!("/api/v1/coverage?symbol={SYMBOL}&series=funding&from_id=1")).await;
-        assert_eq!((answer.status, &answer.json()["param"]), (400, &json!("from_id")), "{}", answer.body);
+        assert_eq!((answer.status, &answer.json()["errors"][0]["param"]), (400, &json!("from_id")), "{}", answer.body);
         let nothing = site.get(&format!("/api/v1/coverage?symbol={SYMBOL}&series=candles")).await;
         assert_eq!(nothing.header("x-tapedeck-complete"), Some("false"), "nothing is held: {}", nothing.body);
         assert_eq!(nothing.json()["data"], json!({"runs": [], "holes": []}));

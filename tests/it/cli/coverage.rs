@@ -101,7 +101,7 @@ fn each_series_is_told_by_source_and_state() {
     let coverage = &out[out.find("coverage in ids").expect("a part")..];
     assert_eq!(line(coverage, "trades")[2..], ["10", "3", "4", "4", "15"], "{out}");
     let coverage = &out[out.find("coverage in time").expect("a part")..];
-    let interest = ["1 d 50 min", "5 min", "5 min", "1", "2024-03-02 00:15"];
+    let interest = ["1 d", "5 min", "5 min", "1", "2024-03-02 00:15"];
     assert_eq!(line(coverage, "open_interest")[2..], interest, "{out}");
     has(
         &out,

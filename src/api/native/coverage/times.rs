@@ -8,7 +8,7 @@ use crate::{
     query::{self, CoverageCounts, DayCoverage},
     store::{
         Holding,
-        coverage::{HoleState, TimeCoverage, TimeHole, TimeRun},
+        coverage::{CoveredTimes, HoleState, TimeHole, TimeRun},
         record::Kind,
     },
 };
@@ -57,13 +57,13 @@ pub(super) fn in_short(contract: &Contract, holding: &Holding, at: At) -> (Value
     (row, counted.is_whole() && whole.ends().is_some())
 }
 
-fn of(contract: &Contract, holding: &Holding, (series, now): At) -> TimeCoverage {
+fn of(contract: &Contract, holding: &Holding, (series, now): At) -> CoveredTimes {
     // No series with ids comes here.
     times(holding.library(), (holding.shelf().contract, Some(&contract.symbol)), series, now).unwrap_or_default()
 }
 
 /// A page is cut where both lists of it are whole.
-fn runs(mut coverage: TimeCoverage, limit: usize) -> (Value, Option<UnixMillis>) {
+fn runs(mut coverage: CoveredTimes, limit: usize) -> (Value, Option<UnixMillis>) {
     let last = limit.saturating_sub(1);
     let runs_end = coverage.runs.get(last).filter(|_| coverage.runs.len() > limit).map(|run| run.end);
     let holes_end = coverage.holes.get(last).filter(|_| coverage.holes.len() > limit).map(|hole| hole.end);
@@ -75,7 +75,7 @@ fn runs(mut coverage: TimeCoverage, limit: usize) -> (Value, Option<UnixMillis>)
     (json!({"runs": runs.collect::<Vec<_>>(), "holes": holes.collect::<Vec<_>>()}), cut)
 }
 
-fn days(whole: &TimeCoverage, wanted: &Wanted) -> (Value, Option<UnixMillis>) {
+fn days(whole: &CoveredTimes, wanted: &Wanted) -> (Value, Option<UnixMillis>) {
     let days = query::time_days(whole, wanted.start, wanted.end);
     let next = days.get(wanted.limit).map(|day| day.day);
     (json!(days.iter().take(wanted.limit).map(day).collect::<Vec<_>>()), next)
@@ -102,7 +102,7 @@ fn counts(counts: &CoverageCounts) -> Value {
     })
 }
 
-fn add_ends(row: &mut Value, contract: &Contract, whole: &TimeCoverage) {
+fn add_ends(row: &mut Value, contract: &Contract, whole: &CoveredTimes) {
     let ends = whole.ends();
     row["symbol"] = json!(contract.symbol.as_str());
     row["held_from"] = json!(ends.map(|(first, _)| first.get()));

@@ -6,7 +6,7 @@ pub(super) mod text;
 use crate::{
     clock::Clock,
     history::{
-        coverage::{Covered, SeriesCoverage, of_store},
+        coverage::{Covered, CoveredSeries, of_store},
         jobs::Series,
     },
     model::Symbol,
@@ -56,7 +56,7 @@ pub(super) fn of(disk: &Arc<dyn Disk>, report: &Report) -> Result<Vec<Line>, Loa
     Ok(covered.into_iter().map(|covered| line(covered, &report.conflicts)).collect())
 }
 
-fn line(SeriesCoverage { contract, symbol, series, covered }: SeriesCoverage, conflicts: &[Conflict]) -> Line {
+fn line(CoveredSeries { contract, symbol, series, covered }: CoveredSeries, conflicts: &[Conflict]) -> Line {
     let own = conflicts.iter().filter(|own| (own.contract, own.kind) == (contract, series.kind()));
     let conflicts = own.map(|own| own.keys.count()).sum();
     let (has_ids, held, counts, holes, whole_from) = match covered {
@@ -88,9 +88,12 @@ fn hole_of_times(hole: &TimeHole) -> Hole {
     Hole { from: hole.start.get().into(), to: hole.end.get().into(), state }
 }
 
-fn by_source(runs: impl Iterator<Item = (Origin, u64)> + Clone) -> Vec<(Origin, u64)> {
-    let sum = |source: Origin| runs.clone().filter(|(own, _)| *own == source).map(|(_, count)| count).sum();
-    Origin::ALL.into_iter().map(|source| (source, sum(source))).filter(|(_, count)| *count > 0).collect()
+fn by_source(runs: impl Iterator<Item = (Origin, u64)>) -> Vec<(Origin, u64)> {
+    let mut sums = Origin::ALL.map(|source| (source, 0));
+    for (origin, amount) in runs {
+        sums.iter_mut().filter(|(source, _)| *source == origin).for_each(|(_, sum)| *sum += amount);
+    }
+    sums.into_iter().filter(|(_, sum)| *sum > 0).collect()
 }
 
 /// Who says that there is nothing.
