@@ -3,6 +3,7 @@
 pub mod adopting;
 pub mod archive;
 pub mod budget;
+pub mod coverage;
 pub mod download;
 pub mod jobs;
 pub mod klines;

@@ -1,15 +1,15 @@
-//! Which ids of a contract are held and lacking, all in all and day by day?
+//! How much of a contract's series is held and lacking, all in all and day by day?
 
 use crate::{
     market::Tape,
     model::{IdRange, UnixMillis},
     store::{
         Holding,
-        coverage::{Coverage, Hole, HoleState, Reach, Run},
+        coverage::{Coverage, CoveredTimes, Hole, HoleState, Reach, Run},
     },
 };
 
-/// How many ids are in which state.
+/// How many ids, or milliseconds of a series without ids, are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CoverageCounts {
     /// Held.
@@ -26,32 +26,54 @@ impl CoverageCounts {
     /// Those of a coverage.
     pub fn of(coverage: &Coverage) -> Self {
         let mut counts = Self { held: coverage.runs.iter().map(|run| run.ids.count()).sum(), ..Self::default() };
-        for hole in &coverage.holes {
-            *match hole.state {
-                HoleState::Missing => &mut counts.missing,
-                HoleState::AwaitingArchive => &mut counts.awaiting_archive,
-                HoleState::ConfirmedAbsent(_) => &mut counts.confirmed_absent,
-            } += hole.ids.count();
-        }
+        coverage.holes.iter().for_each(|hole| *counts.lacking(&hole.state) += hole.ids.count());
         counts
     }
 
-    /// Whether the venue has no id that is not held.
+    /// Those of times.
+    pub fn of_times(coverage: &CoveredTimes) -> Self {
+        let length = |start: UnixMillis, end: UnixMillis| end.since(start).max(0).unsigned_abs();
+        let held = coverage.runs.iter().map(|run| length(run.start, run.end)).sum();
+        let mut counts = Self { held, ..Self::default() };
+        coverage.holes.iter().for_each(|hole| *counts.lacking(&hole.state) += length(hole.start, hole.end));
+        counts
+    }
+
+    const fn lacking<P>(&mut self, state: &HoleState<P>) -> &mut u64 {
+        match state {
+            HoleState::Missing => &mut self.missing,
+            HoleState::AwaitingArchive => &mut self.awaiting_archive,
+            HoleState::ConfirmedAbsent(_) => &mut self.confirmed_absent,
+        }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self {
+            held: self.held + others.held,
+            missing: self.missing + others.missing,
+            awaiting_archive: self.awaiting_archive + others.awaiting_archive,
+            confirmed_absent: self.confirmed_absent + others.confirmed_absent,
+        }
+    }
+
+    /// Whether the venue has nothing that is not held.
     pub const fn is_whole(&self) -> bool {
         self.missing == 0 && self.awaiting_archive == 0
     }
 }
 
-/// A day of a contract's tape.
+/// A day of a contract's series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayCoverage {
     /// Its first millisecond.
     pub day: UnixMillis,
-    /// From its first held id up to the one before the next day's; nothing when no trade of it is held.
+    /// From its first held id up to the one before the next day's; nothing when no trade of it is held, or without ids.
     pub ids: Option<IdRange>,
-    /// Of these ids. A hole that reaches into the next day is counted where it begins.
+    /// Of these ids, where a hole that reaches into the next day is counted where it begins; without ids, of the day's time.
     pub counts: CoverageCounts,
-    /// Whether every trade of the day is held: no hole touches it, and the tape reaches beyond both its ends.
+    /// Whether every row of the day is held: no hole touches it, and what is held reaches beyond both its ends.
     pub complete: bool,
 }
 
@@ -114,7 +136,7 @@ fn of_day(day: UnixMillis, holding: &Holding, whole: &Coverage, tape: IdRange) -
         whole_from_id: None,
     };
     let counts = CoverageCounts::of(&own);
-    let is_open = |hole: &&Hole| !matches!(hole.state, HoleState::ConfirmedAbsent(_));
+    let is_open = |hole: &&Hole| hole.state.is_open();
     // A hole right before the day's first trade may begin the day.
     let touches =
         |hole: &Hole| hole.ids.last.saturating_add(1) >= begin && next.is_none_or(|next| hole.ids.first < next);
@@ -122,6 +144,20 @@ fn of_day(day: UnixMillis, holding: &Holding, whole: &Coverage, tape: IdRange) -
     // Ids count from 1: nothing came before that one.
     let reaches_before = begin == 1 || tape.first < begin;
     DayCoverage { day, ids, counts, complete: !is_touched && reaches_before && next.is_some() && ids.is_some() }
+}
+
+/// The days of `[start, end)` of a series without ids, as far as any of it is held, ascending.
+pub fn time_days(whole: &CoveredTimes, start: Option<UnixMillis>, end: Option<UnixMillis>) -> Vec<DayCoverage> {
+    let Some(ends) = whole.ends() else { return Vec::new() };
+    let first = start.map_or(ends.0, |start| start.max(ends.0)).floor(UnixMillis::DAY, 0);
+    let last = end.map_or(ends.1, |end| end.min(ends.1));
+    let days = (0..).map(|day| first.plus(day * UnixMillis::DAY)).take_while(|day| *day < last);
+    days.map(|day| {
+        let next = day.plus(UnixMillis::DAY);
+        let counts = CoverageCounts::of_times(&whole.within(day, next));
+        DayCoverage { day, ids: None, counts, complete: counts.is_whole() && ends.0 <= day && next <= ends.1 }
+    })
+    .collect()
 }
 
 /// Runs of ids that memory holds, ascending.

@@ -9,6 +9,6 @@ mod sums;
 mod trades;
 
 pub use candles::{CandlesWanted, candles, held_from};
-pub use coverage::{CoverageCounts, DayCoverage, coverage, coverage_days, ids_between, reaches};
+pub use coverage::{CoverageCounts, DayCoverage, coverage, coverage_days, ids_between, reaches, time_days};
 pub use sums::{SumPage, sums};
 pub use trades::{TradePage, TradeRange, trades};

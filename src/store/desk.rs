@@ -121,7 +121,7 @@ impl Desk {
             return false;
         }
         let rows = Arc::new(rows);
-        shelf.enqueue(Arc::clone(&rows));
+        shelf.enqueue(Arc::clone(&rows), origin);
         let batch = Batch { shelf: Arc::clone(shelf), origin, rows: Arc::clone(&rows) };
         let sent = self.sender.try_send(batch).is_ok();
         if !sent {

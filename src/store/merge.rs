@@ -272,7 +272,7 @@ fn pieces_of(
     wanted: impl Fn(&[BlockIndex]) -> Range<usize>,
 ) -> Vec<Piece> {
     let part = match part {
-        Part::Queued(rows) => return vec![Piece::Queued(rows, at)],
+        Part::Queued(rows, _) => return vec![Piece::Queued(rows, at)],
         Part::Journal(run) => return vec![Piece::Journal(run)],
         Part::Sealed(part) => part,
     };

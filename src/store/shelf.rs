@@ -98,7 +98,7 @@ pub struct SealedPart {
     pub is_fill: bool,
     /// What its index says.
     pub section: SectionIndex,
-    /// Keys held without a gap between, as its index says; empty for kinds whose keys are not dense.
+    /// What its index says of where its rows came from; of kinds whose keys are dense, keys held without a gap between.
     pub runs: Arc<[RunIndex]>,
     /// Keys that are held no more, ascending: what they stand in was found damaged.
     pub lost: Arc<[IdRange]>,
@@ -107,10 +107,9 @@ pub struct SealedPart {
 impl SealedPart {
     /// Runs of keys that are held, each with where it came from.
     fn held(&self) -> impl Iterator<Item = (IdRange, Origin)> {
-        let origin = |number: u64| u16::try_from(number).ok().and_then(Origin::from_number).unwrap_or_default();
         self.runs.iter().flat_map(move |run| {
             let keys = IdRange { first: run.first, last: run.last };
-            without(keys, &self.lost).into_iter().map(move |keys| (keys, origin(run.origin)))
+            without(keys, &self.lost).into_iter().map(move |keys| (keys, run.origin()))
         })
     }
 }
@@ -128,7 +127,7 @@ pub struct Shelf {
 #[derive(Debug, Default)]
 struct Held {
     /// Given to the storage thread and not known to be durable, in order of arrival.
-    queued: VecDeque<Arc<Rows>>,
+    queued: VecDeque<(Arc<Rows>, Origin)>,
     /// Ascending, none overlapping another.
     in_order: VecDeque<JournalRun>,
     /// What could not stand there: late rows.
@@ -150,8 +149,8 @@ struct Held {
 /// Something that holds rows, as a reader finds it.
 #[derive(Clone, Debug)]
 pub enum Part {
-    /// In memory.
-    Queued(Arc<Rows>),
+    /// In memory, with where they came from.
+    Queued(Arc<Rows>, Origin),
     /// In the journal.
     Journal(JournalRun),
     /// In a segment.
@@ -162,7 +161,7 @@ impl Part {
     /// What it spans.
     pub fn span(&self) -> Option<Span> {
         match self {
-            Self::Queued(rows) => Span::of(rows),
+            Self::Queued(rows, _) => Span::of(rows),
             Self::Journal(run) => Some(run.span),
             Self::Sealed(part) => Some(Span::of_section(&part.section)),
         }
@@ -187,7 +186,7 @@ impl Shelf {
     pub fn durable_through(&self) -> Option<u64> {
         let held = self.read();
         let through = held.durable_through?;
-        let queued = held.queued.iter().filter_map(|rows| rows.keys().next());
+        let queued = held.queued.iter().filter_map(|(rows, _)| rows.keys().next());
         let waiting = queued.chain(held.unproven.iter().map(|(_, key)| *key)).min();
         Some(waiting.map_or(through, |key| through.min(key.saturating_sub(1)))).filter(|through| *through > 0)
     }
@@ -195,7 +194,7 @@ impl Shelf {
     /// The lowest and the highest key held.
     pub fn ends(&self) -> Option<IdRange> {
         let held = self.read();
-        let queued = held.queued.iter().filter_map(|rows| Span::of(rows)).map(|span| span.keys);
+        let queued = held.queued.iter().filter_map(|(rows, _)| Span::of(rows)).map(|span| span.keys);
         let order =
             held.in_order.front().into_iter().chain(held.in_order.back()).chain(&held.late).map(|run| run.span.keys);
         let sealed = held.sealed.iter().map(|part| Span::of_section(&part.section).keys);
@@ -210,7 +209,8 @@ impl Shelf {
         let mut runs: Vec<_> = held.sealed.iter().flat_map(SealedPart::held).collect();
         // A journal run is dense only as far as its keys say: sequences with holes were split when they were written.
         runs.extend(held.in_order.iter().chain(&held.late).map(|run| (run.span.keys, run.origin)));
-        runs.extend(held.queued.iter().flat_map(|rows| dense_runs(rows)).map(|keys| (keys, Origin::Stream)));
+        let queued = held.queued.iter();
+        runs.extend(queued.flat_map(|(rows, origin)| dense_runs(rows).into_iter().map(|keys| (keys, *origin))));
         drop(held);
         merged(runs)
     }
@@ -239,8 +239,8 @@ impl Shelf {
         }
         parts.extend(held.in_order.range(some).cloned().map(Part::Journal));
         parts.extend(held.late.iter().filter(|run| run.span.meets(keys)).cloned().map(Part::Journal));
-        let queued = held.queued.iter().filter(|rows| Span::of(rows).is_some_and(|span| span.meets(keys)));
-        parts.extend(queued.cloned().map(Part::Queued));
+        let queued = held.queued.iter().filter(|(rows, _)| Span::of(rows).is_some_and(|span| span.meets(keys)));
+        parts.extend(queued.cloned().map(|(rows, origin)| Part::Queued(rows, origin)));
         (parts, covered)
     }
 
@@ -253,8 +253,8 @@ impl Shelf {
         let at = held.in_order.partition_point(|run| !reaches(&run.span));
         parts.extend(held.in_order.get(at).cloned().map(Part::Journal));
         parts.extend(held.late.iter().filter(|run| reaches(&run.span)).cloned().map(Part::Journal));
-        let queued = held.queued.iter().filter(|rows| Span::of(rows).is_some_and(|span| reaches(&span)));
-        parts.extend(queued.cloned().map(Part::Queued));
+        let queued = held.queued.iter().filter(|(rows, _)| Span::of(rows).is_some_and(|span| reaches(&span)));
+        parts.extend(queued.cloned().map(|(rows, origin)| Part::Queued(rows, origin)));
         parts
     }
 
@@ -309,6 +309,12 @@ impl Shelf {
         })
     }
 
+    /// Notes keys that were found to stand nowhere where they can be read.
+    pub fn note_lost(&self, keys: IdRange) {
+        let parts = self.sealed().into_iter().filter(|part| Span::of_section(&part.section).meets(keys));
+        parts.for_each(|part| _ = self.lose_more(part.segment, keys));
+    }
+
     /// Keys that were held, cannot be read, and stand nowhere else, ascending. Only for kinds with dense keys.
     pub fn lost(&self) -> Vec<IdRange> {
         let damaged: Vec<IdRange> = self.read().sealed.iter().flat_map(|part| part.lost.iter().copied()).collect();
@@ -328,12 +334,12 @@ impl Shelf {
     }
 
     /// Notes rows that are on their way to the disk.
-    pub(super) fn enqueue(&self, rows: Arc<Rows>) {
+    pub(super) fn enqueue(&self, rows: Arc<Rows>, origin: Origin) {
         let mut held = self.write();
         let (first, last) = (rows.keys().next(), rows.keys().next_back());
         held.rewrites += u64::from(held.highest.is_some() && first <= held.highest);
         held.highest = held.highest.max(last);
-        held.queued.push_back(rows);
+        held.queued.push_back((rows, origin));
     }
 
     /// How often rows came at or below the highest key: as long as it stays, what was read below that key stands.
@@ -343,7 +349,7 @@ impl Shelf {
 
     /// Takes back rows that were noted last and could not be sent.
     pub(super) fn take_back(&self, rows: &Arc<Rows>) {
-        self.write().queued.retain(|queued| !Arc::ptr_eq(queued, rows));
+        self.write().queued.retain(|(queued, _)| !Arc::ptr_eq(queued, rows));
     }
 
     /// Exchanges rows on their way, which are written and maybe `synced` now, for where they stand.
@@ -351,10 +357,10 @@ impl Shelf {
         let mut held = self.write();
         for rows in queued {
             match held.queued.front() {
-                Some(oldest) if Arc::ptr_eq(oldest, rows) => {
+                Some((oldest, _)) if Arc::ptr_eq(oldest, rows) => {
                     held.queued.pop_front();
                 }
-                _ => held.queued.retain(|other| !Arc::ptr_eq(other, rows)),
+                _ => held.queued.retain(|(other, _)| !Arc::ptr_eq(other, rows)),
             }
         }
         runs.into_iter().for_each(|run| held.place(run, synced));

@@ -138,7 +138,7 @@ impl Holding {
 /// Of each part, whether another holds one of its ids.
 fn shared(parts: &[Part]) -> Vec<bool> {
     let runs = |part: &Part| match part {
-        Part::Queued(rows) => dense_runs(rows),
+        Part::Queued(rows, _) => dense_runs(rows),
         Part::Journal(run) => vec![run.span.keys],
         Part::Sealed(part) => part.runs.iter().map(|run| IdRange { first: run.first, last: run.last }).collect(),
     };

@@ -21,6 +21,7 @@ mod rig;
 mod scrub;
 mod seam;
 mod sectors;
+mod times;
 mod verify;
 mod visit;
 mod workload;

@@ -1,14 +1,17 @@
 //! How does a report look to a program?
 
 use crate::{
-    cli::verify::Verdict,
+    cli::verify::{
+        Verdict,
+        coverage::{self, Line},
+    },
     model::IdRange,
     store::verify::{Conflict, Files, Finding, Month, Report},
 };
 use serde_json::{Value, json};
 use std::path::Path;
 
-pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
+pub(super) fn report(dir: &Path, report: &Report, covered: &[Line], verdict: Verdict) -> String {
     let value = json!({
         "directory": dir.display().to_string(),
         "store": format!("{:032x}", report.identity.store),
@@ -19,6 +22,7 @@ pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
             Verdict::Holes { .. } => "holes",
             Verdict::Damaged => "damaged",
         },
+        "coverage": covered.iter().map(coverage::json::line).collect::<Vec<_>>(),
         "months": report.months.iter().map(month).collect::<Vec<_>>(),
         "conflicts": report.conflicts.iter().map(conflict).collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),

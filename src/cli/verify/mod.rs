@@ -1,5 +1,6 @@
-//! `tapedeck verify`: is the store intact, and which ids does it lack?
+//! `tapedeck verify`: is the store intact, and what does it lack?
 
+mod coverage;
 mod json;
 mod klines;
 mod text;
@@ -8,16 +9,17 @@ use crate::{
     cli::{args::Common, failure::Failure},
     model::Symbol,
     store::{
-        files::RealDisk,
+        files::{Disk, RealDisk},
         identity::IdentityError,
         verify::{Progress, Report, VerifyError, verify},
     },
 };
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// `tapedeck verify`
@@ -124,11 +126,14 @@ pub(super) fn run(args: Args) -> Result<(), Failure> {
         return klines::run(&dir, &args.against_klines, &args.symbol, args.json);
     }
     let mut meter = Meter::new();
-    let checked = verify(&RealDisk::new(&dir), |progress| meter.show(&progress));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(&dir));
+    let checked = verify(&*disk, |progress| meter.show(&progress));
     meter.end();
     let report = checked.map_err(|error| Place::refuse(&dir, error))?;
+    let covered = coverage::of(&disk, &report).with_context(|| dir.display().to_string())?;
     let verdict = Verdict::of(&report, args.strict);
-    let out = if args.json { json::report(&dir, &report, verdict) } else { text::report(&dir, &report, verdict) };
+    let write = if args.json { json::report } else { text::report };
+    let out = write(&dir, &report, &covered, verdict);
     io::stdout().write_all(out.as_bytes())?;
     if verdict.is_good() { Ok(()) } else { Err(Failure::Answer(2)) }
 }

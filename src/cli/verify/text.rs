@@ -3,9 +3,12 @@
 use crate::{
     cli::{
         table::{bytes, counted, grouped, table},
-        verify::Verdict,
+        verify::{
+            Verdict,
+            coverage::{self, Line},
+        },
     },
-    model::{IdRange, Symbol},
+    model::{IdRange, Symbol, UnixMillis},
     store::{
         record::Kind,
         verify::{Conflict, Finding, Month, Report},
@@ -16,7 +19,7 @@ use std::path::Path;
 /// Longer lists are cut here; `--json` has them whole.
 const LINES_MAX: usize = 40;
 
-pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
+pub(super) fn report(dir: &Path, report: &Report, covered: &[Line], verdict: Verdict) -> String {
     let manifest = report.generation.map_or_else(String::new, |generation| format!(", manifest {generation}"));
     let mut text = format!("{}: records {}{manifest}\n", dir.display(), report.identity.venue);
     let heads = [
@@ -34,8 +37,8 @@ pub(super) fn report(dir: &Path, report: &Report, verdict: Verdict) -> String {
     ];
     let rows: Vec<_> = report.months.iter().map(month_row).collect();
     text += &section("", &table(&heads, &rows));
+    text += &coverage::text::tables(covered);
     text += &section("missing ids", &ranges(report, |month| &month.holes));
-    text += &section("ids that the venue never used", &ranges(report, |month| &month.absent));
     text += &section("damaged ids", &ranges(report, |month| &month.damaged));
     text += &section("conflicts: ids of which another version is kept apart", &conflicts(report));
     text += &section("findings", &cut(report.findings.iter().map(finding_row).collect(), &["", ""]));
@@ -69,7 +72,7 @@ fn month_row(month: &Month) -> Vec<String> {
     ]
 }
 
-fn name(contract: u32, symbol: Option<&Symbol>) -> String {
+pub(super) fn name(contract: u32, symbol: Option<&Symbol>) -> String {
     symbol.map_or_else(|| format!("contract {contract}"), |symbol| symbol.as_str().to_owned())
 }
 
@@ -106,6 +109,12 @@ pub(super) fn cut(mut rows: Vec<Vec<String>>, heads: &[&str]) -> String {
     rows.truncate(LINES_MAX);
     let text = table(heads, &rows);
     if left_out == 0 { text } else { format!("{text}  ... {} more: --json lists all\n", grouped(left_out as u64)) }
+}
+
+/// A minute in UTC; its milliseconds where no calendar reaches.
+pub(super) fn moment(time: UnixMillis) -> String {
+    let moment = jiff::Timestamp::from_millisecond(time.get());
+    moment.map_or_else(|_| time.to_string(), |moment| moment.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 /// A part below its title, with a line free before it; nothing when it is empty.

@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     exchange::binance::archive::{
-        Cadence, ChecksumError, Folder, ListingError, Period, Place, Sha256, checksum, listing, listing_query,
+        ChecksumError, Folder, ListingError, Period, Place, Sha256, checksum, listing, listing_query,
     },
     history::download::{
         staging::{Staged, Staging},
@@ -58,8 +58,7 @@ impl Published {
 
     /// Whether it can be trusted at `now`. A day's file that is listed earlier than its kind is as a rule may lack trades yet.
     pub fn is_trusted(&self, now: UnixMillis) -> bool {
-        let period = self.place.period();
-        period.cadence() == Cadence::Monthly || now >= period.published_from()
+        self.place.period().is_trusted(now)
     }
 }
 

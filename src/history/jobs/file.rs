@@ -298,7 +298,7 @@ pub(super) const fn kind_of(dataset: Dataset) -> Kind {
 }
 
 /// What rows of such files say of their source.
-pub(super) const fn origin(cadence: Cadence) -> Origin {
+pub(in crate::history) const fn origin(cadence: Cadence) -> Origin {
     match cadence {
         Cadence::Daily => Origin::DailyArchive,
         Cadence::Monthly => Origin::MonthlyArchive,

@@ -23,6 +23,7 @@ mod urgent;
 
 pub use board::{Jobs, SubmitError};
 pub use check::{Contract, WantError, check};
+pub(in crate::history) use file::origin;
 pub use job::{Job, Part, State, Want};
 pub use recheck::Recheck;
 pub(in crate::history) use runner::RECENT_MS;

@@ -1,10 +1,7 @@
 //! What is there to do for a part of a job, and what became of it?
 
 use crate::{
-    exchange::binance::{
-        AGG_TRADES_REACH_MS,
-        archive::{Cadence, Folder, Period},
-    },
+    exchange::binance::archive::{Cadence, Folder, Period},
     history::{
         download::{GetError, Host, Published},
         jobs::{
@@ -266,9 +263,5 @@ pub(super) fn is_replaced(taken: &ArchiveFile, listed: &Published) -> bool {
 
 /// How far back live sources give such rows.
 const fn reach(series: Series, now: UnixMillis) -> Reach {
-    let back_ms = match series {
-        Series::Trades => Some(AGG_TRADES_REACH_MS),
-        _ => None,
-    };
-    Reach { now, back_ms }
+    Reach { now, back_ms: series.reach_ms() }
 }

@@ -45,6 +45,11 @@ impl Witnesses {
         self.0 & Self::of(source).0 != 0
     }
 
+    /// All of them.
+    pub fn sources(self) -> impl Iterator<Item = Origin> {
+        Origin::ALL.into_iter().filter(move |source| self.has(*source))
+    }
+
     /// These and others.
     #[must_use]
     pub const fn and(self, others: Self) -> Self {

@@ -79,7 +79,19 @@ pub enum Origin {
 }
 
 impl Origin {
-    const ALL: [Self; 5] = [Self::Stream, Self::Rest, Self::DailyArchive, Self::MonthlyArchive, Self::Derived];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Stream, Self::Rest, Self::DailyArchive, Self::MonthlyArchive, Self::Derived];
+
+    /// Its name in answers and reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Stream => "stream",
+            Self::Rest => "rest",
+            Self::DailyArchive => "daily_archive",
+            Self::MonthlyArchive => "monthly_archive",
+            Self::Derived => "derived",
+        }
+    }
 
     /// Its number in files.
     pub const fn number(self) -> u16 {
@@ -184,6 +196,17 @@ impl Kind {
     /// merged, and stand on no shelf.
     pub const fn is_derived(self) -> bool {
         matches!(self, Self::Profile | Self::Day)
+    }
+
+    /// Where rows came from of which no file says it: what the first version sealed of kinds whose keys are not dense. It
+    /// knew one source of each.
+    pub const fn origin_unsaid(self) -> Origin {
+        match self {
+            Self::Contract | Self::Profile | Self::Day | Self::Candle => Origin::Derived,
+            Self::OpenInterest => Origin::DailyArchive,
+            Self::Funding => Origin::MonthlyArchive,
+            _ => Origin::Stream,
+        }
     }
 
     /// Words in a row.

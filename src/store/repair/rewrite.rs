@@ -6,10 +6,11 @@ use crate::{
         codec::Tier,
         files::Disk,
         manifest::{Level, Manifest, SegmentEntry, path as path_of},
-        record::{Kind, Origin, Rows},
+        record::{Kind, Rows},
         repair::RepairError,
         segment::{
             BlockError, Replaced, RunIndex, SectionIndex, Segment, SegmentError, SegmentIdentity, SegmentWriter,
+            origin_at,
         },
     },
 };
@@ -108,15 +109,9 @@ fn push(writer: &mut SegmentWriter, rows: &Rows, runs: &[RunIndex], last: &mut O
         let key = row[0];
         // Keys ascend within a section; an index that says otherwise is wrong, not the row that comes first.
         if last.is_none_or(|last| last < key) {
-            writer.push(row, origin_of(key, runs))?;
+            writer.push(row, origin_at(runs, rows.kind(), key))?;
             *last = Some(key);
         }
     }
     Ok(())
-}
-
-fn origin_of(key: u64, runs: &[RunIndex]) -> Origin {
-    let at = runs.partition_point(|run| run.last < key);
-    let run = runs.get(at).filter(|run| run.first <= key);
-    run.and_then(|run| Origin::from_number(u16::try_from(run.origin).ok()?)).unwrap_or_default()
 }

@@ -4,7 +4,7 @@ use crate::store::{
     manifest::{Level, SegmentEntry},
     plan::Damaged,
     record::{Kind, Origin, Rows},
-    segment::{BlockError, RunIndex, SectionIndex, Segment, SegmentWriteError},
+    segment::{BlockError, SectionIndex, Segment, SegmentWriteError, origin_at},
 };
 use std::{io, sync::Arc};
 
@@ -89,9 +89,8 @@ impl Cursor {
     }
 
     fn origin(&self, key: u64) -> Origin {
-        let runs: &[RunIndex] = self.segment.runs(&self.section);
-        let run = runs.get(runs.partition_point(|run| run.last < key));
-        run.and_then(|run| Origin::from_number(u16::try_from(run.origin).ok()?)).unwrap_or_default()
+        let kind = Kind::from_number(self.section.kind);
+        kind.map_or(Origin::Stream, |kind| origin_at(self.segment.runs(&self.section), kind, key))
     }
 
     /// Of rows of equal keys the one with the lowest rank is served: as in [`Shelf::rows`](crate::store::shelf::Shelf::rows),

@@ -60,8 +60,8 @@ fn earlier(shelf: &Shelf, rows: &Rows, before_file: Option<u32>) -> Vec<(Part, I
         Part::Sealed(part) if !schema.dense => vec![Span::of_section(&part.section).keys],
         Part::Sealed(part) => part.runs.iter().map(|run| IdRange { first: run.first, last: run.last }).collect(),
         Part::Journal(run) if before_file.is_none_or(|file| run.file.identity.number < file) => vec![run.span.keys],
-        Part::Queued(rows) if before_file.is_none() => dense_runs(rows),
-        Part::Journal(_) | Part::Queued(_) => Vec::new(),
+        Part::Queued(rows, _) if before_file.is_none() => dense_runs(rows),
+        Part::Journal(_) | Part::Queued(..) => Vec::new(),
     };
     let own = if schema.dense { dense_runs(rows) } else { vec![keys] };
     let shared = |part: Part| {

@@ -1,15 +1,18 @@
 //! How do journal files become a segment?
 
-use crate::store::{
-    derive::Derivation,
-    journal::JournalFile,
-    library::Library,
-    manifest::{Level, SegmentEntry},
-    merge::deduplicated,
-    record::{Kind, Origin, Rows},
-    seal::{Sealed, Sealer, held::without_held, write_conflicts, write_section},
-    segment::{Replaced, SegmentWriteError, SegmentWriter},
-    shelf::{JournalRun, Shelf},
+use crate::{
+    model::IdRange,
+    store::{
+        derive::Derivation,
+        journal::JournalFile,
+        library::Library,
+        manifest::{Level, SegmentEntry},
+        merge::deduplicated,
+        record::{Kind, Origin, Rows},
+        seal::{Sealed, Sealer, held::without_held, write_conflicts, write_section},
+        segment::{Replaced, SegmentWriteError, SegmentWriter},
+        shelf::{JournalRun, Shelf},
+    },
 };
 use std::{io, sync::Arc};
 
@@ -50,6 +53,7 @@ fn seal_shelf(
 ) -> Result<usize, SegmentWriteError> {
     // Of rows of equal keys the one that came first is held.
     runs.sort_by_key(|run| (run.file.identity.number, run.words_at));
+    let mut origins = Origins::new(shelf.kind, &runs);
     let mut all = Rows::with_capacity(shelf.kind, runs.iter().map(|run| run.rows as usize).sum());
     for run in &runs {
         let rows = match run.read(shelf.kind) {
@@ -61,6 +65,7 @@ fn seal_shelf(
             }
             rows => rows?,
         };
+        origins.note(&rows, run.origin);
         all.extend_from_words(rows.words().iter().copied());
     }
     all.sort();
@@ -71,13 +76,7 @@ fn seal_shelf(
         conflicts.extend_from_words(more.words().iter().copied());
         conflicts.sort();
     }
-    let mut by_first: Vec<&JournalRun> = runs.iter().collect();
-    by_first.sort_by_key(|run| run.span.keys.first);
-    let origin_of = |key: u64| {
-        let begun = by_first.partition_point(|run| run.span.keys.first <= key);
-        let own = by_first[..begun].iter().rev().find(|run| run.span.keys.contains(key));
-        own.map_or(Origin::Stream, |run| run.origin)
-    };
+    let origin_of = origins.finish(&runs);
     let count = rows.len() + conflicts.len();
     write_section(writer, shelf.contract, &rows, origin_of)?;
     write_conflicts(writer, shelf.contract, conflicts, Origin::Stream)?;
@@ -87,6 +86,47 @@ fn seal_shelf(
         write_section(writer, shelf.contract, &derived, |_| Origin::Derived)?;
     }
     Ok(count)
+}
+
+/// Where the rows of journal runs came from.
+struct Origins {
+    kind: Kind,
+    /// Of each row, where runs of several origins may lie in each other: keys that are not dense.
+    each: Option<Vec<(u64, Origin)>>,
+}
+
+impl Origins {
+    fn new(kind: Kind, runs: &[JournalRun]) -> Self {
+        let is_mixed = runs.windows(2).any(|pair| pair[0].origin != pair[1].origin);
+        Self { kind, each: (is_mixed && !kind.schema().dense).then(Vec::new) }
+    }
+
+    /// Notes the rows of a run, in the order of their arrival.
+    fn note(&mut self, rows: &Rows, origin: Origin) {
+        self.each.iter_mut().for_each(|each| each.extend(rows.keys().map(|key| (key, origin))));
+    }
+
+    /// The origin of the row that is kept of a key.
+    fn finish(mut self, runs: &[JournalRun]) -> impl Fn(u64) -> Origin {
+        let is_latest = self.kind.schema().revision.is_some();
+        self.each.iter_mut().for_each(|each| each.sort_by_key(|(key, _)| *key));
+        let mut by_first: Vec<(IdRange, Origin)> = runs.iter().map(|run| (run.span.keys, run.origin)).collect();
+        by_first.sort_by_key(|(keys, _)| keys.first);
+        move |key| {
+            let own = match &self.each {
+                // Of equal keys the first or the last to arrive.
+                Some(each) if is_latest => {
+                    each[..each.partition_point(|(other, _)| *other <= key)].last().map(|own| own.1)
+                }
+                Some(each) => each.get(each.partition_point(|(other, _)| *other < key)).map(|own| own.1),
+                None => {
+                    let begun = by_first.partition_point(|(keys, _)| keys.first <= key);
+                    by_first[..begun].iter().rev().find(|(keys, _)| keys.contains(key)).map(|own| own.1)
+                }
+            };
+            own.unwrap_or_default()
+        }
+    }
 }
 
 /// Whether the medium does not give what was asked of it, rather than the system lacking something just now.

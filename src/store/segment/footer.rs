@@ -2,6 +2,7 @@
 
 use crate::store::{
     bytes::{Fields, Reader, checksum},
+    record::{Kind, Origin},
     segment::block::BlockHeader,
 };
 
@@ -99,7 +100,7 @@ pub struct BlockIndex {
     pub last_time: i64,
 }
 
-/// Keys held without a gap between, and where they came from; only of kinds with dense keys.
+/// Keys that follow each other in a section, and where they came from; of kinds with dense keys without a gap between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize)]
 #[rkyv(derive(Debug))]
 pub struct RunIndex {
@@ -109,6 +110,19 @@ pub struct RunIndex {
     pub last: u64,
     /// See [`Origin::number`](crate::store::record::Origin::number).
     pub origin: u64,
+}
+
+/// Where the row with that key came from, as the runs of its section say.
+pub(in crate::store) fn origin_at(runs: &[RunIndex], kind: Kind, key: u64) -> Origin {
+    let run = runs.get(runs.partition_point(|run| run.last < key)).filter(|run| run.first <= key);
+    run.map_or(kind.origin_unsaid(), RunIndex::origin)
+}
+
+impl RunIndex {
+    /// Where its rows came from.
+    pub fn origin(&self) -> Origin {
+        u16::try_from(self.origin).ok().and_then(Origin::from_number).unwrap_or_default()
+    }
 }
 
 impl BlockIndex {

@@ -11,6 +11,7 @@ mod reader;
 mod writer;
 
 pub use block::{Block, BlockHeader, block_rows};
+pub(in crate::store) use footer::origin_at;
 pub use footer::{BlockIndex, Footer, Replaced, RunIndex, SectionIndex};
 pub use reader::{BlockError, Checked, Segment, SegmentError};
 pub use writer::{SegmentWriteError, SegmentWriter};

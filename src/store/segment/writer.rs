@@ -134,8 +134,8 @@ impl SegmentWriter {
         section.last_key = key;
         section.first_time = section.first_time.min(time);
         section.last_time = section.last_time.max(time);
-        if self.open.kind().schema().dense && section.role == 0 {
-            extend_runs(&mut self.footer.runs, section, key, origin);
+        if section.role == 0 {
+            extend_runs(&mut self.footer.runs, section, (key, origin), self.open.kind().schema().dense);
         }
         self.open.push_words(row);
         // Counting the rows would divide.
@@ -215,11 +215,12 @@ fn temporary(path: &str) -> String {
     format!("{path}.new")
 }
 
-fn extend_runs(runs: &mut Vec<RunIndex>, section: &mut SectionIndex, key: u64, origin: Origin) {
+/// Adds a key to the runs of a section. Of kinds whose keys are not dense a run says of one origin, and nothing of gaps.
+fn extend_runs(runs: &mut Vec<RunIndex>, section: &mut SectionIndex, (key, origin): (u64, Origin), dense: bool) {
     let origin = u64::from(origin.number());
     let own = &mut runs[section.first_run as usize..];
     match own.last_mut() {
-        Some(run) if run.last + 1 == key && run.origin == origin => run.last = key,
+        Some(run) if run.origin == origin && (!dense || run.last + 1 == key) => run.last = key,
         _ => {
             runs.push(RunIndex { first: key, last: key, origin });
             section.runs += 1;

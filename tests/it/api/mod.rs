@@ -6,6 +6,7 @@ mod coverage;
 mod http;
 mod rest;
 mod session;
+mod times;
 
 use crate::spine::{Rig, Setup, in_virtual_time, oracle};
 use std::{

@@ -3,6 +3,7 @@
 //! Each test runs the real binary as a child process with an empty environment, in an empty folder, on loopback.
 
 mod backfill;
+mod coverage;
 mod demo;
 mod directory;
 mod kill;

@@ -44,7 +44,7 @@ fn flip(folder: &TempDir, file: &str, at: i64) {
 }
 
 /// Exit code, standard output and standard error of a command that ends by itself.
-fn told(args: &[&str]) -> (Option<i32>, String, String) {
+pub(super) fn told(args: &[&str]) -> (Option<i32>, String, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tapedeck"));
     let output = command.args(args).env_clear().current_dir(folder.path()).output().expect("started");
@@ -52,11 +52,11 @@ fn told(args: &[&str]) -> (Option<i32>, String, String) {
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
-fn at(folder: &TempDir) -> &str {
+pub(super) fn at(folder: &TempDir) -> &str {
     folder.path().to_str().expect("a name")
 }
 
-fn has(text: &str, parts: &[&str]) {
+pub(super) fn has(text: &str, parts: &[&str]) {
     parts.iter().for_each(|part| assert!(text.contains(part), "`{part}` is not in\n{text}"));
 }
 

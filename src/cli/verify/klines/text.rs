@@ -5,11 +5,10 @@ use crate::{
         table::{counted, grouped, table},
         verify::{
             klines::{About, Verdict, figures},
-            text::{cut, section},
+            text::{cut, moment, section},
         },
     },
     history::klines::{Checked, Difference, FileChecked, Stretch, SymbolChecked},
-    model::UnixMillis,
 };
 
 pub(super) fn report(about: &About<'_>, checked: &Checked) -> String {
@@ -72,7 +71,7 @@ fn file(file: &FileChecked) -> Option<Vec<String>> {
 
 fn inventions(symbol: &SymbolChecked) -> Vec<Vec<String>> {
     let row = |stretch: &Stretch| {
-        vec![symbol.symbol.as_str().to_owned(), shown(stretch.start), shown(stretch.end), grouped(stretch.trades)]
+        vec![symbol.symbol.as_str().to_owned(), moment(stretch.start), moment(stretch.end), grouped(stretch.trades)]
     };
     symbol.report.inventions.iter().map(row).collect()
 }
@@ -87,7 +86,7 @@ fn raw_trades(symbol: &SymbolChecked) -> Option<Vec<String>> {
 
 fn differences(symbol: &SymbolChecked) -> Vec<Vec<String>> {
     let rows = |difference: &Difference| {
-        let minute = shown(difference.official.open_time);
+        let minute = moment(difference.official.open_time);
         let differ = figures(difference).into_iter().filter(|(_, ours, official)| ours.as_ref() != Some(official));
         let row = move |(name, ours, official): (&str, Option<String>, String)| {
             let ours = ours.unwrap_or_else(|| "none".to_owned());
@@ -96,12 +95,6 @@ fn differences(symbol: &SymbolChecked) -> Vec<Vec<String>> {
         differ.map(row).collect::<Vec<_>>()
     };
     symbol.report.differences.iter().flat_map(rows).collect()
-}
-
-/// A minute in UTC; its milliseconds where no calendar reaches.
-fn shown(time: UnixMillis) -> String {
-    let moment = jiff::Timestamp::from_millisecond(time.get());
-    moment.map_or_else(|_| time.to_string(), |moment| moment.strftime("%Y-%m-%d %H:%M").to_string())
 }
 
 /// What it comes to.

@@ -88,6 +88,11 @@ impl Period {
         self.start <= time && time < self.end()
     }
 
+    /// Whether a file of it that is offered at `now` is taken to be whole. Of months the venue offers no halves.
+    pub fn is_trusted(self, now: UnixMillis) -> bool {
+        self.cadence == Cadence::Monthly || now >= self.published_from()
+    }
+
     /// When its file is there as a rule; until then a missing file means nothing. Days: 08:00 UTC of the next day. Months: the
     /// same hour of the first Monday after their end; some were days late.
     pub fn published_from(self) -> UnixMillis {

@@ -1,11 +1,17 @@
 //! Which ids of a contract does the store hold, from where, and what is known of those that it lacks?
+//! And which stretches of time, of series that have no ids?
 //!
 //! What is held is told from the ids on disk alone: footers, which the manifest caches, journal and queue. The ledger adds
 //! only what those cannot say.
 
+mod stretches;
+mod times;
+
+pub use times::{Archives, CoveredTimes, Proof, TakenFile, TimeHole, TimeRun};
+
 use crate::{
     model::{IdRange, UnixMillis},
-    store::{Holding, ledger::Absent, record::Origin},
+    store::{Holding, ledger::Absent, library::Library, record::Origin, shelf::Shelf},
 };
 
 /// A run of ids held without a gap, and where they came from.
@@ -17,15 +23,40 @@ pub struct Run {
     pub origin: Origin,
 }
 
-/// What is known of ids that are not held.
+/// What is known of what is not held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoleState {
-    /// A live source should still have them: they are being fetched, or will be.
+pub enum HoleState<P = Absent> {
+    /// A live source should still have it: it is being fetched, or can be.
     Missing,
-    /// No live source has them any more: the archive has them, or will.
+    /// No live source has it any more: the archive has it, or will.
     AwaitingArchive,
-    /// The venue never used them: a live source and both archives step over them.
-    ConfirmedAbsent(Absent),
+    /// The venue has none: of ids, a live source and both archives step over them; of times, all archives lack them.
+    ConfirmedAbsent(P),
+}
+
+impl<P> HoleState<P> {
+    /// Its name in answers and reports.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::AwaitingArchive => "awaiting_archive",
+            Self::ConfirmedAbsent(_) => "confirmed_absent",
+        }
+    }
+
+    /// The same with another form of the proof.
+    pub fn map<Q>(self, form: impl FnOnce(P) -> Q) -> HoleState<Q> {
+        match self {
+            Self::Missing => HoleState::Missing,
+            Self::AwaitingArchive => HoleState::AwaitingArchive,
+            Self::ConfirmedAbsent(proof) => HoleState::ConfirmedAbsent(form(proof)),
+        }
+    }
+
+    /// Whether it may come yet.
+    pub const fn is_open(&self) -> bool {
+        !matches!(self, Self::ConfirmedAbsent(_))
+    }
 }
 
 /// Ids between held ones that are not held, all in one state.
@@ -55,13 +86,13 @@ pub struct Coverage {
 pub struct Reach {
     /// Now, by the venue's clock.
     pub now: UnixMillis,
-    /// How far back they reach; nothing when they offer no trades of this kind.
+    /// How far back they reach; nothing when they offer no rows of this kind.
     pub back_ms: Option<i64>,
 }
 
 impl Reach {
-    /// The state of ids whose trades were made at the latest at `before`.
-    fn state(self, before: Option<UnixMillis>) -> HoleState {
+    /// The state of what was made at the latest at `before`.
+    fn state<P>(self, before: Option<UnixMillis>) -> HoleState<P> {
         let back_ms = self.back_ms.filter(|back_ms| before.is_none_or(|before| self.now.since(before) <= *back_ms));
         if back_ms.is_some() { HoleState::Missing } else { HoleState::AwaitingArchive }
     }
@@ -136,21 +167,7 @@ impl Holding {
 
     /// Ids of `ids` of which the store keeps another version apart, ascending: at most `limit`.
     pub fn conflicts(&self, ids: IdRange, limit: usize) -> Vec<u64> {
-        let mut found = Vec::new();
-        for part in self.shelf().conflicts() {
-            if part.section.first_key > ids.last || part.section.last_key < ids.first || found.len() >= limit {
-                continue;
-            }
-            let Ok(segment) = self.library().segment(part.segment, &part.path) else { continue };
-            let blocks = 0..segment.blocks(&part.section).len();
-            // What cannot be read is told where it is looked for: by `verify` and the scrub.
-            let rows = blocks.filter_map(|at| segment.rows(&part.section, at).ok());
-            found.extend(rows.flat_map(|rows| rows.keys().collect::<Vec<_>>()).filter(|id| ids.contains(*id)));
-        }
-        found.sort_unstable();
-        found.dedup();
-        found.truncate(limit);
-        found
+        self.shelf().conflicting_keys(self.library(), ids, limit)
     }
 
     /// A gap between two held runs, cut where its state changes.
@@ -168,6 +185,27 @@ impl Holding {
         let mut holes: Vec<Hole> = open.chain(proven).collect();
         holes.sort_by_key(|hole| hole.ids);
         holes
+    }
+}
+
+impl Shelf {
+    /// Keys of `keys` of which another version is kept apart, ascending: at most `limit`.
+    pub fn conflicting_keys(&self, library: &Library, keys: IdRange, limit: usize) -> Vec<u64> {
+        let mut found = Vec::new();
+        for part in self.conflicts() {
+            if part.section.first_key > keys.last || part.section.last_key < keys.first || found.len() >= limit {
+                continue;
+            }
+            let Ok(segment) = library.segment(part.segment, &part.path) else { continue };
+            let blocks = 0..segment.blocks(&part.section).len();
+            // What cannot be read is told where it is looked for: by `verify` and the scrub.
+            let rows = blocks.filter_map(|at| segment.rows(&part.section, at).ok());
+            found.extend(rows.flat_map(|rows| rows.keys().collect::<Vec<_>>()).filter(|key| keys.contains(*key)));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.truncate(limit);
+        found
     }
 }
 

@@ -1,7 +1,10 @@
 //! What does `/api/v1/coverage` answer?
 
+mod times;
+
 use crate::{
     api::{Shared, error::ApiError, native::rest::answer, params::Params},
+    history::jobs::Series,
     market::{Contract, TapeKind},
     model::{IdRange, UnixMillis},
     query::{self, CoverageCounts, DayCoverage},
@@ -20,25 +23,39 @@ const ALL: IdRange = IdRange { first: 0, last: u64::MAX };
 /// Conflicts that one answer lists.
 const CONFLICTS_MAX: usize = 1_000;
 
-/// What is held and lacking: of every contract in short, or of one in runs or days.
+/// The series by name; nothing stands for the trades of a contract's tape, of whatever kind.
+const SERIES: &[(&str, Option<Series>)] = &[
+    ("trades", None),
+    ("candles", Some(Series::Candles)),
+    ("open_interest", Some(Series::OpenInterest)),
+    ("funding", Some(Series::Funding)),
+];
+
+/// What is held and lacking of a series: of every contract in short, or of one in runs or days.
 pub(in crate::api) async fn coverage(
     request: HttpRequest,
     shared: web::Data<Shared>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::read(request.query_string(), "symbol, start, end, from_id, by, limit")?;
+    let params = Params::read(request.query_string(), "symbol, series, start, end, from_id, by, limit")?;
+    let series = params.choice("series", "trades, candles, open_interest or funding", SERIES)?;
     if params.text("symbol").is_none() {
-        return every_contract(shared).await;
+        return every_contract(shared, series).await;
     }
     let contract = params.contract(&shared)?;
     let by_day = params.choice("by", "runs or day", &[("runs", false), ("day", true)])?;
     let (start, end) = params.range()?;
     let wanted = Wanted { start, end, from_id: params.id("from_id")?, limit: params.limit()? };
-    let reach = reach(&shared, &contract);
+    if series.is_some() && wanted.from_id.is_some() {
+        return Err(ApiError::Invalid { param: "from_id", expected: "left out: this series has no ids, use `start`" });
+    }
+    let (reach, now) = (reach(&shared, &contract), shared.budget.now());
     // Many footers may be looked at: not on a thread that serves sessions.
     let (data, meta, whole) = web::block(move || {
         let holding = contract.holding.get().cloned();
-        holding.map(|holding| {
-            if by_day { days(&contract, &holding, &wanted, reach) } else { runs(&contract, &holding, &wanted, reach) }
+        holding.map(|holding| match series {
+            Some(series) => times::one(&contract, &holding, &wanted, (series, now), by_day),
+            None if by_day => days(&contract, &holding, &wanted, reach),
+            None => runs(&contract, &holding, &wanted, reach),
         })
     })
     .await?
@@ -72,16 +89,14 @@ fn reach(shared: &Shared, contract: &Contract) -> Reach {
     Reach { now: shared.budget.now(), back_ms }
 }
 
-async fn every_contract(shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
+async fn every_contract(shared: web::Data<Shared>, series: Option<Series>) -> Result<HttpResponse, ApiError> {
     let rows = web::block(move || {
         let row = |contract: Arc<Contract>| {
             let holding = contract.holding.get()?;
-            let coverage = query::coverage(&contract.tape, holding, ALL, reach(&shared, &contract));
-            let mut row = counts(&CoverageCounts::of(&coverage));
-            row["symbol"] = json!(contract.symbol.as_str());
-            row["whole_from_id"] = json!(coverage.whole_from_id);
-            add_ends(&mut row, holding);
-            Some((row, CoverageCounts::of(&coverage).is_whole() && holding.ends().is_some()))
+            Some(match series {
+                Some(series) => times::in_short(&contract, holding, (series, shared.budget.now())),
+                None => in_short(&contract, holding, reach(&shared, &contract)),
+            })
         };
         shared.contracts.iter().filter_map(row).collect::<Vec<_>>()
     })
@@ -89,6 +104,16 @@ async fn every_contract(shared: web::Data<Shared>) -> Result<HttpResponse, ApiEr
     let whole = rows.iter().all(|(_, whole)| *whole);
     let rows: Vec<Value> = rows.into_iter().map(|(row, _)| row).collect();
     Ok(answer(json!(rows).to_string().into_bytes(), &json!({"count": rows.len(), "complete": whole}), whole))
+}
+
+fn in_short(contract: &Contract, holding: &Holding, reach: Reach) -> (Value, bool) {
+    let coverage = query::coverage(&contract.tape, holding, ALL, reach);
+    let counted = CoverageCounts::of(&coverage);
+    let mut row = counts(&counted);
+    row["symbol"] = json!(contract.symbol.as_str());
+    row["whole_from_id"] = json!(coverage.whole_from_id);
+    add_ends(&mut row, holding);
+    (row, counted.is_whole() && holding.ends().is_some())
 }
 
 fn add_ends(row: &mut Value, holding: &Holding) {
@@ -128,13 +153,7 @@ fn days(contract: &Contract, holding: &Holding, wanted: &Wanted, reach: Reach) -
     let mut days = ids.map(|ids| query::coverage_days(&contract.tape, holding, ids, reach)).unwrap_or_default();
     let next = days.get(wanted.limit).map(|day| day.day.get());
     days.truncate(wanted.limit);
-    let sum = |sums: CoverageCounts, day: &DayCoverage| CoverageCounts {
-        held: sums.held + day.counts.held,
-        missing: sums.missing + day.counts.missing,
-        awaiting_archive: sums.awaiting_archive + day.counts.awaiting_archive,
-        confirmed_absent: sums.confirmed_absent + day.counts.confirmed_absent,
-    };
-    let totals = days.iter().fold(CoverageCounts::default(), sum);
+    let totals = days.iter().fold(CoverageCounts::default(), |sum, day| sum.and(day.counts));
     let whole = !days.is_empty() && days.iter().all(|day| day.complete) && wanted.is_within(contract, holding);
     let mut meta = meta(contract, holding, wanted, &totals, whole);
     meta["next"] = json!(next);
@@ -144,6 +163,7 @@ fn days(contract: &Contract, holding: &Holding, wanted: &Wanted, reach: Reach) -
 fn meta(contract: &Contract, holding: &Holding, wanted: &Wanted, totals: &CoverageCounts, whole: bool) -> Value {
     let mut meta = counts(totals);
     meta["symbol"] = json!(contract.symbol.as_str());
+    meta["series"] = json!("trades");
     meta["start"] = json!(wanted.start.map(UnixMillis::get));
     meta["end"] = json!(wanted.end.map(UnixMillis::get));
     meta["complete"] = json!(whole);
@@ -170,39 +190,28 @@ fn day(day: &DayCoverage) -> Value {
 }
 
 fn run(run: &Run) -> Value {
-    json!({"first": run.ids.first, "last": run.ids.last, "source": source(run.origin)})
+    json!({"first": run.ids.first, "last": run.ids.last, "source": run.origin.as_str()})
 }
 
 fn hole(hole: &Hole) -> Value {
     let mut row = json!({
         "first": hole.ids.first,
         "last": hole.ids.last,
-        "state": match hole.state {
-            HoleState::Missing => "missing",
-            HoleState::AwaitingArchive => "awaiting_archive",
-            HoleState::ConfirmedAbsent(_) => "confirmed_absent",
-        },
+        "state": hole.state.as_str(),
         "after": hole.times.0.map(UnixMillis::get),
         "before": hole.times.1.map(UnixMillis::get),
     });
     if let HoleState::ConfirmedAbsent(absent) = hole.state {
-        row["confirmed_by"] = json!(sources(absent.witnesses));
-        row["confirmed_at"] = json!(absent.at.get());
+        add_proof(&mut row, absent.witnesses, absent.at);
     }
     row
 }
 
-fn sources(witnesses: Witnesses) -> Vec<&'static str> {
-    let all = [Origin::Stream, Origin::Rest, Origin::DailyArchive, Origin::MonthlyArchive];
-    all.into_iter().filter(|origin| witnesses.has(*origin)).map(source).collect()
+fn add_proof(row: &mut Value, witnesses: Witnesses, at: UnixMillis) {
+    row["confirmed_by"] = json!(sources(witnesses));
+    row["confirmed_at"] = json!(at.get());
 }
 
-const fn source(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Stream => "stream",
-        Origin::Rest => "rest",
-        Origin::DailyArchive => "daily_archive",
-        Origin::MonthlyArchive => "monthly_archive",
-        Origin::Derived => "derived",
-    }
+fn sources(witnesses: Witnesses) -> Vec<&'static str> {
+    witnesses.sources().map(Origin::as_str).collect()
 }
