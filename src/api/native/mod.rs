@@ -3,6 +3,7 @@
 mod candles;
 pub(in crate::api) mod coverage;
 mod encode;
+mod figures;
 pub(in crate::api) mod jobs;
 mod outbox;
 mod protocol;
