@@ -63,10 +63,26 @@ pub enum Background {
     Jobs,
     /// Remembers until when the venue has banned us.
     Ban,
+    /// Polls what is open of each contract.
+    OpenInterest,
+    /// Fetches what was open before.
+    OpenInterestPast,
+    /// Fetches settled fundings and their terms.
+    Funding,
 }
 
 impl Background {
-    const ALL: [Self; 6] = [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban];
+    const ALL: [Self; 9] = [
+        Self::Seam,
+        Self::Adopting,
+        Self::Refolding,
+        Self::Sweep,
+        Self::Jobs,
+        Self::Ban,
+        Self::OpenInterest,
+        Self::OpenInterestPast,
+        Self::Funding,
+    ];
 
     /// Its name on `/readyz`, in logs and in figures.
     pub const fn as_str(self) -> &'static str {
@@ -77,6 +93,9 @@ impl Background {
             Self::Sweep => "sweep",
             Self::Jobs => "jobs",
             Self::Ban => "ban",
+            Self::OpenInterest => "open_interest",
+            Self::OpenInterestPast => "open_interest_past",
+            Self::Funding => "funding",
         }
     }
 

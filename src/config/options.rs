@@ -5,10 +5,12 @@ use crate::{
         backfill::{Backfill, backfill},
         problem::{Problems, Reason},
         reader::Reader,
+        series::{Series, series},
         settings::Settings,
         symbols::{self, Contract, Override, Selection, TapeKind},
         url,
     },
+    market::SeriesSet,
     model::Symbol,
 };
 use std::{
@@ -40,6 +42,8 @@ pub struct Config {
     pub store: Store,
     /// `[venue.binance]`
     pub binance: Binance,
+    /// `[series]`
+    pub series: Series,
     /// `[repair]`
     pub repair: Repair,
     /// `[backfill]`
@@ -124,6 +128,14 @@ pub struct Store {
     pub trades_kept: Option<Duration>,
     /// How long candles are kept.
     pub candles_kept: Option<Duration>,
+    /// How long mark prices are kept.
+    pub marks_kept: Option<Duration>,
+    /// How long settled fundings are kept.
+    pub funding_kept: Option<Duration>,
+    /// How long open interest is kept.
+    pub open_interest_kept: Option<Duration>,
+    /// How long liquidations are kept.
+    pub liquidations_kept: Option<Duration>,
     /// About what trades may take of the disk.
     pub trades_bytes_max: Option<u64>,
     /// About what candles may take of the disk.
@@ -270,12 +282,15 @@ impl Config {
             contract: Contract {
                 tape: reader.text("tape", TapeKind::parse),
                 ring_trades: reader.value("ring.trades", symbols::ring_trades),
+                series: SeriesSet::ALL,
+                large_trade_usd: 0,
             },
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
             session: session(reader),
             store: store(reader),
             binance: binance(reader),
+            series: series(reader),
             repair: repair(reader),
             backfill: backfill(reader),
             candle: candle(reader),
@@ -287,7 +302,10 @@ impl Config {
 
     /// What is kept of `symbol`: the general settings, then each override that fits, in their order.
     pub fn contract(&self, symbol: &Symbol) -> Contract {
-        self.overrides.iter().fold(self.contract, |contract, exception| exception.apply(symbol, contract))
+        let Series { large_trade_usd, .. } = self.series;
+        let general = Contract { large_trade_usd, series: self.series.stored(), ..self.contract };
+        let contract = self.overrides.iter().fold(general, |contract, exception| exception.apply(symbol, contract));
+        Contract { series: contract.series.and(self.series.stored()), ..contract }
     }
 }
 
@@ -336,6 +354,10 @@ fn store(reader: &mut Reader<'_>) -> Store {
         queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
         trades_kept: days(reader.number("store.trades_days", 0..=36_500)),
         candles_kept: days(reader.number("store.candles_days", 0..=36_500)),
+        marks_kept: days(reader.number("store.marks_days", 0..=36_500)),
+        funding_kept: days(reader.number("store.funding_days", 0..=36_500)),
+        open_interest_kept: days(reader.number("store.open_interest_days", 0..=36_500)),
+        liquidations_kept: days(reader.number("store.liquidations_days", 0..=36_500)),
         trades_bytes_max: Some(reader.number("store.trades_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         candles_bytes_max: Some(reader.number("store.candles_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         bytes_max: Some(reader.number("store.bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),

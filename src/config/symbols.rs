@@ -4,7 +4,9 @@ use crate::{
     config::{
         glob,
         problem::{Reason, nearest},
+        series::{self, LARGE_TRADE_USD_MAX},
     },
+    market::SeriesSet,
     model::{Symbol, SymbolError},
 };
 use std::num::NonZeroUsize;
@@ -15,7 +17,9 @@ pub(super) const RING_TRADES_MIN: i64 = 64;
 /// The most trades that a ring holds: 1 GiB of them.
 pub(super) const RING_TRADES_MAX: i64 = 1 << 24;
 /// What an override may say.
-const OVERRIDE_KEYS: [&str; 3] = ["match", "tape", "ring_trades"];
+const OVERRIDE_KEYS: [&str; 5] = ["match", "tape", "ring_trades", "series", "large_trade_usd"];
+
+const TOO_LARGE: Reason = Reason::OutOfRange { min: 0, max: LARGE_TRADE_USD_MAX };
 
 /// Which stream a tape is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,6 +47,10 @@ pub struct Contract {
     pub tape: TapeKind,
     /// Newest trades held in memory; a power of two.
     pub ring_trades: NonZeroUsize,
+    /// What is stored of it beside its trades.
+    pub series: SeriesSet,
+    /// What makes a trade a large one, in whole units of the quote asset.
+    pub large_trade_usd: u64,
 }
 
 /// An exception for the symbols that fit a pattern.
@@ -51,6 +59,8 @@ pub(super) struct Override {
     pattern: String,
     tape: Option<TapeKind>,
     ring_trades: Option<NonZeroUsize>,
+    series: Option<SeriesSet>,
+    large_trade_usd: Option<u64>,
 }
 
 impl Override {
@@ -62,6 +72,8 @@ impl Override {
         Contract {
             tape: self.tape.unwrap_or(contract.tape),
             ring_trades: self.ring_trades.unwrap_or(contract.ring_trades),
+            series: self.series.unwrap_or(contract.series),
+            large_trade_usd: self.large_trade_usd.unwrap_or(contract.large_trade_usd),
         }
     }
 }
@@ -96,7 +108,18 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
         Value::Integer(_) => ring_trades(value),
         _ => Err(inside("ring_trades", "an integer")),
     });
-    Ok(Override { pattern, tape: tape.transpose()?, ring_trades: trades.transpose()? })
+    let kept = table.get("series").map(|value| series::listed(value, &format!("{at}.series")));
+    let large = table.get("large_trade_usd").map(|value| match value {
+        Value::Integer(usd) => u64::try_from(*usd).ok().filter(|_| *usd <= LARGE_TRADE_USD_MAX).ok_or(TOO_LARGE),
+        _ => Err(inside("large_trade_usd", "an integer")),
+    });
+    Ok(Override {
+        pattern,
+        tape: tape.transpose()?,
+        ring_trades: trades.transpose()?,
+        series: kept.transpose()?,
+        large_trade_usd: large.transpose()?,
+    })
 }
 
 /// Which contracts are recorded: those that are named, and those of the venue's listing that fit a pattern.

@@ -1,7 +1,7 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{BookPost, BookSpec, Figures, Flow, Side, SymbolHandle, Tape},
+    market::{BookPost, BookSpec, Figures, Flow, Kept, Side, SymbolHandle, Tape},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::{Holding, Records},
 };
@@ -116,6 +116,8 @@ pub struct Contract {
     pub records: OnceLock<Records>,
     /// What the venue says of it beside its trades.
     pub figures: Figures,
+    /// What is kept of that.
+    pub kept: ArcSwap<Kept>,
     /// Its order book, if one is kept.
     pub book: Option<BookPost>,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
@@ -135,7 +137,7 @@ pub struct Contract {
 impl Contract {
     /// A contract with an empty tape.
     pub fn new(id: ContractId, spec: Spec) -> Self {
-        let Spec { symbol, kind, ring_trades, book } = spec;
+        let Spec { symbol, kind, ring_trades, book, kept } = spec;
         let tape = Arc::new(Tape::new(ring_trades));
         let (flows, listing) = (Default::default(), ArcSwapOption::empty());
         let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
@@ -149,6 +151,7 @@ impl Contract {
             holding,
             records: OnceLock::new(),
             figures: Figures::default(),
+            kept: ArcSwap::from_pointee(kept),
             book: book.map(BookPost::new),
             waiting,
             asked_ms,
@@ -254,11 +257,13 @@ pub struct Spec {
     pub ring_trades: usize,
     /// How its order book is kept, if it is.
     pub book: Option<BookSpec>,
+    /// What is kept of it beside its trades.
+    pub kept: Kept,
 }
 
 impl From<(Symbol, TapeKind, usize)> for Spec {
     fn from((symbol, kind, ring_trades): (Symbol, TapeKind, usize)) -> Self {
-        Self { symbol, kind, ring_trades, book: None }
+        Self { symbol, kind, ring_trades, book: None, kept: Kept::default() }
     }
 }
 
