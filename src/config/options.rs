@@ -10,7 +10,6 @@ use crate::{
         symbols::{self, Contract, Override, Selection, TapeKind},
         url,
     },
-    market::SeriesSet,
     model::Symbol,
 };
 use std::{
@@ -277,20 +276,21 @@ impl Config {
     }
 
     fn read(reader: &mut Reader<'_>) -> Self {
+        let series = series(reader);
         Self {
             symbols: reader.value("symbols", symbols::symbols),
             contract: Contract {
                 tape: reader.text("tape", TapeKind::parse),
                 ring_trades: reader.value("ring.trades", symbols::ring_trades),
-                series: SeriesSet::ALL,
-                large_trade_usd: 0,
+                series: series.stored(),
+                large_trade_usd: series.large_trade_usd,
             },
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
             session: session(reader),
             store: store(reader),
             binance: binance(reader),
-            series: series(reader),
+            series,
             repair: repair(reader),
             backfill: backfill(reader),
             candle: candle(reader),
@@ -300,11 +300,11 @@ impl Config {
         }
     }
 
-    /// What is kept of `symbol`: the general settings, then each override that fits, in their order.
+    /// What is kept of `symbol`: the general settings, then each override that fits, in their order. What `[series]` switches
+    /// off stays off.
     pub fn contract(&self, symbol: &Symbol) -> Contract {
-        let Series { large_trade_usd, .. } = self.series;
-        let general = Contract { large_trade_usd, series: self.series.stored(), ..self.contract };
-        let contract = self.overrides.iter().fold(general, |contract, exception| exception.apply(symbol, contract));
+        let overrides = self.overrides.iter();
+        let contract = overrides.fold(self.contract, |contract, exception| exception.apply(symbol, contract));
         Contract { series: contract.series.and(self.series.stored()), ..contract }
     }
 }

@@ -23,7 +23,7 @@ pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
-pub use figures::{Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
+pub use figures::{DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;

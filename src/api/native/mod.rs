@@ -8,8 +8,10 @@ pub(in crate::api) mod jobs;
 mod outbox;
 mod protocol;
 pub(in crate::api) mod rest;
+pub(in crate::api) mod series;
 mod session;
 pub(in crate::api) mod symbols;
+pub(in crate::api) mod tickers;
 
 pub(in crate::api) use encode::Decimals;
 pub use encode::ENCODER;

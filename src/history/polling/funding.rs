@@ -35,12 +35,6 @@ const INTERVAL_HOURS: u64 = 8;
 /// What is polled, in logs and figures.
 const FIGURE: &str = "funding";
 
-impl From<Funding> for FundingRow {
-    fn from(funding: Funding) -> Self {
-        Self { time: funding.time, rate: funding.rate.units(), mark: funding.mark.unwrap_or_default() }
-    }
-}
-
 /// What is to be asked next.
 enum Chore {
     Marks,

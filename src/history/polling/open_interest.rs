@@ -5,7 +5,7 @@ use crate::{
     exchange::binance::{Call, rest},
     history::budget::Priority,
     market::{Contract, Series},
-    model::{ContractId, OpenInterest},
+    model::ContractId,
     store::record::OpenInterestRow,
 };
 use std::{sync::Arc, time::Duration};
@@ -15,12 +15,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 const IDLE: Duration = Duration::from_secs(1);
 /// What is polled, in logs and figures.
 const FIGURE: &str = "open_interest";
-
-impl From<OpenInterest> for OpenInterestRow {
-    fn from(open: OpenInterest) -> Self {
-        Self { time: open.time, quantity: open.quantity, value: open.value.unwrap_or_default() }
-    }
-}
 
 impl Polling {
     /// Polls one contract after the other, for ever, so that each has its turn once in `period`, evenly spread.

@@ -22,7 +22,8 @@ impl Settlements {
         if has_passed {
             return;
         }
-        match next {
+        // A mark price that is stale speaks of one that has passed, which may be known.
+        match next.filter(|next| *next > now) {
             Some(next) => self.0.insert(contract, next),
             None => self.0.remove(&contract),
         };
@@ -66,6 +67,8 @@ mod tests {
         assert_eq!(settlements.due(at(9 * HOUR)), Some(at(8 * HOUR)), "that was an earlier one");
         settlements.settle(id, at(8 * HOUR + 2));
         assert_eq!(settlements.due(at(9 * HOUR)), None);
+        settlements.see(id, Some(at(8 * HOUR)), at(9 * HOUR));
+        assert_eq!(settlements.due(at(9 * HOUR)), None, "the mark price is stale");
         settlements.see(id, Some(at(16 * HOUR)), at(9 * HOUR));
         assert_eq!(settlements.due(at(17 * HOUR)), Some(at(16 * HOUR)));
     }
