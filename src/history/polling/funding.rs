@@ -171,7 +171,8 @@ impl Polling {
     async fn catch_up(&self, contract: &Contract) -> Result<UnixMillis, PollError> {
         let Some(records) = contract.records.get() else { return Ok(self.now()) };
         let hours = contract.figures.terms().map_or(INTERVAL_HOURS, |terms| terms.interval_hours.clamp(1, 24));
-        let reach_ms = i64::from(FUNDING_ROWS_MAX) * hours.cast_signed() * UnixMillis::HOUR;
+        // One page, and no other to learn that it was the last.
+        let reach_ms = i64::from(FUNDING_ROWS_MAX - 1) * hours.cast_signed() * UnixMillis::HOUR;
         let oldest = UnixMillis::new(self.now().plus(-reach_ms).get().max(0));
         let mut newest = newest_held(records.clone()).await.unwrap_or(oldest);
         for _ in 0..PAGES_MAX {

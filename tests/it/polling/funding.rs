@@ -25,7 +25,9 @@ fn follow(life: &mut Life) {
 fn assert_whole(life: &Life, text: &str, until: i64) -> usize {
     let held: Vec<Funding> = life.held::<FundingRow>(text).into_iter().map(Funding::from).collect();
     let first = held.first().expect("some").time;
-    assert_eq!(held, life.exchange.truth_fundings(&symbol(text), first, at(until)), "{text}");
+    let truth = life.exchange.truth_fundings(&symbol(text), first, at(until));
+    let differing = held.iter().zip(&truth).find(|(held, truth)| held != truth);
+    assert_eq!((differing, held.len()), (None, truth.len()), "{text}");
     held.len()
 }
 
@@ -36,7 +38,7 @@ async fn the_newest_thousand_come_first_and_each_later_one_soon_after_its_hour()
     follow(&mut life);
     tokio::time::sleep(Duration::from_secs(60)).await;
     for text in SYMBOLS {
-        assert!((999..=1_001).contains(&assert_whole(&life, text, START)), "{text}");
+        assert!((998..=1_000).contains(&assert_whole(&life, text, START)), "{text}");
         let terms = life.contract(text).figures.terms().expect("the venue lists them");
         assert_eq!(terms.interval_hours, 8);
     }
@@ -55,7 +57,7 @@ async fn the_newest_thousand_come_first_and_each_later_one_soon_after_its_hour()
     assert_eq!(of_one.len(), SYMBOLS.len());
     assert!((6..=8).contains(&of_all.len()), "hourly, and once for what was settled: {of_all:?}");
     let end = life.exchange.now().get();
-    drop(life);
+    life.end().await;
     let later = end + 20 * HOUR;
     let mut life = Life::begin(&disk, later, all_kept);
     follow(&mut life);
@@ -66,7 +68,7 @@ async fn the_newest_thousand_come_first_and_each_later_one_soon_after_its_hour()
         assert!(param(&query, "startTime").expect("a start") > sixteen, "what is held is not asked for: {query}");
     }
     for text in SYMBOLS {
-        assert!(assert_whole(&life, text, later) >= 1_002, "{text}");
+        assert!(assert_whole(&life, text, later) >= 1_001, "{text}");
     }
 }
 
@@ -103,9 +105,9 @@ async fn failures_are_counted_and_lose_nothing() {
         faults.next("/fapi/v1/premiumIndex", fault, 1);
     }
     follow(&mut life);
-    tokio::time::sleep(Duration::from_secs(30 * 3_600)).await;
+    tokio::time::sleep(Duration::from_secs(30 * 3_600 + 120)).await;
     assert!(life.failures() >= 6, "{}", life.failures());
     for text in SYMBOLS {
-        assert!(assert_whole(&life, text, life.exchange.now().get() - 60_000) > 1_000, "{text}");
+        assert!(assert_whole(&life, text, life.exchange.now().get()) > 1_000, "{text}");
     }
 }

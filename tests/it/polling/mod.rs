@@ -97,6 +97,11 @@ impl Life {
         Self { exchange, asked, polling, bell, tasks }
     }
 
+    /// Ends, leaving what is on the disk.
+    async fn end(mut self) {
+        self.tasks.shutdown().await;
+    }
+
     fn contract(&self, text: &str) -> Arc<Contract> {
         self.polling.contracts.find(text).expect("recorded")
     }
