@@ -36,6 +36,8 @@ pub(in crate::api) enum ApiError {
     EmptyRange,
     #[error("the symbol `{0}` is not recorded here: see /api/v1/symbols")]
     UnknownSymbol(String),
+    #[error("`symbol` is missing: without it, there are only the newest figures, so no range, limit or period")]
+    NeedsSymbol,
     #[error("nothing is stored here: set store.dir in the configuration")]
     NoStore,
     #[error("nothing is at `{0}`")]
@@ -93,6 +95,7 @@ impl ApiError {
             Self::UnknownParam { .. } => ("unknown_parameter", StatusCode::BAD_REQUEST),
             Self::Repeated { .. } => ("repeated_parameter", StatusCode::BAD_REQUEST),
             Self::Missing { .. } => ("missing_parameter", StatusCode::BAD_REQUEST),
+            Self::NeedsSymbol => ("missing_parameter", StatusCode::BAD_REQUEST),
             Self::Invalid { .. } => ("invalid_parameter", StatusCode::BAD_REQUEST),
             Self::Time { .. } => ("bad_time", StatusCode::BAD_REQUEST),
             Self::Interval(_) => ("bad_interval", StatusCode::BAD_REQUEST),
@@ -157,6 +160,7 @@ impl ApiError {
             Self::Want(WantError::NoSeries | WantError::TradesKept { .. } | WantError::OtherTape { .. }) => {
                 Some("series")
             }
+            Self::NeedsSymbol => Some("symbol"),
             Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) => Some("symbol"),
             _ => None,
         }

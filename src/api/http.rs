@@ -86,6 +86,7 @@ fn routes(config: &mut web::ServiceConfig) {
         ))
         .service(resource("/api/v1/trades", READ, [read().to(native::rest::trades)]))
         .service(resource("/api/v1/candles", READ, [read().to(native::rest::candles)]))
+        .configure(figures)
         .service(resource("/api/v1/coverage", READ, [read().to(native::coverage::coverage)]))
         .service(resource("/api/v1/admin/weight", READ, [read().to(native::jobs::weight)]))
         .service(resource("/api/v1/jobs", READ, [read().to(native::jobs::list)]))
@@ -97,6 +98,18 @@ fn routes(config: &mut web::ServiceConfig) {
         ))
         .service(web::resource("/api/v1/ws").route(web::get().to(native::open)))
         .default_service(web::to(not_found));
+}
+
+/// What there is of a contract beside its trades.
+fn figures(config: &mut web::ServiceConfig) {
+    config
+        .service(resource("/api/v1/mark", READ, [read().to(native::series::mark)]))
+        .service(resource("/api/v1/funding", READ, [read().to(native::series::funding)]))
+        .service(resource("/api/v1/open-interest", READ, [read().to(native::series::open_interest)]))
+        .service(resource("/api/v1/liquidations", READ, [read().to(native::series::liquidations)]))
+        .service(resource("/api/v1/tickers", READ, [read().to(native::tickers::tickers)]))
+        .service(resource("/api/v1/book-tickers", READ, [read().to(native::tickers::best)]))
+        .service(resource("/api/v1/daily-opens", READ, [read().to(native::tickers::daily_opens)]));
 }
 
 /// GET and HEAD.

@@ -3,7 +3,7 @@
 use crate::{
     api::{Shared, error::ApiError, native::Decimals},
     market::Contract,
-    model::{Origin, TimeError, Timeframe, UnixMillis},
+    model::{Origin, Price, Quantity, QuoteVolume, TimeError, Timeframe, UnixMillis},
 };
 use actix_web::{HttpRequest, http::header, web};
 use serde::de::DeserializeOwned;
@@ -79,6 +79,22 @@ impl Params {
     pub(in crate::api) fn id(&self, param: &'static str) -> Result<Option<u64>, ApiError> {
         let id = self.text(param).map(str::parse).transpose();
         id.map_err(|_| ApiError::Invalid { param, expected: "a whole number" })
+    }
+
+    /// An amount of the quote asset, exactly.
+    pub(in crate::api) fn notional(&self, param: &'static str) -> Result<Option<QuoteVolume>, ApiError> {
+        let Some(text) = self.text(param) else { return Ok(None) };
+        let amount = Price::parse(text.as_bytes()).ok().filter(|amount| amount.units() >= 0);
+        let amount = amount.ok_or(ApiError::Invalid { param, expected: "an amount in USD, such as 100000" })?;
+        Ok(Some(amount.times(Quantity::from_units(Quantity::UNITS_PER_ONE))))
+    }
+
+    /// The contract that `symbol` names, or every one when it names none.
+    pub(in crate::api) fn contracts(&self, shared: &Shared) -> Result<Vec<Arc<Contract>>, ApiError> {
+        match self.text("symbol") {
+            Some(_) => Ok(vec![self.contract(shared)?]),
+            None => Ok(shared.contracts.iter().collect()),
+        }
     }
 
     /// `true` or `false`; false when absent.

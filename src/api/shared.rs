@@ -65,11 +65,27 @@ pub enum Background {
     Ban,
     /// Asks for snapshots of order books.
     Snapshots,
+    /// Polls what is open of each contract.
+    OpenInterest,
+    /// Fetches what was open before.
+    OpenInterestPast,
+    /// Fetches settled fundings and their terms.
+    Funding,
 }
 
 impl Background {
-    const ALL: [Self; 7] =
-        [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban, Self::Snapshots];
+    const ALL: [Self; 10] = [
+        Self::Seam,
+        Self::Adopting,
+        Self::Refolding,
+        Self::Sweep,
+        Self::Jobs,
+        Self::Ban,
+        Self::Snapshots,
+        Self::OpenInterest,
+        Self::OpenInterestPast,
+        Self::Funding,
+    ];
 
     /// Its name on `/readyz`, in logs and in figures.
     pub const fn as_str(self) -> &'static str {
@@ -81,6 +97,9 @@ impl Background {
             Self::Jobs => "jobs",
             Self::Ban => "ban",
             Self::Snapshots => "snapshots",
+            Self::OpenInterest => "open_interest",
+            Self::OpenInterestPast => "open_interest_past",
+            Self::Funding => "funding",
         }
     }
 

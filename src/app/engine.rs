@@ -10,7 +10,8 @@ use crate::{
     feed::{self, Carried, FeedActor, Layout, Plan, Rotation, Sink, StreamKey, Streams},
     live::{self, Handle, TopicsActor, TopicsState},
     market::{
-        AddError, Bell, BookActor, BookPost, Contract, Contracts, Side, Spec, SymbolActor, SymbolState, VenueClock,
+        AddError, Bell, Bells, BookActor, BookPost, Contract, Contracts, Side, Spec, SymbolActor, SymbolState,
+        VenueClock,
     },
     metrics::Metrics,
     model::ContractId,
@@ -117,6 +118,8 @@ pub struct Engine {
     pub holes_bell: Arc<Bell>,
     /// Rung when a contract's order book wants a snapshot.
     pub snapshot_bell: Arc<Bell>,
+    /// Rung when a contract has other figures beside its trades.
+    pub figure_bells: Bells,
     /// Told when the venue says that its listing has changed.
     pub listing_news: Arc<Notify>,
     /// The venue's time.
@@ -181,6 +184,7 @@ impl Engine {
             live: assembly.live.clone(),
             holes_bell: Arc::clone(&assembly.holes_bell),
             snapshot_bell: Arc::clone(&assembly.snapshot_bell),
+            figure_bells: Bells::new(assembly.figure_bells.iter().cloned()),
             listing_news: Arc::clone(&assembly.listing_news),
             venue_clock: Arc::clone(&assembly.venue_clock),
             supervision: actix_rt::spawn(watch_over(Rc::clone(&wards), Arc::clone(metrics))),
@@ -271,7 +275,8 @@ impl Assembly {
         let bells = || (0..threads).map(|_| Bell::new()).collect::<Vec<_>>();
         let (bells, figure_bells, listing_news) = (bells(), bells(), Arc::<Notify>::default());
         let (news, every_ms) = (Arc::clone(&listing_news), options.mark_every_ms);
-        let sink = Sink::new(Arc::clone(&contracts), figure_bells.clone(), news, every_ms, &metrics);
+        let sink =
+            Sink::new(Arc::clone(&contracts), Bells::new(figure_bells.iter().cloned()), news, every_ms, &metrics);
         let plan = Plan::new(Layout {
             routes: options.routes.clone(),
             streams_max: options.streams_per_connection_max,

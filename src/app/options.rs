@@ -18,13 +18,11 @@ use std::{io, path::Path, time::Duration};
 const STABLE_AFTER: Duration = Duration::from_mins(1);
 
 /// What is followed of all contracts at once.
-const MARKET: [StreamKind; 5] = [
-    StreamKind::MarkPrice,
-    StreamKind::ForceOrder,
-    StreamKind::Ticker,
-    StreamKind::ContractInfo,
-    StreamKind::BookTicker,
-];
+fn market(config: &Config) -> Vec<StreamKind> {
+    let chosen = [(StreamKind::ForceOrder, config.series.liquidations), (StreamKind::Ticker, config.series.tickers)];
+    let chosen = chosen.into_iter().filter(|(_, is_followed)| *is_followed).map(|(kind, _)| kind);
+    [StreamKind::MarkPrice, StreamKind::ContractInfo, StreamKind::BookTicker].into_iter().chain(chosen).collect()
+}
 
 /// What the registry needs.
 pub(super) fn wanted(config: &Config) -> registry::Wanted {
@@ -39,8 +37,9 @@ pub(super) fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
         TapeKind::Aggregate => market::TapeKind::Aggregate,
         TapeKind::Raw => market::TapeKind::Raw,
     };
+    let beside = market::Kept { series: kept.series, large_trade_usd: kept.large_trade_usd };
     let book = kept.book.then(|| market::BookSpec::new(kept.tick_sizes, kept.book_levels.get()));
-    market::Spec { book, ..(symbol.clone(), kind, kept.ring_trades.get()).into() }
+    market::Spec { book, kept: beside, ..(symbol.clone(), kind, kept.ring_trades.get()).into() }
 }
 
 const fn depth(speed: BookSpeed) -> DepthSpeed {
@@ -58,9 +57,9 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
         contracts: config.symbols.named.iter().map(|symbol| spec(config, symbol)).collect(),
         routes: Routes::with(&routes)?,
         streams_per_connection_max: binance.streams_per_connection_max.get(),
-        market: MARKET.to_vec(),
+        market: market(config),
         depth: depth(config.book.speed),
-        mark_every_ms: 10_000,
+        mark_every_ms: config.series.marks_every.map_or(0, millis),
         is_doubled: binance.connections_per_stream.get() > 1,
         feed: feed::Options {
             endpoint: Endpoint::parse(&binance.ws_url)?,

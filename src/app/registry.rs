@@ -98,6 +98,7 @@ impl Registry {
                 }
                 Some(wanted) = wishes.recv() => {
                     self.wanted = wanted;
+                    self.keep();
                     self.settle().await;
                 }
                 () = sleep_until(due) => due = Instant::now() + self.next_refresh(&mut backoff).await,
@@ -153,6 +154,13 @@ impl Registry {
             };
             before.into_iter().for_each(|before| tell_changes(symbol, &before, now));
             contract.listing.store(Some(Arc::new(now.clone())));
+        }
+    }
+
+    /// Keeps from now on of each contract what is wanted beside its trades.
+    fn keep(&self) {
+        for contract in self.engine.contracts.iter() {
+            contract.kept.store(Arc::new((self.wanted.spec)(&contract.symbol).kept));
         }
     }
 

@@ -11,6 +11,7 @@ use crate::{
     history::{
         budget::{self, Budget},
         jobs::{Jobs, Recheck, Runner, Sweep},
+        polling::Polling,
         rest::Source,
         seam,
     },
@@ -213,6 +214,7 @@ fn background(
         metrics: Arc::clone(&shared.metrics),
     };
     aux.spawn(keeping.clone().keep(Background::Snapshots, move |_| snapshots.clone().run()));
+    poll(config, aux, (engine, source.clone()), &keeping);
     aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, keeping.clone()));
     if let Some(storing) = storing {
         let (library, budget) = (Arc::clone(storing.library()), budget.clone());
@@ -227,6 +229,24 @@ fn background(
         let runner = runner.telling(arrived);
         aux.spawn(keeping.keep(Background::Jobs, move |_| runner.clone().run()))
     })
+}
+
+/// Starts what asks for figures that no stream brings.
+fn poll(config: &Config, aux: &tokio::runtime::Runtime, (engine, source): (&Engine, Source), keeping: &Keeping) {
+    let polling = Polling {
+        contracts: Arc::clone(&engine.contracts),
+        bells: engine.figure_bells.clone(),
+        source,
+        metrics: Arc::clone(&keeping.metrics),
+    };
+    let follow = polling.clone();
+    aux.spawn(keeping.clone().keep(Background::Funding, move |_| follow.clone().follow_funding()));
+    if let Some(period) = config.series.open_interest {
+        let (now, past) = (polling.clone(), polling);
+        aux.spawn(keeping.clone().keep(Background::OpenInterest, move |_| now.clone().poll_open_interest(period)));
+        let fetch = move |_| past.clone().fetch_past_open_interest(period);
+        aux.spawn(keeping.clone().keep(Background::OpenInterestPast, fetch));
+    }
 }
 
 impl Running {

@@ -274,6 +274,10 @@ fn upkeep(store: &Store) -> Upkeep {
         age(Kind::Trade, store.trades_kept),
         age(Kind::RawTrade, store.trades_kept),
         age(Kind::Candle, store.candles_kept),
+        age(Kind::Mark, store.marks_kept),
+        age(Kind::Funding, store.funding_kept),
+        age(Kind::OpenInterest, store.open_interest_kept),
+        age(Kind::Liquidation, store.liquidations_kept),
     ];
     let budget = |kind: Kind, bytes_max: Option<u64>| Some((kind, bytes_max?));
     let budgets = [

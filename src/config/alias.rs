@@ -28,6 +28,7 @@ const ALIASES: &[Alias] = &[
     alias("BINANCE_BASE_URL", "venue.binance.rest_url", Part::Whole),
     alias("RUST_LOG", "log.level", Part::Whole),
     alias("LOG_LEVEL", "log.level", Part::Whole),
+    alias("LARGE_TRADE_THRESHOLD_USD", "series.large_trade_usd", Part::Whole),
     alias("API_HOST", "server.listen", Part::Host),
     alias("API_PORT", "server.listen", Part::Port),
     alias("APP_PORT", "server.listen", Part::Port),

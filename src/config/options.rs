@@ -6,6 +6,7 @@ use crate::{
         book::{Book, book},
         problem::{Problems, Reason},
         reader::Reader,
+        series::{Series, series},
         settings::Settings,
         symbols::{self, Contract, Override, Selection, TapeKind},
         url,
@@ -41,6 +42,8 @@ pub struct Config {
     pub store: Store,
     /// `[venue.binance]`
     pub binance: Binance,
+    /// `[series]`
+    pub series: Series,
     /// `[repair]`
     pub repair: Repair,
     /// `[backfill]`
@@ -127,6 +130,14 @@ pub struct Store {
     pub trades_kept: Option<Duration>,
     /// How long candles are kept.
     pub candles_kept: Option<Duration>,
+    /// How long mark prices are kept.
+    pub marks_kept: Option<Duration>,
+    /// How long settled fundings are kept.
+    pub funding_kept: Option<Duration>,
+    /// How long open interest is kept.
+    pub open_interest_kept: Option<Duration>,
+    /// How long liquidations are kept.
+    pub liquidations_kept: Option<Duration>,
     /// About what trades may take of the disk.
     pub trades_bytes_max: Option<u64>,
     /// About what candles may take of the disk.
@@ -269,6 +280,7 @@ impl Config {
 
     fn read(reader: &mut Reader<'_>) -> Self {
         let book = book(reader);
+        let series = series(reader);
         Self {
             symbols: reader.value("symbols", symbols::symbols),
             contract: Contract {
@@ -277,12 +289,15 @@ impl Config {
                 book: false,
                 book_levels: book.levels,
                 tick_sizes: book.tick_sizes.clone(),
+                series: series.stored(),
+                large_trade_usd: series.large_trade_usd,
             },
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
             session: session(reader),
             store: store(reader),
             binance: binance(reader),
+            series,
             repair: repair(reader),
             backfill: backfill(reader),
             candle: candle(reader),
@@ -293,10 +308,13 @@ impl Config {
         }
     }
 
-    /// What is kept of `symbol`: the general settings, then each override that fits, in their order.
+    /// What is kept of `symbol`: the general settings, then each override that fits, in their order. What `[series]` switches
+    /// off stays off.
     pub fn contract(&self, symbol: &Symbol) -> Contract {
         let general = Contract { book: self.book.symbols.selects(symbol), ..self.contract.clone() };
-        self.overrides.iter().fold(general, |contract, exception| exception.apply(symbol, contract))
+        let overrides = self.overrides.iter();
+        let contract = overrides.fold(general, |contract, exception| exception.apply(symbol, contract));
+        Contract { series: contract.series.and(self.series.stored()), ..contract }
     }
 }
 
@@ -345,6 +363,10 @@ fn store(reader: &mut Reader<'_>) -> Store {
         queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
         trades_kept: days(reader.number("store.trades_days", 0..=36_500)),
         candles_kept: days(reader.number("store.candles_days", 0..=36_500)),
+        marks_kept: days(reader.number("store.marks_days", 0..=36_500)),
+        funding_kept: days(reader.number("store.funding_days", 0..=36_500)),
+        open_interest_kept: days(reader.number("store.open_interest_days", 0..=36_500)),
+        liquidations_kept: days(reader.number("store.liquidations_days", 0..=36_500)),
         trades_bytes_max: Some(reader.number("store.trades_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         candles_bytes_max: Some(reader.number("store.candles_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         bytes_max: Some(reader.number("store.bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),

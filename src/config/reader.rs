@@ -61,6 +61,11 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads `true` or `false`.
+    pub(super) fn flag(&mut self, key: &'static str) -> bool {
+        self.value(key, |value| Ok(value.as_bool().unwrap_or_default()))
+    }
+
     /// Reads a number within `bounds`, all of which fit a `T`.
     pub(super) fn number<T: TryFrom<i64>>(&mut self, key: &'static str, bounds: RangeInclusive<i64>) -> T {
         let number = self.value(key, |value| {

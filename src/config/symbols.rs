@@ -6,7 +6,9 @@ use crate::{
         book::{levels, tick_sizes},
         glob,
         problem::{Reason, nearest},
+        series::{self, LARGE_TRADE_USD_MAX},
     },
+    market::SeriesSet,
     model::{Symbol, SymbolError},
 };
 use std::num::NonZeroUsize;
@@ -17,7 +19,10 @@ pub(super) const RING_TRADES_MIN: i64 = 64;
 /// The most trades that a ring holds: 1 GiB of them.
 pub(super) const RING_TRADES_MAX: i64 = 1 << 24;
 /// What an override may say.
-const OVERRIDE_KEYS: [&str; 6] = ["match", "tape", "ring_trades", "book", "book_levels", "tick_sizes"];
+const OVERRIDE_KEYS: [&str; 8] =
+    ["match", "tape", "ring_trades", "book", "book_levels", "tick_sizes", "series", "large_trade_usd"];
+
+const TOO_LARGE: Reason = Reason::OutOfRange { min: 0, max: LARGE_TRADE_USD_MAX };
 
 /// Which stream a tape is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,6 +56,10 @@ pub struct Contract {
     pub book_levels: NonZeroUsize,
     /// By which tick sizes its book is recorded.
     pub tick_sizes: Vec<Step>,
+    /// What is stored of it beside its trades.
+    pub series: SeriesSet,
+    /// What makes a trade a large one, in whole units of the quote asset.
+    pub large_trade_usd: u64,
 }
 
 /// An exception for the symbols that fit a pattern.
@@ -62,6 +71,8 @@ pub(super) struct Override {
     book: Option<bool>,
     book_levels: Option<NonZeroUsize>,
     tick_sizes: Option<Vec<Step>>,
+    series: Option<SeriesSet>,
+    large_trade_usd: Option<u64>,
 }
 
 impl Override {
@@ -76,6 +87,8 @@ impl Override {
             book: self.book.unwrap_or(contract.book),
             book_levels: self.book_levels.unwrap_or(contract.book_levels),
             tick_sizes: self.tick_sizes.clone().unwrap_or(contract.tick_sizes),
+            series: self.series.unwrap_or(contract.series),
+            large_trade_usd: self.large_trade_usd.unwrap_or(contract.large_trade_usd),
         }
     }
 }
@@ -116,6 +129,11 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
         _ => Err(inside("book_levels", "an integer")),
     });
     let steps = table.get("tick_sizes").map(|value| tick_sizes(value, &format!("{at}.tick_sizes")));
+    let kept = table.get("series").map(|value| series::listed(value, &format!("{at}.series")));
+    let large = table.get("large_trade_usd").map(|value| match value {
+        Value::Integer(usd) => u64::try_from(*usd).ok().filter(|_| *usd <= LARGE_TRADE_USD_MAX).ok_or(TOO_LARGE),
+        _ => Err(inside("large_trade_usd", "an integer")),
+    });
     Ok(Override {
         pattern,
         tape: tape.transpose()?,
@@ -123,6 +141,8 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
         book: book.transpose()?,
         book_levels: book_levels.transpose()?,
         tick_sizes: steps.transpose()?,
+        series: kept.transpose()?,
+        large_trade_usd: large.transpose()?,
     })
 }
 

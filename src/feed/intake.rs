@@ -341,7 +341,7 @@ mod tests {
     use crate::{
         exchange::binance::{DepthSpeed, Routes},
         feed::{Layout, Plan},
-        market::{Bell, Contracts, TapeKind},
+        market::{Bell, Bells, Contracts, TapeKind},
         model::Symbol,
     };
 
@@ -356,7 +356,8 @@ mod tests {
             plan.assign(Carried::Trades(contract));
         });
         let clock = Clock::starting_at(UnixMillis::new(NOW));
-        let sink = Arc::new(Sink::new(contracts, vec![Bell::new()], Arc::default(), 0, &Metrics::default()));
+        let bells = Bells::new([Bell::new()]);
+        let sink = Arc::new(Sink::new(contracts, bells, Arc::default(), 0, &Metrics::default()));
         let venue_clock = Arc::new(VenueClock::new(clock));
         let mut intake = Intake::new(Side::default(), sink, venue_clock, clock, Arc::default());
         intake.carry(&plan.streams(0).list);

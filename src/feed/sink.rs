@@ -2,7 +2,7 @@
 
 use crate::{
     exchange::binance::Rows,
-    market::{Bell, Contract, Contracts},
+    market::{Bells, Contract, Contracts, Series},
     metrics::{Labels, Metrics},
     model::{BookTicker, Liquidation, MarkPrice, Ticker},
     store::{
@@ -18,8 +18,7 @@ use tokio::sync::Notify;
 #[derive(Debug)]
 pub struct Sink {
     contracts: Arc<Contracts>,
-    /// One a live thread; contracts are spread by their number.
-    bells: Vec<Arc<Bell>>,
+    bells: Bells,
     /// Told when the venue's listing has changed.
     listing_news: Arc<Notify>,
     /// One mark price of each stretch is stored; none when it is 0.
@@ -32,7 +31,7 @@ impl Sink {
     /// A sink that stores one mark price of each `mark_every_ms`, or none when that is 0.
     pub fn new(
         contracts: Arc<Contracts>,
-        bells: Vec<Arc<Bell>>,
+        bells: Bells,
         listing_news: Arc<Notify>,
         mark_every_ms: i64,
         metrics: &Metrics,
@@ -49,9 +48,9 @@ impl Sink {
             if !contract.figures.set_mark(*mark) {
                 continue;
             }
-            self.ring(&contract);
+            self.bells.ring(contract.id);
             if self.mark_every_ms > 0 && contract.figures.is_mark_due(mark.time, self.mark_every_ms) {
-                self.keep(&contract, |records| records.keep(Origin::Stream, &[MarkRow::from(*mark)]));
+                self.keep(&contract, Series::Marks, |records| records.keep(Origin::Stream, &[MarkRow::from(*mark)]));
             }
         }
     }
@@ -61,7 +60,7 @@ impl Sink {
         for (symbol, ticker) in rows.iter() {
             let Some(contract) = self.contracts.find_listed(symbol) else { continue };
             if contract.figures.set_ticker(*ticker) {
-                self.ring(&contract);
+                self.bells.ring(contract.id);
             }
         }
     }
@@ -70,7 +69,7 @@ impl Sink {
     pub(super) fn top(&self, symbol: &str, top: BookTicker) {
         let Some(contract) = self.contracts.find_listed(symbol) else { return };
         if contract.figures.set_top(top) {
-            self.ring(&contract);
+            self.bells.ring(contract.id);
         }
     }
 
@@ -79,8 +78,9 @@ impl Sink {
         let Some(contract) = self.contracts.find_listed(symbol) else { return };
         let Some(number) = contract.figures.add_liquidation(liquidation) else { return };
         self.liquidations.inc();
-        self.keep(&contract, |records| records.keep(Origin::Stream, &[LiquidationRow::numbered(number, &liquidation)]));
-        self.ring(&contract);
+        let row = LiquidationRow::numbered(number, &liquidation);
+        self.keep(&contract, Series::Liquidations, |records| records.keep(Origin::Stream, &[row]));
+        self.bells.ring(contract.id);
     }
 
     /// Takes word that the venue's listing has changed.
@@ -88,13 +88,10 @@ impl Sink {
         self.listing_news.notify_one();
     }
 
-    fn keep(&self, contract: &Contract, keep: impl FnOnce(&Records) -> bool) {
-        if contract.records.get().is_some_and(|records| !keep(records)) {
+    fn keep(&self, contract: &Contract, series: Series, keep: impl FnOnce(&Records) -> bool) {
+        let records = contract.records.get().filter(|_| contract.kept.load().series.contains(series));
+        if records.is_some_and(|records| !keep(records)) {
             self.refused.inc();
         }
-    }
-
-    fn ring(&self, contract: &Contract) {
-        self.bells[contract.id.index() % self.bells.len()].ring(contract.id);
     }
 }

@@ -1,4 +1,4 @@
-//! How does a tape get the trades that its live stream did not bring?
+//! How does a tape get what its live streams do not bring: trades, and figures that are only told when asked for?
 
 pub mod adopting;
 pub mod archive;
@@ -8,5 +8,6 @@ pub mod download;
 pub mod jobs;
 pub mod klines;
 pub mod plan;
+pub mod polling;
 pub mod rest;
 pub mod seam;

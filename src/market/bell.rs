@@ -64,6 +64,24 @@ impl Bell {
     }
 }
 
+/// A bell a consumer thread; contracts are spread over them by their number. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Bells(Arc<[Arc<Bell>]>);
+
+impl Bells {
+    /// One a thread, in their order.
+    pub fn new(bells: impl IntoIterator<Item = Arc<Bell>>) -> Self {
+        Self(bells.into_iter().collect())
+    }
+
+    /// Says to the thread of `contract` that it has something new.
+    pub fn ring(&self, contract: ContractId) {
+        if let Some(bell) = self.0.get(contract.index() % self.0.len().max(1)) {
+            bell.ring(contract);
+        }
+    }
+}
+
 /// The consumer's end: an item whenever the bell was rung since the last one. Never ends.
 #[derive(Debug)]
 pub struct Rings(Arc<Bell>);

@@ -1,8 +1,8 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{BookPost, BookSpec, Figures, Flow, Side, SymbolHandle, Tape},
-    model::{ContractId, IdRange, Price, Quantity, QuoteVolume, Symbol, UnixMillis},
+    market::{BookPost, BookSpec, Figures, Flow, Kept, Side, SymbolHandle, Tape},
+    model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::{Holding, Records},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -116,10 +116,10 @@ pub struct Contract {
     pub records: OnceLock<Records>,
     /// What the venue says of it beside its trades.
     pub figures: Figures,
+    /// What is kept of that.
+    pub kept: ArcSwap<Kept>,
     /// Its order book, if one is kept.
     pub book: Option<BookPost>,
-    /// Trades of at least so much are large.
-    pub large_trade: QuoteVolume,
     /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
     waiting: AtomicBool,
     /// When its stream was asked for last, in monotonic milliseconds.
@@ -137,7 +137,7 @@ pub struct Contract {
 impl Contract {
     /// A contract with an empty tape.
     pub fn new(id: ContractId, spec: Spec) -> Self {
-        let Spec { symbol, kind, ring_trades, book, large_trade } = spec;
+        let Spec { symbol, kind, ring_trades, book, kept } = spec;
         let tape = Arc::new(Tape::new(ring_trades));
         let (flows, listing) = (Default::default(), ArcSwapOption::empty());
         let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
@@ -151,8 +151,8 @@ impl Contract {
             holding,
             records: OnceLock::new(),
             figures: Figures::default(),
+            kept: ArcSwap::from_pointee(kept),
             book: book.map(BookPost::new),
-            large_trade,
             waiting,
             asked_ms,
             trouble,
@@ -246,9 +246,6 @@ impl Contract {
     }
 }
 
-/// Trades of at least so much are large unless something else is said: 100,000 of the quote asset.
-const LARGE_TRADE: QuoteVolume = QuoteVolume::from_units(100_000 * 10_i128.pow(16));
-
 /// What is recorded of a contract.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
@@ -260,13 +257,13 @@ pub struct Spec {
     pub ring_trades: usize,
     /// How its order book is kept, if it is.
     pub book: Option<BookSpec>,
-    /// Trades of at least so much are large.
-    pub large_trade: QuoteVolume,
+    /// What is kept of it beside its trades.
+    pub kept: Kept,
 }
 
 impl From<(Symbol, TapeKind, usize)> for Spec {
     fn from((symbol, kind, ring_trades): (Symbol, TapeKind, usize)) -> Self {
-        Self { symbol, kind, ring_trades, book: None, large_trade: LARGE_TRADE }
+        Self { symbol, kind, ring_trades, book: None, kept: Kept::default() }
     }
 }
 

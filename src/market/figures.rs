@@ -3,7 +3,9 @@
 //! The newest of each is replaced whole, so that nobody waits. What is older than what is known is no news: two connections
 //! may carry the same stream.
 
-use crate::model::{BookTicker, FundingTerms, IdRange, Liquidation, MarkPrice, OpenInterest, Ticker, UnixMillis};
+use crate::model::{
+    BookTicker, FundingTerms, IdRange, Liquidation, MarkPrice, OpenInterest, Price, Ticker, UnixMillis,
+};
 use arc_swap::ArcSwapOption;
 use std::{
     collections::VecDeque,
@@ -26,9 +28,21 @@ pub struct Figures {
     top: ArcSwapOption<BookTicker>,
     open_interest: ArcSwapOption<OpenInterest>,
     terms: ArcSwapOption<FundingTerms>,
+    day_open: ArcSwapOption<DayOpen>,
     liquidations: Mutex<Liquidations>,
     /// Which of the times at which marks are stored was the last.
     mark_slot: AtomicI64,
+}
+
+/// The first trade of a day by UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayOpen {
+    /// Where the day begins.
+    pub day: UnixMillis,
+    /// The trade's price.
+    pub price: Price,
+    /// The trade's time.
+    pub time: UnixMillis,
 }
 
 /// A liquidation with its number: ascending, and the same after a restart.
@@ -100,6 +114,16 @@ impl Figures {
         self.terms.store(Some(Arc::new(terms)));
     }
 
+    /// The first trade of a day that was proven to be it; newer days take its place.
+    pub fn day_open(&self, day: UnixMillis) -> Option<DayOpen> {
+        self.day_open.load().as_ref().filter(|open| open.day == day).map(|open| **open)
+    }
+
+    /// Takes the first trade of a day.
+    pub fn set_day_open(&self, open: DayOpen) {
+        renew(&self.day_open, open, |open| open.day);
+    }
+
     /// Takes a liquidation; its number, unless it was taken before.
     pub fn add_liquidation(&self, liquidation: Liquidation) -> Option<u64> {
         self.liquidations().add(liquidation)
@@ -154,7 +178,7 @@ fn renew<T, K: Ord>(place: &ArcSwapOption<T>, new: T, age: impl Fn(&T) -> K) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Price, Quantity};
+    use crate::model::Quantity;
 
     fn liquidation(time: i64, quantity: i64) -> Liquidation {
         Liquidation {

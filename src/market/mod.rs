@@ -11,22 +11,24 @@ mod flow;
 mod handle;
 mod holes;
 mod keeper;
+mod kept;
 mod roster;
 mod sequencer;
 mod symbol;
 mod tape;
 
 pub use aside::{Aside, Repairs};
-pub use bell::{Bell, Rings};
+pub use bell::{Bell, Bells, Rings};
 pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
-pub use figures::{Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
+pub use figures::{DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;
 pub use keeper::Keeper;
+pub use kept::{Kept, Series, SeriesSet};
 pub use roster::{Change, ChangeError, Roster, Wish};
 pub use sequencer::{Ordered, Print, Sequencer};
 pub use symbol::{SymbolActor, SymbolState};

@@ -217,6 +217,8 @@ metrics! {
     rest_requests: Counters<2> = "rest_requests";
     /// Times that the venue refused requests as such, so that none was made for a while, by reason.
     rest_stops: Counters<1> = "rest_stops";
+    /// Questions for figures that no stream brings that failed and are asked again later, by figure and reason.
+    poll_failures: Counters<2> = "poll_failures";
     /// Resident memory of this process.
     process_resident_memory_bytes: Gauge = "process_resident_memory_bytes";
 }

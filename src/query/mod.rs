@@ -5,10 +5,16 @@
 mod candles;
 mod coverage;
 mod holes;
+mod large;
+mod open_interest;
+mod records;
 mod sums;
 mod trades;
 
 pub use candles::{CandlesWanted, candles, held_from};
 pub use coverage::{CoverageCounts, DayCoverage, coverage, coverage_days, ids_between, reaches, time_days};
+pub use large::{first_of_day, large_trades};
+pub use open_interest::open_interest_by;
+pub use records::{RecordPage, RecordRange, records};
 pub use sums::{SumPage, sums};
 pub use trades::{TradePage, TradeRange, trades};

@@ -1,8 +1,8 @@
 //! What is true on the generated market beside its trades, at any time?
 
 use crate::{
-    model::{BookSnapshot, BookTicker, Liquidation, MarkPrice, Symbol, Ticker, UnixMillis},
-    sim::{contract::Status, day, exchange::Exchange, liquidation, mark, stream},
+    model::{BookSnapshot, BookTicker, Funding, Liquidation, MarkPrice, Quantity, Rate, Symbol, Ticker, UnixMillis},
+    sim::{contract::Status, day, exchange::Exchange, liquidation, mark, series, stream},
 };
 
 impl Exchange {
@@ -33,6 +33,28 @@ impl Exchange {
     /// The last 24 hours of `symbol` before `time`: the ids are those of its tape, the sums are estimates.
     pub fn truth_ticker(&self, symbol: &Symbol, time: UnixMillis) -> Option<Ticker> {
         self.ticker(self.find(symbol)?, time.get())
+    }
+
+    /// How much of `symbol` is open at `time`, in its base asset.
+    pub fn truth_open_interest(&self, symbol: &Symbol, time: UnixMillis) -> Option<Quantity> {
+        let contract = self.find(symbol)?;
+        Some(series::open_interest(self.contracts().get(contract)?, self.market().key(contract)?, time.get()))
+    }
+
+    /// The fundings of `symbol` that are settled at times in `[from, to)`.
+    pub fn truth_fundings(&self, symbol: &Symbol, from: UnixMillis, to: UnixMillis) -> Vec<Funding> {
+        let Some(contract) = self.find(symbol) else { return Vec::new() };
+        let Some(key) = self.market().key(contract) else { return Vec::new() };
+        let first = series::next_funding(from.get() - series::FUNDING_MS);
+        let dues = (0..).map(|at| first + at * series::FUNDING_MS).take_while(|due| *due < to.get());
+        let funding = |due: i64| Funding {
+            time: UnixMillis::new(series::funding_time(key, due)),
+            rate: Rate::from_units(series::funding_rate(key, due)),
+            mark: self.market().bid(contract, due),
+            interval_hours: None,
+            is_special: false,
+        };
+        dues.map(funding).filter(|funding| (from..to).contains(&funding.time)).collect()
     }
 
     /// Whether a contract trades now.

@@ -14,6 +14,7 @@ mod limits;
 mod listing;
 mod model;
 mod net;
+mod polling;
 mod query;
 mod sequencer;
 mod sim;

@@ -115,7 +115,7 @@ pub(in crate::api) fn integer(out: &mut Vec<u8>, prefix: &[u8], value: impl itoa
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-fn boolean(out: &mut Vec<u8>, prefix: &[u8], value: bool) {
+pub(super) fn boolean(out: &mut Vec<u8>, prefix: &[u8], value: bool) {
     out.extend_from_slice(prefix);
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }

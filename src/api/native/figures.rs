@@ -3,7 +3,8 @@
 //! Each function appends one object. What the venue does not say is null.
 
 use crate::{
-    api::native::encode::{Decimals, decimal, integer},
+    api::native::encode::{Decimals, boolean, decimal, integer},
+    market::DayOpen,
     model::{
         BookTicker, Funding, Level, Liquidation, MarkPrice, OpenInterest, Price, Rate, Symbol, Ticker, UnixMillis,
     },
@@ -80,6 +81,14 @@ pub(in crate::api) fn book_ticker(top: &BookTicker, decimals: Decimals, out: &mu
     integer(out, b",\"update_id\":", top.update_id);
     side(out, [b",\"bid\":", b",\"bid_quantity\":"], decimals, top.bid);
     side(out, [b",\"ask\":", b",\"ask_quantity\":"], decimals, top.ask);
+    out.push(b'}');
+}
+
+/// Appends the first price of a day, and whether it is proven to be the first; nulls before the first.
+pub(in crate::api) fn day_open(open: Option<DayOpen>, complete: bool, decimals: Decimals, out: &mut Vec<u8>) {
+    price_if_any(out, b"{\"open\":", decimals, open.map(|open| open.price));
+    integer_if_any(out, b",\"time\":", open.map(|open| open.time.get()));
+    boolean(out, b",\"complete\":", complete);
     out.push(b'}');
 }
 

@@ -11,8 +11,10 @@ mod pictures;
 mod protocol;
 mod request_error;
 pub(in crate::api) mod rest;
+pub(in crate::api) mod series;
 mod session;
 pub(in crate::api) mod symbols;
+pub(in crate::api) mod tickers;
 mod wish;
 
 pub(in crate::api) use encode::Decimals;

@@ -22,14 +22,19 @@ pub(in crate::api) const COMPLETE: &str = "x-tapedeck-complete";
 
 /// Trades of a contract.
 pub(in crate::api) async fn trades(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
-    let params = Params::read(request.query_string(), "symbol, from_id, start, end, limit, decimals")?;
+    let params = Params::read(request.query_string(), "symbol, from_id, start, end, limit, decimals, min_notional")?;
     let contract = params.contract(&shared)?;
     let (start, end) = params.range()?;
     let query = TradeRange { from_id: params.id("from_id")?, start, end, limit: params.limit()? };
     let decimals = params.decimals()?;
     // The store is read from the disk: not on a thread that serves sessions.
     let asked = Arc::clone(&contract);
-    let page = web::block(move || query::trades(&asked.tape, asked.holding.get(), &query)).await?;
+    let notional_min = params.notional("min_notional")?;
+    let read = move || match notional_min {
+        Some(min) => query::large_trades(&asked.tape, asked.holding.get(), &query, min),
+        None => query::trades(&asked.tape, asked.holding.get(), &query),
+    };
+    let page = web::block(read).await?;
     let holes: Vec<_> = page.holes.iter().map(|hole| json!({"first": hole.first, "last": hole.last})).collect();
     let meta = json!({
         "symbol": contract.symbol.as_str(),
@@ -87,7 +92,7 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     Ok(answer(if columns { turned(&data) } else { data }, &meta, page.complete))
 }
 
-fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
+pub(super) fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
     let mut out = vec![b'['];
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
@@ -115,12 +120,21 @@ fn turned(rows: &[u8]) -> Vec<u8> {
 
 /// Data about a range, and whether that is all there is.
 pub(super) fn answer(data: Vec<u8>, meta: &Value, complete: bool) -> HttpResponse {
+    let complete = if complete { "true" } else { "false" };
+    HttpResponse::Ok().insert_header((COMPLETE, complete)).content_type("application/json").body(body(&data, meta))
+}
+
+/// Data of which nobody can say whether that is all.
+pub(super) fn unproven(data: &[u8], meta: &Value) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(body(data, meta))
+}
+
+fn body(data: &[u8], meta: &Value) -> Vec<u8> {
     let mut body = Vec::with_capacity(data.len() + 256);
     body.extend_from_slice(b"{\"data\":");
-    body.extend(data);
+    body.extend_from_slice(data);
     body.extend_from_slice(b",\"meta\":");
     body.extend(meta.to_string().into_bytes());
     body.push(b'}');
-    let complete = if complete { "true" } else { "false" };
-    HttpResponse::Ok().insert_header((COMPLETE, complete)).content_type("application/json").body(body)
+    body
 }

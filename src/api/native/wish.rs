@@ -54,7 +54,8 @@ impl Wish {
     pub(super) fn of(mut self, contract: &Contract) -> Result<Self, RequestError> {
         match self.channel {
             Channel::LargeTrades(_) => {
-                self.channel = Channel::LargeTrades(self.notional_min.unwrap_or(contract.large_trade));
+                let usual = || contract.kept.load().large_trade();
+                self.channel = Channel::LargeTrades(self.notional_min.unwrap_or_else(usual));
             }
             Channel::Book | Channel::BookView(..) if contract.book.is_none() => {
                 return Err(RequestError::NoBook(contract.symbol.to_string()));

@@ -10,6 +10,15 @@ pub const AGG_TRADES_ROWS_MAX: u16 = 1_000;
 /// 60 h refused with -4166).
 pub const AGG_TRADES_REACH_MS: i64 = 48 * UnixMillis::HOUR;
 
+/// The most rows that `openInterestHist` gives (Binance USD-M docs).
+pub const OPEN_INTEREST_ROWS_MAX: u16 = 500;
+
+/// How far back `openInterestHist` reaches (measured 2026-09-12: 30 days answered, 35 refused with -1130).
+pub const OPEN_INTEREST_REACH_MS: i64 = 30 * UnixMillis::DAY;
+
+/// The most rows that `fundingRate` gives (Binance USD-M docs).
+pub const FUNDING_ROWS_MAX: u16 = 1_000;
+
 /// How many levels `depth` may be asked for, and what that costs (measured 2026-10-07).
 const DEPTHS: [(u16, u32); 7] = [(5, 2), (10, 2), (20, 2), (50, 2), (100, 5), (500, 10), (1_000, 20)];
 
@@ -124,18 +133,27 @@ impl Call {
         Self::weighted("openInterest", format!("/fapi/v1/openInterest?symbol={symbol}"), 1)
     }
 
-    /// What of a contract was open at the ends of `period` (`5m` to `1d`), from `start` on, at most 500 rows. It reaches 30 days back.
-    pub fn open_interest_history(symbol: &Symbol, period: &str, start: UnixMillis) -> Self {
+    /// What of a contract was open at the ends of `period` (`5m` to `1d`) from `start` to `end`, both included; no more than
+    /// [`OPEN_INTEREST_ROWS_MAX`] of them are to lie there. It reaches 30 days back.
+    pub fn open_interest_history(symbol: &Symbol, period: &str, start: UnixMillis, end: UnixMillis) -> Self {
         let (symbol, period) = (percent_encoded(symbol.as_str()), percent_encoded(period));
-        let (start, path) = (start.get(), "/futures/data/openInterestHist");
-        let target = format!("{path}?symbol={symbol}&period={period}&startTime={start}&limit=500");
+        let (start, end, path) = (start.get(), end.get(), "/futures/data/openInterestHist");
+        let target = format!(
+            "{path}?symbol={symbol}&period={period}&startTime={start}&endTime={end}&limit={OPEN_INTEREST_ROWS_MAX}"
+        );
         Self { target, endpoint: "openInterestHist", pool: Pool::FuturesData, weight: 1 }
     }
 
     /// Fundings that were settled from `start` on, at most 1,000, the oldest first.
     pub fn funding_rates(symbol: &Symbol, start: UnixMillis) -> Self {
         let symbol = percent_encoded(symbol.as_str());
-        let target = format!("/fapi/v1/fundingRate?symbol={symbol}&startTime={}&limit=1000", start.get());
+        let target = format!("/fapi/v1/fundingRate?symbol={symbol}&startTime={}&limit={FUNDING_ROWS_MAX}", start.get());
+        Self { target, endpoint: "fundingRate", pool: Pool::Funding, weight: 1 }
+    }
+
+    /// Fundings of all contracts that were settled from `start` on, at most 1,000, the oldest first.
+    pub fn funding_rates_of_all(start: UnixMillis) -> Self {
+        let target = format!("/fapi/v1/fundingRate?startTime={}&limit={FUNDING_ROWS_MAX}", start.get());
         Self { target, endpoint: "fundingRate", pool: Pool::Funding, weight: 1 }
     }
 
@@ -179,8 +197,8 @@ mod tests {
         for (levels, limit, weight) in expected {
             assert_eq!(asked(levels), (Some(limit.to_owned()), weight));
         }
-        let target = Call::open_interest_history(&symbol, "5m", UnixMillis::new(7)).target;
-        assert_eq!(target, "/futures/data/openInterestHist?symbol=BTCUSDT&period=5m&startTime=7&limit=500");
+        let target = Call::open_interest_history(&symbol, "5m", UnixMillis::new(7), UnixMillis::new(9)).target;
+        assert_eq!(target, "/futures/data/openInterestHist?symbol=BTCUSDT&period=5m&startTime=7&endTime=9&limit=500");
     }
 
     #[test]

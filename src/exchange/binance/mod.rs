@@ -16,7 +16,10 @@ mod ticker;
 mod tolerant;
 mod value;
 
-pub use calls::{AGG_TRADES_REACH_MS, AGG_TRADES_ROWS_MAX, Call, Pool};
+pub use calls::{
+    AGG_TRADES_REACH_MS, AGG_TRADES_ROWS_MAX, Call, FUNDING_ROWS_MAX, OPEN_INTEREST_REACH_MS, OPEN_INTEREST_ROWS_MAX,
+    Pool,
+};
 pub use decode::{Decoded, Decoder};
 pub use event::{ContractNotice, DecodeError, Event, Kline, Outcome, Refusal, Reply};
 pub use routes::{

@@ -1,7 +1,7 @@
 //! How does a settled funding become words?
 
 use crate::{
-    model::{Price, UnixMillis},
+    model::{Funding, Price, Rate, UnixMillis},
     store::{
         codec::Shape,
         record::{Column, Kind, Record, Relation, Schema, Timed},
@@ -30,6 +30,19 @@ pub struct FundingRow {
     pub rate: i64,
     /// The mark price at that time; 0 where the venue does not say.
     pub mark: Price,
+}
+
+impl From<Funding> for FundingRow {
+    fn from(funding: Funding) -> Self {
+        Self { time: funding.time, rate: funding.rate.units(), mark: funding.mark.unwrap_or_default() }
+    }
+}
+
+impl From<FundingRow> for Funding {
+    fn from(row: FundingRow) -> Self {
+        let mark = (row.mark != Price::default()).then_some(row.mark);
+        Self { time: row.time, rate: Rate::from_units(row.rate), mark, interval_hours: None, is_special: false }
+    }
 }
 
 impl Record for FundingRow {

@@ -1,7 +1,7 @@
 //! How does an open interest become words?
 
 use crate::{
-    model::{QuoteVolume, UnixMillis, Volume},
+    model::{OpenInterest, QuoteVolume, UnixMillis, Volume},
     store::{
         codec::Shape,
         record::{
@@ -35,6 +35,19 @@ pub struct OpenInterestRow {
     pub quantity: Volume,
     /// In its quote asset; 0 where the venue does not say.
     pub value: QuoteVolume,
+}
+
+impl From<OpenInterest> for OpenInterestRow {
+    fn from(open: OpenInterest) -> Self {
+        Self { time: open.time, quantity: open.quantity, value: open.value.unwrap_or_default() }
+    }
+}
+
+impl From<OpenInterestRow> for OpenInterest {
+    fn from(row: OpenInterestRow) -> Self {
+        let value = (row.value != QuoteVolume::default()).then_some(row.value);
+        Self { time: row.time, quantity: row.quantity, value }
+    }
 }
 
 impl Record for OpenInterestRow {
