@@ -138,11 +138,8 @@ fn archives(series: Series, draws: &mut Draws) -> (Archives, Vec<Vec<u64>>) {
     (Archives::new(sources.iter().copied().zip(taken.iter().map(of)).collect()), taken)
 }
 
-fn one(series: Series, seed: u64) {
-    let (_, disk) = disk(seed);
-    let mut draws = Draws::new(seed);
-    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
-    let (archives, taken) = archives(series, &mut draws);
+/// Brings rows of drawn slots from drawn sources, and says which.
+fn filled(rig: &mut Rig, series: Series, draws: &mut Draws) -> BTreeMap<u64, Origin> {
     let mut naive: BTreeMap<u64, Origin> = BTreeMap::new();
     for _ in 0..12 {
         let first = draws.below(250);
@@ -153,56 +150,66 @@ fn one(series: Series, seed: u64) {
             let shelf = rig.opened.library.shelf(0, series.kind);
             assert!(rig.opened.desk.offer(&shelf, origin, rows));
         } else {
-            fill_rows(&mut rig, origin, &rows);
+            fill_rows(rig, origin, &rows);
         }
         naive.extend(slots.iter().map(|slot| (*slot, origin)));
         rig.pass(if draws.chance(3) { 12_000 } else { 0 });
     }
+    naive
+}
+
+/// Between two rows that join everything is held.
+fn is_held(naive: &BTreeMap<u64, Origin>, series: Series, slot: u64) -> bool {
+    let before = naive.range(..=slot).next_back().map(|(slot, _)| *slot);
+    let after = naive.range(slot..).next().map(|(slot, _)| *slot);
+    before.zip(after).is_some_and(|(before, after)| after - before <= series.joins)
+}
+
+fn one(series: Series, seed: u64) {
+    let (_, disk) = disk(seed);
+    let mut draws = Draws::new(seed);
+    let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
+    let (archives, taken) = archives(series, &mut draws);
+    let naive = filled(&mut rig, series, &mut draws);
     let horizon = draws.below(300);
     let now = series.start(1_000);
     let reach = Reach { now, back_ms: Some(now.since(series.start(horizon))) };
     let coverage = covered(&rig, series.kind, &archives, reach);
     assert_seamless(&coverage, seed);
     let (Some(first), Some(last)) = (naive.keys().next().copied(), naive.keys().next_back().copied()) else { return };
-    let is_held = |slot: u64| {
-        let before = naive.range(..=slot).next_back().map(|(slot, _)| *slot);
-        let after = naive.range(slot..).next().map(|(slot, _)| *slot);
-        before.zip(after).is_some_and(|(before, after)| after - before <= series.joins)
-    };
-    let says_none = |slot: u64| {
-        let has_rows = (slot / 20 * 20..slot / 20 * 20 + 20).any(is_held);
-        has_rows && taken.iter().all(|files| files.contains(&(slot / 20)))
-    };
-    let mut open = None;
-    for slot in first..=last {
-        let old = if slot >= horizon { 'm' } else { 'w' };
-        let expected = if is_held(slot) {
-            'h'
-        } else if says_none(slot) {
-            'a'
-        } else {
-            old
-        };
-        // Of a funding only its second is held.
-        let time = series.start(slot);
-        let (letter, origin) = letter_at(&coverage, time);
-        assert_eq!(letter, expected, "seed {seed}, {:?}, slot {slot}", series.kind);
-        if series.joins == 1 {
-            assert_eq!(origin, naive.get(&slot).copied(), "seed {seed}, {:?}, slot {slot}", series.kind);
+    let letter = |slot: u64| {
+        let has_rows = || (slot / 20 * 20..slot / 20 * 20 + 20).any(|slot| is_held(&naive, series, slot));
+        match slot {
+            slot if is_held(&naive, series, slot) => 'h',
+            slot if taken.iter().all(|files| files.contains(&(slot / 20))) && has_rows() => 'a',
+            slot if slot >= horizon => 'm',
+            _ => 'w',
         }
-        open = if matches!(letter, 'm' | 'w') { Some(slot) } else { open };
+    };
+    for slot in first..=last {
+        // Of a funding only its second is held; rows that lie in each other are of the source that began first.
+        let (told, origin) = letter_at(&coverage, series.start(slot));
+        assert_eq!(told, letter(slot), "seed {seed}, {:?}, slot {slot}", series.kind);
+        let is_of_source = series.joins > 1 || origin == naive.get(&slot).copied();
+        assert!(is_of_source, "seed {seed}, {:?}, slot {slot}: {origin:?}", series.kind);
     }
+    let open = (first..=last).rfind(|slot| matches!(letter(*slot), 'm' | 'w'));
+    assert_whole_from(&coverage, series, (first, open), seed);
+    let part = (series.start(first + 3), series.start(last.max(first + 4)));
+    let inside = coverage.within(part.0, part.1);
+    assert_seamless(&inside, seed);
+    assert!(inside.runs.iter().all(|run| part.0 <= run.start && run.end <= part.1), "seed {seed}");
+}
+
+/// The trust point lies behind the last open slot, and an open time ends there.
+fn assert_whole_from(coverage: &CoveredTimes, series: Series, (first, open): (u64, Option<u64>), seed: u64) {
     let told = coverage.whole_from.expect("held");
     if series.joins == 1 {
         assert_eq!(told, series.start(open.map_or(first, |open| open + 1)), "seed {seed}, {:?}", series.kind);
     }
     assert!(open.is_none_or(|open| told > series.start(open)), "seed {seed}");
-    let is_open = |time: UnixMillis| matches!(letter_at(&coverage, time).0, 'm' | 'w');
+    let is_open = |time: UnixMillis| matches!(letter_at(coverage, time).0, 'm' | 'w');
     assert!(told == coverage.runs[0].start || is_open(told.plus(-1)), "seed {seed}: an open time ends there");
-    let part = (series.start(first + 3), series.start(last.max(first + 4)));
-    let inside = coverage.within(part.0, part.1);
-    assert_seamless(&inside, seed);
-    assert!(inside.runs.iter().all(|run| part.0 <= run.start && run.end <= part.1), "seed {seed}");
 }
 
 #[test]
