@@ -4,7 +4,7 @@ use crate::{
     history::jobs::{SubmitError, WantError},
     live::Unavailable,
     market::{AddError, ChangeError},
-    model::{SymbolError, TimeError, TimeframeError},
+    model::{Price, SymbolError, TimeError, TimeframeError},
 };
 use actix_web::{
     HttpResponse, ResponseError,
@@ -36,6 +36,12 @@ pub(in crate::api) enum ApiError {
     EmptyRange,
     #[error("the symbol `{0}` is not recorded here: see /api/v1/symbols")]
     UnknownSymbol(String),
+    #[error(
+        "no order book of `{0}` is kept: name it in book.symbols of the configuration, or set book = true in an [[override]]"
+    )]
+    NoBook(String),
+    #[error("`{param}` must be a multiple of the contract's own tick size, {tick}")]
+    TickSize { param: &'static str, tick: Price },
     #[error("nothing is stored here: set store.dir in the configuration")]
     NoStore,
     #[error("nothing is at `{0}`")]
@@ -98,6 +104,8 @@ impl ApiError {
             Self::Interval(_) => ("bad_interval", StatusCode::BAD_REQUEST),
             Self::EmptyRange => ("empty_range", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
+            Self::NoBook(_) => ("no_book", StatusCode::NOT_FOUND),
+            Self::TickSize { .. } => ("bad_tick_size", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NoStore => ("no_store", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
             Self::Method { .. } => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
@@ -147,6 +155,7 @@ impl ApiError {
         match self {
             Self::UnknownParam { param, .. } | Self::Repeated { param } => Some(param),
             Self::Missing { param } | Self::Invalid { param, .. } | Self::Time { param, .. } => Some(param),
+            Self::TickSize { param, .. } => Some(param),
             Self::Interval(_) => Some("interval"),
             Self::EmptyRange => Some("start"),
             Self::Moment { param, .. } => Some(param),
@@ -157,7 +166,7 @@ impl ApiError {
             Self::Want(WantError::NoSeries | WantError::TradesKept { .. } | WantError::OtherTape { .. }) => {
                 Some("series")
             }
-            Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) => Some("symbol"),
+            Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) | Self::NoBook(_) => Some("symbol"),
             _ => None,
         }
     }

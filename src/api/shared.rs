@@ -65,11 +65,21 @@ pub enum Background {
     Ban,
     /// Asks for snapshots of order books.
     Snapshots,
+    /// Records order books.
+    Recording,
 }
 
 impl Background {
-    const ALL: [Self; 7] =
-        [Self::Seam, Self::Adopting, Self::Refolding, Self::Sweep, Self::Jobs, Self::Ban, Self::Snapshots];
+    const ALL: [Self; 8] = [
+        Self::Seam,
+        Self::Adopting,
+        Self::Refolding,
+        Self::Sweep,
+        Self::Jobs,
+        Self::Ban,
+        Self::Snapshots,
+        Self::Recording,
+    ];
 
     /// Its name on `/readyz`, in logs and in figures.
     pub const fn as_str(self) -> &'static str {
@@ -81,6 +91,7 @@ impl Background {
             Self::Jobs => "jobs",
             Self::Ban => "ban",
             Self::Snapshots => "snapshots",
+            Self::Recording => "recording",
         }
     }
 

@@ -121,18 +121,32 @@ pub struct BookPost {
     pub spec: BookSpec,
     replica: Mutex<Replica>,
     actor: ArcSwapOption<Addr<BookActor>>,
+    /// The best of both sides as the venue tells it beside the stream.
+    told_top: ArcSwapOption<BookTicker>,
 }
 
 impl BookPost {
     /// A book that has heard nothing.
     pub fn new(spec: BookSpec) -> Self {
         let replica = Mutex::new(Replica::new(spec.replica));
-        Self { spec, replica, actor: ArcSwapOption::empty() }
+        Self { spec, replica, actor: ArcSwapOption::empty(), told_top: ArcSwapOption::empty() }
     }
 
     /// Looks at the replica; be short, its writer waits.
     pub fn read<R>(&self, look: impl FnOnce(&Replica) -> R) -> R {
         look(&self.lock())
+    }
+
+    /// The newest best bid and ask that the venue has told beside the stream of changes.
+    pub fn told_top(&self) -> Option<Arc<BookTicker>> {
+        self.told_top.load_full()
+    }
+
+    /// Takes what the venue tells beside the stream of changes.
+    pub fn note_told_top(&self, top: BookTicker) {
+        if self.told_top.load().as_ref().is_none_or(|before| before.time < top.time) {
+            self.told_top.store(Some(Arc::new(top)));
+        }
     }
 
     /// Puts a new actor in place.

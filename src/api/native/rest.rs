@@ -87,7 +87,8 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     Ok(answer(if columns { turned(&data) } else { data }, &meta, page.complete))
 }
 
-fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
+/// An array of what `write` appends for each of `rows`.
+pub(super) fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
     let mut out = vec![b'['];
     for (at, row) in rows.iter().enumerate() {
         if at > 0 {
