@@ -4,7 +4,7 @@ use crate::{
     history::jobs::{SubmitError, WantError},
     live::Unavailable,
     market::{AddError, ChangeError},
-    model::{SymbolError, TimeError, TimeframeError},
+    model::{Price, SymbolError, TimeError, TimeframeError},
 };
 use actix_web::{
     HttpResponse, ResponseError,
@@ -38,6 +38,12 @@ pub(in crate::api) enum ApiError {
     UnknownSymbol(String),
     #[error("`symbol` is missing: without it, there are only the newest figures, so no range, limit or period")]
     NeedsSymbol,
+    #[error(
+        "no order book of `{0}` is kept: name it in book.symbols of the configuration, or set book = true in an [[override]]"
+    )]
+    NoBook(String),
+    #[error("`{param}` must be a multiple of the contract's own tick size, {tick}")]
+    TickSize { param: &'static str, tick: Price },
     #[error("nothing is stored here: set store.dir in the configuration")]
     NoStore,
     #[error("nothing is at `{0}`")]
@@ -101,6 +107,8 @@ impl ApiError {
             Self::Interval(_) => ("bad_interval", StatusCode::BAD_REQUEST),
             Self::EmptyRange => ("empty_range", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
+            Self::NoBook(_) => ("no_book", StatusCode::NOT_FOUND),
+            Self::TickSize { .. } => ("bad_tick_size", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NoStore => ("no_store", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),
             Self::Method { .. } => ("method_not_allowed", StatusCode::METHOD_NOT_ALLOWED),
@@ -150,6 +158,7 @@ impl ApiError {
         match self {
             Self::UnknownParam { param, .. } | Self::Repeated { param } => Some(param),
             Self::Missing { param } | Self::Invalid { param, .. } | Self::Time { param, .. } => Some(param),
+            Self::TickSize { param, .. } => Some(param),
             Self::Interval(_) => Some("interval"),
             Self::EmptyRange => Some("start"),
             Self::Moment { param, .. } => Some(param),
@@ -161,7 +170,7 @@ impl ApiError {
                 Some("series")
             }
             Self::NeedsSymbol => Some("symbol"),
-            Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) => Some("symbol"),
+            Self::UnknownSymbol(_) | Self::Symbol(_) | Self::Change(_) | Self::NoBook(_) => Some("symbol"),
             _ => None,
         }
     }

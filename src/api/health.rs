@@ -1,6 +1,10 @@
 //! Is the process alive, is it ready, and what are its figures?
 
-use crate::api::{Shared, error::ApiError, params::Params};
+use crate::{
+    api::{Shared, error::ApiError, params::Params},
+    book::{Replica, State},
+    metrics::Labels,
+};
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
 use std::fmt::Write as _;
 
@@ -40,9 +44,21 @@ pub(in crate::api) async fn metrics(shared: web::Data<Shared>) -> HttpResponse {
     if let Some(bytes) = resident_bytes() {
         shared.metrics.process_resident_memory_bytes.set(bytes);
     }
+    count_books(&shared);
     match shared.metrics.text() {
         Ok(text) => HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text),
         Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
+}
+
+/// Says how the order books stand now.
+fn count_books(shared: &Shared) {
+    let books = shared.contracts.iter().filter_map(|contract| Some(contract.book.as_ref()?.read(Replica::state)));
+    let states: Vec<State> = books.collect();
+    for state in State::ALL {
+        let count = states.iter().filter(|other| **other == state).count();
+        let gauge = shared.metrics.book_states.get_or_create(&Labels::new([("state", state.name())]));
+        gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 }
 

@@ -65,9 +65,20 @@ impl Params {
 
     /// `limit`.
     pub(in crate::api) fn limit(&self) -> Result<usize, ApiError> {
-        let Some(limit) = self.text("limit") else { return Ok(LIMIT) };
-        let limit = limit.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
-        limit.ok_or(ApiError::Invalid { param: "limit", expected: "a whole number from 1 to 10000" })
+        self.count("limit", "a whole number from 1 to 10000", LIMIT, LIMIT_MAX)
+    }
+
+    /// A number from 1 to `max`; `default` when absent.
+    pub(in crate::api) fn count(
+        &self,
+        param: &'static str,
+        expected: &'static str,
+        default: usize,
+        max: usize,
+    ) -> Result<usize, ApiError> {
+        let Some(count) = self.text(param) else { return Ok(default) };
+        let count = count.parse().ok().filter(|count| (1..=max).contains(count));
+        count.ok_or(ApiError::Invalid { param, expected })
     }
 
     /// `decimals`.

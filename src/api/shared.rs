@@ -71,10 +71,12 @@ pub enum Background {
     OpenInterestPast,
     /// Fetches settled fundings and their terms.
     Funding,
+    /// Records order books.
+    Recording,
 }
 
 impl Background {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Seam,
         Self::Adopting,
         Self::Refolding,
@@ -85,6 +87,7 @@ impl Background {
         Self::OpenInterest,
         Self::OpenInterestPast,
         Self::Funding,
+        Self::Recording,
     ];
 
     /// Its name on `/readyz`, in logs and in figures.
@@ -100,6 +103,7 @@ impl Background {
             Self::OpenInterest => "open_interest",
             Self::OpenInterestPast => "open_interest_past",
             Self::Funding => "funding",
+            Self::Recording => "recording",
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
         AddError, Bell, Bells, BookActor, BookPost, Contract, Contracts, Side, Spec, SymbolActor, SymbolState,
         VenueClock,
     },
-    metrics::Metrics,
+    metrics::{Labels, Metrics},
     model::ContractId,
     net::Dial,
 };
@@ -105,6 +105,19 @@ pub enum Remedy {
     Renew(usize),
     /// To open it anew on another of the venue's paths.
     Reroute(usize),
+}
+
+impl Remedy {
+    /// What it is called in figures.
+    pub(super) fn labels(self) -> Labels<1> {
+        let name = match self {
+            Self::AskAgain(_) => "ask_again",
+            Self::MoveAway(_) => "move_away",
+            Self::Renew(_) => "renew",
+            Self::Reroute(_) => "reroute",
+        };
+        Labels::new([("remedy", name)])
+    }
 }
 
 /// The running live path. Dropping it ends the connections and the supervision; the other actors end with their arbiters.
@@ -211,9 +224,9 @@ impl Engine {
         Ok(contract)
     }
 
-    /// The connection that carries a contract's stream.
-    pub fn connection_of(&self, id: ContractId) -> Option<usize> {
-        self.assembly.borrow().plan.place_of(StreamKey::Trades(id))
+    /// The connection that carries a stream.
+    pub fn place_of(&self, key: StreamKey) -> Option<usize> {
+        self.assembly.borrow().plan.place_of(key)
     }
 
     /// Does something so that streams flow again that do not.

@@ -12,7 +12,7 @@ mod storing;
 mod supervisor;
 mod watching;
 
-pub use books::Snapshots;
+pub use books::{BookWatch, Recording, Snapshots};
 pub use engine::{Engine, Options, Placement, Remedy, Seams};
 pub use filling::{Filling, FillingError};
 pub use healing::Healing;

@@ -3,7 +3,8 @@
 use crate::{
     api::{self, Background},
     app::{
-        Engine, Healing, Keeping, Placement, Registry, Seams, Snapshots, Watching, filling, healing, options, registry,
+        BookWatch, Engine, Healing, Keeping, Placement, Recording, Registry, Seams, Snapshots, Watching, filling,
+        healing, options, registry,
         storing::{self, Storing},
     },
     clock::Clock,
@@ -56,7 +57,7 @@ pub struct Running {
     /// Does jobs; nothing without a store.
     filling: Option<JoinHandle<()>>,
     /// What works beside the engine, on its thread.
-    beside: [JoinHandle<()>; 2],
+    beside: Vec<JoinHandle<()>>,
     wishes: mpsc::Sender<registry::Wanted>,
     shutdown: Duration,
 }
@@ -172,7 +173,7 @@ fn beside(
     storing: Option<&Storing>,
     changes: mpsc::Receiver<Change>,
     (clock, metrics): (Clock, &Arc<Metrics>),
-) -> ([JoinHandle<()>; 2], mpsc::Sender<registry::Wanted>) {
+) -> (Vec<JoinHandle<()>>, mpsc::Sender<registry::Wanted>) {
     let listing = registry::Source {
         fetch: Arc::clone(&source.fetch),
         budget: source.budget.clone(),
@@ -191,7 +192,9 @@ fn beside(
         clock,
         metrics: Arc::clone(metrics),
     };
-    ([actix_rt::spawn(registry.run(changes, wished)), actix_rt::spawn(watching.run())], wishes)
+    let books = BookWatch { engine: Rc::clone(engine), clock, metrics: Arc::clone(metrics) };
+    let registry = actix_rt::spawn(registry.run(changes, wished));
+    (vec![registry, actix_rt::spawn(watching.run()), actix_rt::spawn(books.run())], wishes)
 }
 
 /// Starts what heals holes and does jobs, which is told when everything stops.
@@ -207,13 +210,7 @@ fn background(
     let seam = config.repair.fills_max.map(|fills_max| seam::Options { fills_max: fills_max.get() });
     let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&shared.metrics) };
     let budget = source.budget.clone();
-    let snapshots = Snapshots {
-        contracts: Arc::clone(&engine.contracts),
-        bell: Arc::clone(&engine.snapshot_bell),
-        source: source.clone(),
-        metrics: Arc::clone(&shared.metrics),
-    };
-    aux.spawn(keeping.clone().keep(Background::Snapshots, move |_| snapshots.clone().run()));
+    books(config, aux, (engine, source.clone()), storing.is_some(), &keeping);
     poll(config, aux, (engine, source.clone()), &keeping);
     aux.spawn(engine.heal(Healing { source, seam, told, arrivals }, keeping.clone()));
     if let Some(storing) = storing {
@@ -246,6 +243,28 @@ fn poll(config: &Config, aux: &tokio::runtime::Runtime, (engine, source): (&Engi
         aux.spawn(keeping.clone().keep(Background::OpenInterest, move |_| now.clone().poll_open_interest(period)));
         let fetch = move |_| past.clone().fetch_past_open_interest(period);
         aux.spawn(keeping.clone().keep(Background::OpenInterestPast, fetch));
+    }
+}
+
+/// Starts what makes order books whole, and records them where there is a store.
+fn books(
+    config: &Config,
+    aux: &tokio::runtime::Runtime,
+    (engine, source): (&Engine, Source),
+    is_stored: bool,
+    keeping: &Keeping,
+) {
+    let (contracts, metrics) = (Arc::clone(&engine.contracts), Arc::clone(&keeping.metrics));
+    let snapshots = Snapshots { contracts, bell: Arc::clone(&engine.snapshot_bell), source, metrics };
+    aux.spawn(keeping.clone().keep(Background::Snapshots, move |_| snapshots.clone().run()));
+    if let Some(every) = config.book.record.filter(|_| is_stored) {
+        let recording = Recording {
+            contracts: Arc::clone(&engine.contracts),
+            venue_clock: Arc::clone(&engine.venue_clock),
+            every,
+            metrics: Arc::clone(&keeping.metrics),
+        };
+        aux.spawn(keeping.clone().keep(Background::Recording, move |_| recording.clone().run()));
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     feed::{Finding, StreamKey, Vigil},
     history::budget::{Budget, Priority},
     market::{Contract, Trouble},
-    metrics::{Labels, Metrics},
+    metrics::Metrics,
     model::ContractId,
     net::Fetch,
 };
@@ -92,13 +92,14 @@ impl Watching {
             match finding {
                 Finding::Healed(after_ms) => self.note_healed(id, after_ms),
                 _ => {
-                    let connection = self.engine.connection_of(id).into_iter();
+                    let connection = self.engine.place_of(StreamKey::Trades(id)).into_iter();
                     connection.for_each(|at| by_connection.entry(at).or_default().push((id, finding)));
                 }
             }
         }
         for (at, behind) in by_connection {
-            let fresh = vigil.fresh(self.clock.monotonic_ms(), |id| self.engine.connection_of(id) == Some(at));
+            let fresh =
+                vigil.fresh(self.clock.monotonic_ms(), |id| self.engine.place_of(StreamKey::Trades(id)) == Some(at));
             if fresh == 0 || behind.len() >= MANY.max(fresh) {
                 self.revive_connection(vigil, at, &behind);
             } else {
@@ -150,13 +151,7 @@ impl Watching {
     }
 
     fn do_it(&self, remedy: Remedy) {
-        let name = match remedy {
-            Remedy::AskAgain(_) => "ask_again",
-            Remedy::MoveAway(_) => "move_away",
-            Remedy::Renew(_) => "renew",
-            Remedy::Reroute(_) => "reroute",
-        };
-        self.metrics.stream_remedies.get_or_create(&Labels::new([("remedy", name)])).inc();
+        self.metrics.stream_remedies.get_or_create(&remedy.labels()).inc();
         self.engine.revive(remedy);
     }
 

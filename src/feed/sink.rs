@@ -68,6 +68,7 @@ impl Sink {
     /// Takes a best bid and ask.
     pub(super) fn top(&self, symbol: &str, top: BookTicker) {
         let Some(contract) = self.contracts.find_listed(symbol) else { return };
+        contract.book.iter().for_each(|book| book.note_told_top(top));
         if contract.figures.set_top(top) {
             self.bells.ring(contract.id);
         }

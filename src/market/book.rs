@@ -5,7 +5,7 @@
 
 use crate::{
     book::{BookOptions, Fault, Replica, ReplicaOptions, Step, TickSize},
-    market::{Bell, Contract},
+    market::{Bell, Contract, Crash},
     metrics::{Labels, Metrics},
     model::{BookSnapshot, BookTicker, BookUpdate, Level, Price},
 };
@@ -121,18 +121,35 @@ pub struct BookPost {
     pub spec: BookSpec,
     replica: Mutex<Replica>,
     actor: ArcSwapOption<Addr<BookActor>>,
+    /// The best of both sides as the venue tells it beside the stream.
+    told_top: ArcSwapOption<BookTicker>,
 }
 
 impl BookPost {
     /// A book that has heard nothing.
     pub fn new(spec: BookSpec) -> Self {
         let replica = Mutex::new(Replica::new(spec.replica));
-        Self { spec, replica, actor: ArcSwapOption::empty() }
+        Self { spec, replica, actor: ArcSwapOption::empty(), told_top: ArcSwapOption::empty() }
     }
 
-    /// Looks at the replica; be short, its writer waits.
+    /// Looks at the replica; be short, its writer waits. What a panic left in it is not shown.
     pub fn read<R>(&self, look: impl FnOnce(&Replica) -> R) -> R {
-        look(&self.lock())
+        match self.replica.lock() {
+            Ok(replica) => look(&replica),
+            Err(_) => look(&Replica::new(self.spec.replica)),
+        }
+    }
+
+    /// The newest best bid and ask that the venue has told beside the stream of changes.
+    pub fn told_top(&self) -> Option<Arc<BookTicker>> {
+        self.told_top.load_full()
+    }
+
+    /// Takes what the venue tells beside the stream of changes.
+    pub fn note_told_top(&self, top: BookTicker) {
+        if self.told_top.load().as_ref().is_none_or(|before| before.time < top.time) {
+            self.told_top.store(Some(Arc::new(top)));
+        }
     }
 
     /// Puts a new actor in place.
@@ -174,6 +191,11 @@ impl BookPost {
     pub async fn tell(&self, news: BookNews) -> bool {
         let Some(actor) = self.actor.load_full() else { return false };
         actor.send(news).await.is_ok()
+    }
+
+    /// Makes the actor panic in the middle of an update; see [`Crash`]. Whether its mailbox had room for that.
+    pub fn crash(&self) -> bool {
+        self.actor.load().as_ref().is_some_and(|actor| actor.try_send(Crash).is_ok())
     }
 
     fn lock(&self) -> MutexGuard<'_, Replica> {
@@ -263,5 +285,14 @@ impl Handler<BookNews> for BookActor {
         if let Some(post) = &self.contract.book {
             self.take(post, news);
         }
+    }
+}
+
+impl Handler<Crash> for BookActor {
+    type Result = ();
+
+    fn handle(&mut self, _: Crash, _: &mut Self::Context) {
+        let _half_written = self.contract.book.as_ref().map(BookPost::lock);
+        panic!("{}: told to crash", self.contract.symbol);
     }
 }

@@ -137,6 +137,14 @@ metrics! {
     book_snapshot_failures: Counters<1> = "book_snapshot_failures";
     /// Order books that wait for a snapshot to be asked for.
     book_snapshot_queue: Gauge = "book_snapshot_queue";
+    /// Snapshots of order books that were recorded, all tick sizes at once.
+    book_recorded: Counter = "book_recorded";
+    /// Snapshots of order books that were due and not recorded, by reason: rebuilding, stale, queue_full.
+    book_unrecorded: Counters<1> = "book_unrecorded";
+    /// Order books, by state: synced, rebuilding, stale.
+    book_states: Gauges<1> = "book_states";
+    /// Streams of order books found silent though the book moves.
+    book_silences: Counter = "book_silences";
     /// Trades put on a tape, by symbol and source.
     ingest_trades: Counters<2> = "ingest_trades";
     /// Trades that were there already.

@@ -2,6 +2,7 @@
 //!
 //! The one read path: over the ring, what came late, the store's queue, journal and segments.
 
+mod books;
 mod candles;
 mod coverage;
 mod holes;
@@ -11,6 +12,7 @@ mod records;
 mod sums;
 mod trades;
 
+pub use books::{BookPage, BooksWanted, books};
 pub use candles::{CandlesWanted, candles, held_from};
 pub use coverage::{CoverageCounts, DayCoverage, coverage, coverage_days, ids_between, reaches, time_days};
 pub use large::{first_of_day, large_trades};

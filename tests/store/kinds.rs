@@ -97,9 +97,11 @@ proptest! {
             [order, LiquidationRow { number: 1, ..order }, LiquidationRow { number: 4_095, ..order }]
         };
         survives(Kind::Liquidation, &rows.iter().flat_map(orders).collect::<Vec<_>>(), seed)?;
-        let levels = |(time, [a, b, ..]): &(UnixMillis, [i64; 5])| {
+        let levels = |(time, [a, b, c, d, e]): &(UnixMillis, [i64; 5])| {
             let level = |tick, is_ask, level| BookLevelRow {
-                time: *time, tick, is_ask, level, price: price(*a), quantity: quantity(*b),
+                at: *time, time: time.plus(-*e), tick, is_ask, level, price: price(*a),
+                quantity: Volume::from_units(i128::from(*b) * i128::from(*c)),
+                quote: QuoteVolume::from_units(i128::from(*c) * i128::from(*d)),
             };
             [level(0, false, 0), level(0, false, 255), level(0, true, 0), level(7, false, 3), level(7, true, 255)]
         };

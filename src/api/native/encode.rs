@@ -120,7 +120,8 @@ pub(super) fn boolean(out: &mut Vec<u8>, prefix: &[u8], value: bool) {
     out.extend_from_slice(if value { b"true" } else { b"false" });
 }
 
-pub(super) fn decimal(out: &mut Vec<u8>, prefix: &[u8], decimals: Decimals, write: impl FnOnce(&mut Vec<u8>)) {
+/// Appends `prefix` and a decimal that `write` appends.
+pub(in crate::api) fn decimal(out: &mut Vec<u8>, prefix: &[u8], decimals: Decimals, write: impl FnOnce(&mut Vec<u8>)) {
     out.extend_from_slice(prefix);
     match decimals {
         Decimals::Number => write(out),

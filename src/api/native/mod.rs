@@ -1,7 +1,9 @@
 //! Our own dialect: names and shapes as `docs` describes them.
 
+pub(in crate::api) mod book;
 mod candles;
 pub(in crate::api) mod coverage;
+mod depth;
 mod encode;
 mod fields;
 mod figures;

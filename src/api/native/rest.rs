@@ -92,6 +92,7 @@ pub(in crate::api) async fn candles(request: HttpRequest, shared: web::Data<Shar
     Ok(answer(if columns { turned(&data) } else { data }, &meta, page.complete))
 }
 
+/// An array of what `write` appends for each of `rows`.
 pub(super) fn rows<T>(rows: &[T], write: impl Fn(&T, &mut Vec<u8>)) -> Vec<u8> {
     let mut out = vec![b'['];
     for (at, row) in rows.iter().enumerate() {

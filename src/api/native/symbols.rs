@@ -6,6 +6,7 @@ use crate::{
         error::ApiError,
         params::{Params, json_body},
     },
+    book::Replica,
     market::{Contract, TapeKind, Wish},
     model::Symbol,
     store::Holding,
@@ -42,6 +43,7 @@ fn described(contract: &Contract) -> Value {
         "missing_ids": contract.tape.aside().holes().count(),
         "held_from_id": contract.holding.get().and_then(Holding::ends).map(|ids| ids.first),
         "durable_through_id": contract.holding.get().and_then(Holding::durable_through_id),
+        "book": contract.book.as_ref().map(|book| book.read(Replica::state).name()),
         "listing": Value::Null,
     });
     if let Some(listing) = contract.listing.load().as_ref() {

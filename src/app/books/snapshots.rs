@@ -12,7 +12,7 @@ use crate::{
     },
     market::{Bell, BookNews, BookPost, Contract, Contracts, Rings},
     metrics::{Labels, Metrics},
-    model::{BookSnapshot, ContractId},
+    model::{BookSnapshot, BookTicker, ContractId, Level, Quantity},
     net::with_causes,
 };
 use futures_util::StreamExt as _;
@@ -50,6 +50,8 @@ enum SnapshotError {
     Status(u16),
     #[error("a snapshot cannot be read")]
     Decode(#[from] DecodeError),
+    #[error("a snapshot has a side without orders, and the venue does not say so elsewhere")]
+    OneSided,
 }
 
 impl SnapshotError {
@@ -58,6 +60,7 @@ impl SnapshotError {
             Self::Call(_) => "unreachable",
             Self::Status(_) => "refused",
             Self::Decode(_) => "not_understood",
+            Self::OneSided => "one_sided",
         }
     }
 }
@@ -119,13 +122,23 @@ impl Snapshots {
         if response.status != 200 {
             return Err(SnapshotError::Status(response.status));
         }
-        Ok(rest::depth(&response.body)?)
+        let snapshot = rest::depth(&response.body)?;
+        let told = contract.book.as_ref().and_then(BookPost::told_top);
+        if is_believed(&snapshot, told.as_deref()) { Ok(snapshot) } else { Err(SnapshotError::OneSided) }
     }
 
     fn note_failure(&self, contract: &Contract, error: &SnapshotError) {
         self.metrics.book_snapshot_failures.get_or_create(&Labels::new([("reason", error.reason())])).inc();
         tracing::warn!(symbol = %contract.symbol, "{}", with_causes(error));
     }
+}
+
+/// Whether a side without orders is the venue's: such a side would count as known to its end, so a second word is wanted.
+fn is_believed(snapshot: &BookSnapshot, told: Option<&BookTicker>) -> bool {
+    let agrees = |levels: &[Level], best: fn(&BookTicker) -> Level| {
+        !levels.is_empty() || told.is_some_and(|told| best(told).quantity == Quantity::default())
+    };
+    agrees(&snapshot.bids, |told| told.bid) && agrees(&snapshot.asks, |told| told.ask)
 }
 
 /// Whether a snapshot would join: before the stream has begun it would be too old.

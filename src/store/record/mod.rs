@@ -14,6 +14,7 @@ mod mark;
 mod open_interest;
 mod profile;
 mod rows;
+mod snapshot;
 mod ticker;
 mod trade;
 
@@ -26,6 +27,7 @@ pub use mark::MarkRow;
 pub use open_interest::OpenInterestRow;
 pub use profile::ProfileRow;
 pub use rows::Rows;
+pub use snapshot::StoredBook;
 pub use ticker::BookTickerRow;
 pub use trade::column;
 

@@ -2,6 +2,7 @@
 //!
 //! The market's first minutes pass in virtual time; then time is real, and clients come over loopback.
 
+mod book;
 mod coverage;
 mod http;
 mod rest;
@@ -80,10 +81,20 @@ fn with_market<R, F: Future<Output = R>>(
     options: Options,
     main: impl FnOnce(Site) -> F,
 ) -> R {
+    let mut setup = Setup::generated(11, contracts);
+    setup.encoder = ENCODER;
+    let start = move || setup.start();
+    with_rig(start, age, options, main)
+}
+
+fn with_rig<R, F: Future<Output = R>>(
+    start: impl FnOnce() -> Rig,
+    age: Duration,
+    options: Options,
+    main: impl FnOnce(Site) -> F,
+) -> R {
     in_virtual_time(async move {
-        let mut setup = Setup::generated(11, contracts);
-        setup.encoder = ENCODER;
-        let rig = setup.start();
+        let rig = start();
         tokio::time::sleep(age).await;
         tokio::time::resume();
         let shared = shared(&rig, options);

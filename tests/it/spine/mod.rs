@@ -3,6 +3,7 @@
 //! Engine, exchange and subscribers run on one thread, over in-memory streams, in virtual time; `threads` alone runs
 //! them on several, over sockets, in real time.
 
+pub(crate) mod books;
 mod channels;
 mod coming_going;
 mod crash;

@@ -34,7 +34,7 @@ pub(super) fn options() -> StoreOptions {
 }
 
 /// Writes a store in the virtual time of the engine over it.
-async fn write_on(mut opened: Opened, clock: Clock) {
+pub(super) async fn write_on(mut opened: Opened, clock: Clock) {
     loop {
         opened.storage.step(clock.now());
         opened.sealer.step();
