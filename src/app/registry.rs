@@ -23,6 +23,8 @@ use tokio::{
 
 /// The first and the longest wait after a failure.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// After the venue's word that its listing has changed, it is read so much later, once for all that comes meanwhile.
+const NEWS: Duration = Duration::from_secs(2);
 /// A contract that a pattern selected and that is over is recorded for so long after its last trade.
 const OVER_FOR_MS: i64 = 3_600_000;
 
@@ -89,9 +91,10 @@ impl Registry {
     /// Goes on for ever, on the engine's own thread. Capture does not wait for it.
     pub async fn run(mut self, mut changes: mpsc::Receiver<Change>, mut wishes: mpsc::Receiver<Wanted>) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
-        let mut due = Instant::now();
+        let (mut due, news) = (Instant::now(), Arc::clone(&self.engine.listing_news));
         loop {
             tokio::select! {
+                () = news.notified() => due = due.min(Instant::now() + NEWS),
                 Some(Change { symbol, wish, answer }) = changes.recv() => {
                     // Who does not wait any more finds it in the list.
                     answer.send(self.change(&symbol, wish).await).unwrap_or_default();

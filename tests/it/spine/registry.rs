@@ -35,12 +35,16 @@ struct Scene {
 impl Scene {
     /// An engine that begins with `named`, and a registry that follows `symbols`.
     fn start(setup: &Setup, symbols: &str) -> Self {
+        Self::reading_every(REFRESH, setup, symbols)
+    }
+
+    fn reading_every(refresh: Duration, setup: &Setup, symbols: &str) -> Self {
         let Rig { exchange, engine, metrics } = setup.start();
         let engine = Rc::new(engine);
         let clock = Clock::starting_at(exchange.now());
         let fetch: Arc<dyn Fetch> = Arc::new(ExchangeFetch::new(Arc::clone(&exchange), FetchLimits::default()));
         let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
-        let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh: REFRESH, seed: 3 };
+        let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh, seed: 3 };
         let (roster, changes) = Roster::new();
         let (wishes, wished) = mpsc::channel(1);
         let registry = Registry::new(Rc::clone(&engine), source, wanted(symbols), None);
@@ -96,6 +100,21 @@ fn what_fits_a_pattern_comes_and_goes_with_the_listing() {
         assert_eq!(scene.recorded(), ["AUSDT", "BUSDT", "NEWUSDT", "币安人生USDT"]);
         let text = scene.metrics.text().expect("encodes");
         assert!(!text.contains("tapedeck_upstream_reconnects_total{"), "no socket was touched");
+    });
+}
+
+#[test]
+fn a_listing_that_the_venue_tells_of_is_picked_up_at_once() {
+    in_virtual_time(async {
+        let setup = Setup { market: vec![StreamKind::ContractInfo, StreamKind::MarkPrice], ..setup() };
+        let scene = Scene::reading_every(100 * REFRESH, &setup, r#"["AUSDT", "*USDT"]"#);
+        tokio::time::sleep(59 * MINUTE).await;
+        assert!(!scene.recorded().contains(&"NEWUSDT".to_owned()));
+        tokio::time::sleep(MINUTE + Duration::from_secs(10)).await;
+        assert!(scene.recorded().contains(&"NEWUSDT".to_owned()), "{:?}", scene.recorded());
+        let listing = scene.engine.contracts.find("OLDUSDT").and_then(|contract| contract.listing.load_full());
+        assert_eq!(listing.expect("listed").status, "SETTLING");
+        assert_eq!(scene.engine.contracts.find("OLDUSDT").expect("recorded").state().name(), "delisted");
     });
 }
 
