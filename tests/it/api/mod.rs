@@ -3,6 +3,7 @@
 //! The market's first minutes pass in virtual time; then time is real, and clients come over loopback.
 
 mod coverage;
+mod figures;
 mod http;
 mod rest;
 mod session;
