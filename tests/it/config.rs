@@ -9,6 +9,7 @@ use std::{
 };
 use tapedeck::{
     config::{Assignment, Config, DEMO, LogFormat, Settings, Sources, TapeKind},
+    market::Series,
     model::Symbol,
 };
 use tempfile::TempDir;
@@ -262,6 +263,39 @@ fn of_overrides_that_fit_the_last_wins_key_by_key() {
 }
 
 #[test]
+fn what_is_kept_beside_trades_is_said_for_all_and_for_some() {
+    let text = r#"
+        series = { liquidations = false }
+        [[override]]
+        match = "BTC*"
+        large_trade_usd = 5000000
+        series = ["trades", "marks", "liquidations"]
+    "#;
+    let config =
+        load(Sources { env: env(&[("LARGE_TRADE_THRESHOLD_USD", "250000")]).env, ..file(text) }).expect("valid");
+    let told = |text: &str| {
+        let contract = config.contract(&symbol(text));
+        let kept = Series::NAMES.into_iter().filter(|(_, series)| contract.series.contains(*series));
+        (kept.map(|(name, _)| name).collect::<Vec<_>>(), contract.large_trade_usd)
+    };
+    assert_eq!(told("ETHUSDT"), (vec!["marks", "funding", "open_interest"], 250_000));
+    assert_eq!(told("BTCUSDT"), (vec!["marks"], 5_000_000), "what is switched off stays off");
+    let off = load(file("series = { marks_every_ms = 0, open_interest_ms = 0, funding = false, tickers = false }"));
+    let off = off.expect("valid");
+    assert_eq!((off.series.marks_every, off.series.open_interest, off.series.tickers), (None, None, false));
+    assert_eq!(off.series.stored(), [Series::Liquidations].into_iter().collect());
+    for (text, reason) in [
+        ("series = { marks_every_ms = -1 }", "must be from 0 to 3600000"),
+        ("series = { open_interest_ms = 86400001 }", "must be from 0 to 86400000"),
+        ("series = { funding = 1 }", "takes true or false, not an integer"),
+        ("store = { marks_days = 40000 }", "must be from 0 to 36500"),
+    ] {
+        let error = error(file(text));
+        assert!(error.contains(reason), "{error}");
+    }
+}
+
+#[test]
 fn overrides_are_checked_inside() {
     for (text, reason) in [
         ("tape = \"trade\"", "`override[0].match` takes a pattern of symbols, such as \"BTC*\""),
@@ -278,6 +312,17 @@ fn overrides_are_checked_inside() {
             "match = \"A\"\ntick_sizes = \"1x\"",
             "`override[0].tick_sizes` takes a list of strings, such as [\"1x\", \"0.5\"]",
         ),
+        ("match = \"A\"\nseries = \"trades\"", "`override[0].series` takes a list of series, such as [\"trades\"]"),
+        (
+            "match = \"A\"\nseries = [\"marks\"]",
+            "`override[0].series` takes a list that names \"trades\", which are always recorded",
+        ),
+        (
+            "match = \"A\"\nseries = [\"trades\", \"mark\"]",
+            "`override[0].series[1]` takes \"trades\", \"marks\", \"funding\", \"open_interest\" or \"liquidations\"",
+        ),
+        ("match = \"A\"\nlarge_trade_usd = -1", "must be from 0 to 1000000000000"),
+        ("match = \"A\"\nlarge_trade_usd = 1.5", "`override[0].large_trade_usd` takes an integer"),
     ] {
         let error = error(file(&format!("[[override]]\n{text}\n")));
         assert!(error.starts_with("file:my.toml:1: `override` = ") && error.ends_with(reason), "{error}");

@@ -4,6 +4,7 @@
 
 mod book;
 mod coverage;
+mod figures;
 mod http;
 mod rest;
 mod session;

@@ -159,10 +159,16 @@ impl Setup {
 
     /// Starts exchange and engine over in-memory streams.
     pub(crate) fn start(&self) -> Rig {
+        self.start_stored(|_| {})
+    }
+
+    /// The same; `hold` says what the store holds of each contract.
+    pub(crate) fn start_stored(&self, hold: impl Fn(&market::Contract)) -> Rig {
         let (dialer, listener) = MemoryDialer::pair();
         let exchange = self.open();
         tokio::task::spawn_local(accept(listener, Arc::clone(&exchange)));
-        self.start_over(exchange, Arc::new(dialer), "ws://memory")
+        let seams = Seams { dialer: Arc::new(dialer), clock: Clock::starting_at(exchange.now()) };
+        self.start_holding(exchange, seams, "ws://memory", hold)
     }
 
     /// Starts an engine that reaches `exchange` by `dialer`.
