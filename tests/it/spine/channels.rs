@@ -1,13 +1,12 @@
 //! Do those who subscribe to what is no trade and no candle see what the exchange published?
 
-use super::{Probe, Rig, Setup, at, in_virtual_time, symbol};
+use super::{Probe, Rig, Setup, at, books, in_virtual_time, symbol};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use tapedeck::{
-    book::{BookOptions, ReplicaOptions},
     exchange::binance::StreamKind,
     live::{Channel, Event},
-    market::{BookNews, BookSpec, TapeKind},
+    market::{BookSpec, TapeKind},
     model::{BookSnapshot, Price, Quantity, QuoteVolume, UnixMillis},
 };
 
@@ -17,13 +16,7 @@ const ALL: [StreamKind; 4] =
     [StreamKind::MarkPrice, StreamKind::ForceOrder, StreamKind::Ticker, StreamKind::BookTicker];
 
 fn book_spec() -> BookSpec {
-    let replica = ReplicaOptions {
-        book: BookOptions { levels_max: 2_000, changes_max: 4_096 },
-        snapshot_levels: 1_000,
-        trusted_levels_min: 50,
-        waiting_updates_max: 1_000,
-    };
-    BookSpec { replica, steps: Vec::new(), levels: 15 }
+    BookSpec::new(Vec::new(), 15)
 }
 
 fn rows(body: &[u8]) -> Vec<Value> {
@@ -202,28 +195,14 @@ impl Replica {
     }
 }
 
-/// Gives the book what it wants, as the venue would.
-async fn serve_snapshot(rig: &Rig) {
-    let contract = rig.contract("BTCUSDT");
-    let post = contract.book.as_ref().expect("one is kept");
-    if post.read(|replica| replica.needs_snapshot() && replica.has_heard()) {
-        let mut snapshot = rig.exchange.truth_book(&symbol("BTCUSDT"), rig.exchange.now()).expect("it trades");
-        snapshot.bids.truncate(1_000);
-        snapshot.asks.truncate(1_000);
-        assert!(post.tell(BookNews::Snapshot(snapshot)).await);
-    }
-}
-
 #[test]
 fn a_copy_made_of_snapshot_and_changes_is_the_exchanges_book() {
     in_virtual_time(async {
         let setup = Setup { book: Some(book_spec()), ..Setup::generated(35, &CONTRACTS) };
         let rig = setup.start();
         let probe = following(&rig, "BTCUSDT", Channel::Book);
-        for _ in 0..5 {
-            pass(1).await;
-            serve_snapshot(&rig).await;
-        }
+        books::serve_snapshots(&rig.exchange, &rig.engine, &rig.metrics);
+        pass(5).await;
         let mut copy = Replica::default();
         let mut seen = 0;
         for second in 0..120 {
@@ -231,7 +210,6 @@ fn a_copy_made_of_snapshot_and_changes_is_the_exchanges_book() {
             if second == 60 {
                 rig.exchange.faults().cut(false);
             }
-            serve_snapshot(&rig).await;
             let rows = told(&probe);
             rows[seen..].iter().for_each(|row| copy.take(row));
             seen = rows.len();
@@ -251,10 +229,8 @@ fn a_client_that_does_not_read_is_given_the_whole_book_once_it_does() {
     in_virtual_time(async {
         let setup = Setup { book: Some(book_spec()), ..Setup::generated(36, &CONTRACTS) };
         let rig = setup.start();
-        for _ in 0..5 {
-            pass(1).await;
-            serve_snapshot(&rig).await;
-        }
+        books::serve_snapshots(&rig.exchange, &rig.engine, &rig.metrics);
+        pass(5).await;
         let probe = Probe::narrow(rig.contract("BTCUSDT"));
         probe.subscribe(&rig.engine.live, Channel::Book, 0);
         pass(1).await;

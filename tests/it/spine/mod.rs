@@ -7,6 +7,7 @@ pub(crate) mod books;
 mod channels;
 mod coming_going;
 mod crash;
+mod day;
 mod faults;
 pub(crate) mod oracle;
 mod probe;
@@ -226,11 +227,16 @@ impl Rig {
 
     /// The sum of a counter over its labels, as scrapers see it.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let text = self.metrics.text().expect("encodes");
-        let values = text.lines().filter_map(|line| {
-            let (series, value) = line.split_once(' ')?;
-            (series.split('{').next() == Some(&format!("tapedeck_{name}"))).then(|| value.parse::<u64>().ok())?
-        });
-        values.sum()
+        counter(&self.metrics, name)
     }
+}
+
+/// The sum of a counter or gauge over its labels, as scrapers see it.
+fn counter(metrics: &Metrics, name: &str) -> u64 {
+    let text = metrics.text().expect("encodes");
+    let values = text.lines().filter_map(|line| {
+        let (series, value) = line.split_once(' ')?;
+        (series.split('{').next() == Some(&format!("tapedeck_{name}"))).then(|| value.parse::<u64>().ok())?
+    });
+    values.sum()
 }

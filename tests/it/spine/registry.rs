@@ -24,9 +24,10 @@ fn wanted(symbols: &str) -> Wanted {
     Wanted { selection: config.symbols, spec: Box::new(spec) }
 }
 
-struct Scene {
-    engine: Rc<Engine>,
-    exchange: Arc<Exchange>,
+/// An exchange, and an engine and a registry that follow it.
+pub(super) struct Scene {
+    pub(super) engine: Rc<Engine>,
+    pub(super) exchange: Arc<Exchange>,
     metrics: Arc<Metrics>,
     roster: Roster,
     wishes: mpsc::Sender<Wanted>,
@@ -34,7 +35,7 @@ struct Scene {
 
 impl Scene {
     /// An engine that begins with `named`, and a registry that follows `symbols`.
-    fn start(setup: &Setup, symbols: &str) -> Self {
+    pub(super) fn start(setup: &Setup, symbols: &str) -> Self {
         Self::reading_every(REFRESH, setup, symbols)
     }
 
@@ -52,7 +53,12 @@ impl Scene {
         Self { engine, exchange, metrics, roster, wishes }
     }
 
-    fn recorded(&self) -> Vec<String> {
+    /// The sum of a counter or gauge, as scrapers see it.
+    pub(super) fn counter(&self, name: &str) -> u64 {
+        super::counter(&self.metrics, name)
+    }
+
+    pub(super) fn recorded(&self) -> Vec<String> {
         let mut symbols: Vec<_> = self.engine.contracts.iter().map(|contract| contract.symbol.to_string()).collect();
         symbols.sort();
         symbols
