@@ -14,9 +14,7 @@ pub(in crate::api) fn book(book: &Book, summary: &Summary, decimals: Decimals, o
     integer(out, b",\"last_id\":", book.last_id());
     integer(out, b",\"sequence\":", book.sequence());
     integer(out, b",\"checksum\":", book.checksum());
-    price(out, b",\"reach\":{\"bid\":", decimals, book.bids().reach());
-    price(out, b",\"ask\":", decimals, book.asks().reach());
-    out.push(b'}');
+    reach(out, decimals, [book.bids().reach(), book.asks().reach()]);
     self::summary(summary, decimals, out);
     out.push(b'}');
 }
@@ -41,8 +39,15 @@ pub(in crate::api) fn stored(book: &StoredBook, decimals: Decimals, out: &mut Ve
     out.push(b'}');
 }
 
+/// Appends the prices beyond which nothing is known, as a member of an object that has begun.
+pub(super) fn reach(out: &mut Vec<u8>, decimals: Decimals, [bid, ask]: [Option<Price>; 2]) {
+    price(out, b",\"reach\":{\"bid\":", decimals, bid);
+    price(out, b",\"ask\":", decimals, ask);
+    out.push(b'}');
+}
+
 /// Appends levels and figures as members of an object that has begun.
-fn summary(summary: &Summary, decimals: Decimals, out: &mut Vec<u8>) {
+pub(super) fn summary(summary: &Summary, decimals: Decimals, out: &mut Vec<u8>) {
     level(out, b",\"best_bid\":", decimals, summary.best_bid);
     level(out, b",\"best_ask\":", decimals, summary.best_ask);
     price(out, b",\"spread\":", decimals, summary.spread);
@@ -100,7 +105,8 @@ fn null(out: &mut Vec<u8>, name: &str) {
     out.extend_from_slice(b"\":null");
 }
 
-fn word(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
+/// Appends `prefix` and a word as text.
+pub(super) fn word(out: &mut Vec<u8>, prefix: &[u8], word: &str) {
     out.extend_from_slice(prefix);
     out.push(b'"');
     out.extend_from_slice(word.as_bytes());

@@ -1,16 +1,17 @@
 //! How are order books, and what else channels tell as it is now, written as JSON?
 //!
-//! A level is `[price, quantity]`.
+//! A level of a book that is followed is `[price, quantity]`: there are many.
 
 use crate::{
     api::native::{
+        depth::{self, word},
         encode::{Decimals, decimal, integer},
         figures,
     },
-    book::{self, Depth},
+    book,
     live::{Figure, Picture, Status, View},
     market::NumberedLiquidation,
-    model::{Level, Price, Rate},
+    model::Level,
 };
 
 /// Decimals of everything that is pushed.
@@ -53,11 +54,7 @@ pub(super) fn book(picture: &Picture, out: &mut Vec<u8>) {
         integer(out, b",\"sequence\":", picture.sequence);
         integer(out, b",\"last_id\":", picture.last_id);
         integer(out, b",\"time\":", picture.time.get());
-        out.extend_from_slice(b",\"reach\":[");
-        price_or_null(out, picture.reach[0]);
-        out.push(b',');
-        price_or_null(out, picture.reach[1]);
-        out.push(b']');
+        depth::reach(out, NUMBER, picture.reach);
         integer(out, b",\"checksum\":", picture.checksum);
         levels(out, b",\"bids\":[", picture.bids.iter().copied());
         levels(out, b",\"asks\":[", picture.asks.iter().copied());
@@ -68,53 +65,11 @@ pub(super) fn book(picture: &Picture, out: &mut Vec<u8>) {
 fn view(view: &View, out: &mut Vec<u8>) {
     word(out, b"{\"state\":", view.state.name());
     if view.state == book::State::Synced {
-        let summary = &view.summary;
-        integer(out, b",\"last_id\":", view.last_id);
         integer(out, b",\"time\":", view.time.get());
-        let prices = [
-            (&b",\"best_bid\":"[..], summary.best_bid.map(|level| level.price)),
-            (b",\"best_ask\":", summary.best_ask.map(|level| level.price)),
-            (b",\"spread\":", summary.spread),
-            (b",\"mid\":", summary.mid),
-        ];
-        for (name, price) in prices {
-            out.extend_from_slice(name);
-            price_or_null(out, price);
-        }
-        let rates = [
-            (&b",\"spread_percent\":"[..], summary.spread_percent),
-            (b",\"imbalance\":", summary.imbalance),
-            (b",\"depth_ratio\":", summary.depth_ratio),
-        ];
-        for (name, rate) in rates {
-            out.extend_from_slice(name);
-            rate_or_null(out, rate);
-        }
-        depths(out, b",\"bids\":[", &summary.bids);
-        depths(out, b",\"asks\":[", &summary.asks);
+        integer(out, b",\"last_id\":", view.last_id);
+        depth::summary(&view.summary, NUMBER, out);
     }
     out.push(b'}');
-}
-
-fn word(out: &mut Vec<u8>, name: &[u8], word: &str) {
-    out.extend_from_slice(name);
-    out.push(b'"');
-    out.extend_from_slice(word.as_bytes());
-    out.push(b'"');
-}
-
-fn price_or_null(out: &mut Vec<u8>, price: Option<Price>) {
-    match price {
-        Some(price) => price.write(out),
-        None => out.extend_from_slice(b"null"),
-    }
-}
-
-fn rate_or_null(out: &mut Vec<u8>, rate: Option<Rate>) {
-    match rate {
-        Some(rate) => rate.write(out),
-        None => out.extend_from_slice(b"null"),
-    }
 }
 
 fn levels(out: &mut Vec<u8>, name: &[u8], levels: impl Iterator<Item = Level>) {
@@ -127,21 +82,10 @@ fn levels(out: &mut Vec<u8>, name: &[u8], levels: impl Iterator<Item = Level>) {
     out.push(b']');
 }
 
-/// Groups of levels; a group may hold more than a level can.
-fn depths(out: &mut Vec<u8>, name: &[u8], depths: &[Depth]) {
-    out.extend_from_slice(name);
-    for (at, depth) in depths.iter().enumerate() {
-        decimal(out, if at > 0 { b",[" } else { b"[" }, NUMBER, |out| depth.price.write(out));
-        decimal(out, b",", NUMBER, |out| depth.quantity.write(out));
-        out.push(b']');
-    }
-    out.push(b']');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Quantity, UnixMillis};
+    use crate::model::{Price, Quantity, UnixMillis};
 
     fn level(price: i64, quantity: i64) -> Level {
         Level { price: Price::from_units(price), quantity: Quantity::from_units(quantity) }
@@ -167,7 +111,7 @@ mod tests {
             bids: vec![level(200_000_000, 50_000_000), level(150_000_000, 0)],
             asks: Vec::new(),
         };
-        let expected = r#"{"state":"synced","from_sequence":4,"sequence":6,"last_id":99,"time":5,"reach":[1.5,null],"checksum":7,"bids":[[2,0.5],[1.5,0]],"asks":[]}"#;
+        let expected = r#"{"state":"synced","from_sequence":4,"sequence":6,"last_id":99,"time":5,"reach":{"bid":1.5,"ask":null},"checksum":7,"bids":[[2,0.5],[1.5,0]],"asks":[]}"#;
         assert_eq!(written(|out| book(&picture, out)), expected);
         let none = Picture { state: book::State::Rebuilding, ..picture };
         assert_eq!(written(|out| book(&none, out)), r#"{"state":"rebuilding"}"#);

@@ -178,7 +178,8 @@ impl Replica {
                 };
             }
         }
-        let [bid, ask] = [0, 1].map(|side| row["reach"].get(side).filter(|price| !price.is_null()).map(decimal));
+        let [bid, ask] =
+            ["bid", "ask"].map(|side| Some(&row["reach"][side]).filter(|price| !price.is_null()).map(decimal));
         self.sides[0].retain(|price, _| bid.is_none_or(|reach| *price >= reach));
         self.sides[1].retain(|price, _| ask.is_none_or(|reach| *price <= reach));
     }

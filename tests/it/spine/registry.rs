@@ -55,7 +55,7 @@ impl Scene {
 
     /// The sum of a counter or gauge, as scrapers see it.
     pub(super) fn counter(&self, name: &str) -> u64 {
-        super::counter(&self.metrics, name)
+        counter(&self.metrics, name)
     }
 
     pub(super) fn recorded(&self) -> Vec<String> {
