@@ -122,18 +122,18 @@ fn turned(rows: &[u8]) -> Vec<u8> {
 /// Data about a range, and whether that is all there is.
 pub(super) fn answer(data: Vec<u8>, meta: &Value, complete: bool) -> HttpResponse {
     let complete = if complete { "true" } else { "false" };
-    HttpResponse::Ok().insert_header((COMPLETE, complete)).content_type("application/json").body(body(&data, meta))
+    HttpResponse::Ok().insert_header((COMPLETE, complete)).content_type("application/json").body(body(data, meta))
 }
 
 /// Data of which nobody can say whether that is all.
-pub(super) fn unproven(data: &[u8], meta: &Value) -> HttpResponse {
+pub(super) fn unproven(data: Vec<u8>, meta: &Value) -> HttpResponse {
     HttpResponse::Ok().content_type("application/json").body(body(data, meta))
 }
 
-fn body(data: &[u8], meta: &Value) -> Vec<u8> {
+fn body(data: Vec<u8>, meta: &Value) -> Vec<u8> {
     let mut body = Vec::with_capacity(data.len() + 256);
     body.extend_from_slice(b"{\"data\":");
-    body.extend_from_slice(data);
+    body.extend(data);
     body.extend_from_slice(b",\"meta\":");
     body.extend(meta.to_string().into_bytes());
     body.push(b'}');

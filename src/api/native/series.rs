@@ -50,7 +50,7 @@ pub(in crate::api) async fn mark(request: HttpRequest, shared: web::Data<Shared>
     };
     let page = records::<MarkRow>(&contract, range).await?;
     let data = rows(&page.rows, |row, out| figures::mark(&MarkPrice::from(*row), decimals, out));
-    Ok(unproven(&data, &meta(&contract, &range, &page)))
+    Ok(unproven(data, &meta(&contract, &range, &page)))
 }
 
 /// Settled fundings of a contract and what is known of its next, or the newest of every contract.
@@ -62,13 +62,13 @@ pub(in crate::api) async fn funding(request: HttpRequest, shared: web::Data<Shar
         let data = rows(&settled, |(contract, row), out| {
             figures::named(&contract.symbol, out, |out| figures::funding(row, decimals, out));
         });
-        return Ok(unproven(&data, &json!({"count": settled.len()})));
+        return Ok(unproven(data, &json!({"count": settled.len()})));
     };
     let page = records::<FundingRow>(&contract, range).await?;
     let data = rows(&page.rows, |row, out| figures::funding(&Funding::from(*row), decimals, out));
     let mut meta = meta(&contract, &range, &page);
     add_terms(&mut meta, &contract);
-    Ok(unproven(&data, &meta))
+    Ok(unproven(data, &meta))
 }
 
 async fn newest_fundings(shared: &Shared) -> Result<Vec<(Arc<Contract>, Funding)>, ApiError> {
@@ -120,7 +120,7 @@ pub(in crate::api) async fn open_interest(
     let data = rows(&page.rows, |row, out| figures::open_interest(row, decimals, out));
     let mut meta = meta(&contract, &range, &page);
     meta["period"] = json!(params.text("period"));
-    Ok(unproven(&data, &meta))
+    Ok(unproven(data, &meta))
 }
 
 fn whole(page: RecordPage<OpenInterestRow>) -> RecordPage<OpenInterest> {
@@ -150,7 +150,7 @@ pub(in crate::api) async fn liquidations(
     let data = rows(&page.rows, |row, out| figures::liquidation(row.key(), &row.liquidation(), decimals, out));
     let mut meta = meta(&contract, &range, &page);
     meta["note"] = json!(SAMPLE);
-    Ok(unproven(&data, &meta))
+    Ok(unproven(data, &meta))
 }
 
 /// Of which contract which past is asked for; nothing when none of `signs`, parameters, is there.

@@ -44,7 +44,7 @@ pub(super) fn newest<T>(
     let data = rows(&found, |(contract, figure), out| {
         figures::named(&contract.symbol, out, |out| write(figure, decimals, out));
     });
-    unproven(&data, &json!({"count": found.len()}))
+    unproven(data, &json!({"count": found.len()}))
 }
 
 /// The first price of the current day by UTC, of one contract or all.
@@ -65,7 +65,7 @@ pub(in crate::api) async fn daily_opens(
     let data = rows(&opens, |((open, complete), contract), out| {
         figures::named(&contract.symbol, out, |out| figures::day_open(*open, *complete, decimals, out));
     });
-    Ok(unproven(&data, &json!({"day": day.get(), "count": opens.len()})))
+    Ok(unproven(data, &json!({"day": day.get(), "count": opens.len()})))
 }
 
 /// The day's first trade that is held, and whether it is proven to be the first; nothing before the first.

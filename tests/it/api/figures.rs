@@ -328,7 +328,7 @@ fn what_cannot_be_answered_is_said() {
             ("mark?symbol=NOPEUSDT", 404, "unknown_symbol"),
             ("mark?limit=5", 400, "missing_parameter"),
             ("mark?symbol=BTCUSDT&limit=5", 404, "no_store"),
-            ("mark?symbol=BTCUSDT&start=20&end=10", 400, "bad_time"),
+            ("mark?symbol=BTCUSDT&start=20&end=10", 422, "empty_range"),
             ("funding", 404, "no_store"),
             ("funding?symbol=BTCUSDT&interval=1m", 400, "unknown_parameter"),
             ("open-interest?symbol=BTCUSDT&period=7m", 400, "invalid_parameter"),
@@ -349,6 +349,6 @@ fn what_cannot_be_answered_is_said() {
                 answer.body
             );
         }
-        assert_eq!(site.get("/api/v1/mark").await.json()["data"], json!([]), "nothing was told yet");
+        assert_eq!(site.get("/api/v1/tickers").await.json()["data"], json!([]), "they are not followed");
     });
 }
