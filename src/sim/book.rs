@@ -105,23 +105,34 @@ impl<'a> Book<'a> {
         }
     }
 
-    /// The levels that differ between the steps `from` and `to`, the best first: bids and asks, as they are after `to`.
+    /// The levels that changed in any step after `from`, up to and with `to`, the best first: bids and asks, as they are after `to`.
+    /// One that is again what it was before is among them: a snapshot may be from in between.
     pub(super) fn changes(&self, from: i64, to: i64) -> (Vec<Level>, Vec<Level>) {
-        let bids = (self.bid(from), self.bid(to));
+        let bid = self.bid(to);
         let side = |side| {
-            let mut indices = candidates(side, bids, (from, to));
+            let mut indices = self.touched(side, from, to);
             indices.sort_unstable();
             indices.dedup();
             if side == Side::Bid {
                 indices.reverse();
             }
-            let levels = indices.into_iter().filter_map(|index| {
-                let (before, after) = (self.level(side, index, bids.0, from), self.level(side, index, bids.1, to));
-                (before != after).then_some(after)
-            });
-            levels.collect()
+            indices.into_iter().map(|index| self.level(side, index, bid, to)).collect()
         };
         (side(Side::Bid), side(Side::Ask))
+    }
+
+    /// The levels of a side that changed in any step after `from`, up to and with `to`.
+    fn touched(&self, side: Side, from: i64, to: i64) -> Vec<i64> {
+        let mut touched = Vec::new();
+        let mut before = self.bid(from);
+        for step in from + 1..=to {
+            let after = self.bid(step);
+            let has_changed =
+                |index: &i64| self.level(side, *index, before, step - 1) != self.level(side, *index, after, step);
+            touched.extend(candidates(side, (before, after), step).into_iter().filter(has_changed));
+            before = after;
+        }
+        touched
     }
 
     /// A level below or above everything that the book holds after a step: nobody knows it.
@@ -204,25 +215,20 @@ const fn best_first(side: Side, low: i64, high: i64, away: i64) -> i64 {
     }
 }
 
-/// Every level of a side that may differ between two steps, when the best bids stood on these.
-fn candidates(side: Side, (bid_from, bid_to): (i64, i64), (from, to): (i64, i64)) -> Vec<i64> {
+/// Every level of a side that may differ after `step`, when the best bid stood on these before and after it.
+fn candidates(side: Side, (bid_from, bid_to): (i64, i64), step: i64) -> Vec<i64> {
     let ((low_from, high_from), (low_to, high_to)) = (span(side, bid_from), span(side, bid_to));
     let (low, high) = (low_from.min(low_to), high_from.max(high_to));
     if bid_from.abs_diff(bid_to) > 2 * REACH.unsigned_abs() {
         return (low_from..=high_from).chain(low_to..=high_to).collect();
     }
-    if to - from >= FAR_STEPS {
-        return (low..=high).collect();
-    }
     let (near_from, near_to) = (near(side, bid_from), near(side, bid_to));
     let mut levels: Vec<i64> = (near_from.start.min(near_to.start)..near_from.end.max(near_to.end)).collect();
     levels.extend(low_from.min(low_to)..low_from.max(low_to));
     levels.extend(high_from.min(high_to)..=high_from.max(high_to));
-    for step in from + 1..=to {
-        let remainder = (-step * SPREAD_INVERSE).rem_euclid(FAR_STEPS);
-        let first = low + (remainder - low).rem_euclid(FAR_STEPS);
-        levels.extend((first..=high).step_by(FAR_STEPS.unsigned_abs().try_into().unwrap_or(1)));
-    }
+    let remainder = (-step * SPREAD_INVERSE).rem_euclid(FAR_STEPS);
+    let first = low + (remainder - low).rem_euclid(FAR_STEPS);
+    levels.extend((first..=high).step_by(FAR_STEPS.unsigned_abs().try_into().unwrap_or(1)));
     levels
 }
 
@@ -235,6 +241,17 @@ mod tests {
         [&book.bids, &book.asks].map(|side| side.iter().map(|level| (level.price, level.quantity)).collect())
     }
 
+    fn apply(held: &mut [BTreeMap<Price, Quantity>; 2], bids: &[Level], asks: &[Level]) {
+        for (side, levels) in held.iter_mut().zip([bids, asks]) {
+            for level in levels {
+                side.remove(&level.price);
+                if level.quantity.units() > 0 {
+                    side.insert(level.price, level.quantity);
+                }
+            }
+        }
+    }
+
     #[test]
     fn changes_lead_from_any_step_to_any_later_one() {
         for contract in crate::sim::default_contracts() {
@@ -243,16 +260,28 @@ mod tests {
             for ahead in (0..40).map(|draw| 1 + (hash(5, draw) % 40).cast_signed()).chain([255, 256, 400, 90_000]) {
                 let mut held = sides(&book.whole(step, usize::MAX));
                 let (bids, asks) = book.changes(step, step + ahead);
-                for (side, levels) in held.iter_mut().zip([bids, asks]) {
-                    for level in levels {
-                        side.remove(&level.price);
-                        if level.quantity.units() > 0 {
-                            side.insert(level.price, level.quantity);
-                        }
-                    }
-                }
+                apply(&mut held, &bids, &asks);
                 assert!(held == sides(&book.whole(step + ahead, usize::MAX)), "{} over {ahead}", contract.symbol);
                 step += ahead;
+            }
+        }
+    }
+
+    #[test]
+    fn changes_lead_on_from_any_step_in_between() {
+        for contract in crate::sim::default_contracts() {
+            let book = Book::new(&contract, 77);
+            let begin = book.step_at(1_795_168_830_000);
+            for draw in 0..60 {
+                let (from, length) = (begin + 300 * draw, 2 + (hash(6, draw) % 12).cast_signed());
+                let to = from + length;
+                let (bids, asks) = book.changes(from, to);
+                for between in from + 1..to {
+                    let mut held = sides(&book.whole(between, usize::MAX));
+                    apply(&mut held, &bids, &asks);
+                    let truth = sides(&book.whole(to, usize::MAX));
+                    assert!(held == truth, "{}: {from} {between} {to}", contract.symbol);
+                }
             }
         }
     }

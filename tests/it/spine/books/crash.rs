@@ -20,6 +20,7 @@ fn a_crash_in_the_middle_of_an_update_shows_nothing_and_is_healed() {
             assert_eq!(scene.state("SOLUSDT"), State::Synced, "another contract does not notice");
             assert!(scene.synced().await < 70_000);
         }
+        assert_eq!(scene.faults("crossed"), 0);
         let rebuilds = scene.figure("actor_rebuilds_total{actor=\"book\"}");
         assert_eq!((rebuilds, scene.figure("actor_rebuilds_total{actor=\"symbol\"}")), (10, 0));
     });

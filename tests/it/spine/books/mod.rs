@@ -39,6 +39,8 @@ struct Scene {
     metrics: Arc<Metrics>,
     /// Looks at synced books so far.
     looks: Rc<Cell<u64>>,
+    /// Ends when a book is not the exchange's.
+    comparing: tokio::task::JoinHandle<()>,
 }
 
 /// By which books are recorded.
@@ -75,16 +77,14 @@ impl Scene {
 
     fn over(rig: Rig) -> Self {
         let Rig { exchange, engine, metrics } = rig;
-        let scene = Self { engine: Rc::new(engine), exchange, metrics, looks: Rc::default() };
+        let looks = Rc::default();
+        let comparing = compare(Arc::clone(&engine.contracts), Arc::clone(&exchange), Rc::clone(&looks));
+        let comparing = tokio::task::spawn_local(comparing);
+        let scene = Self { engine: Rc::new(engine), exchange, metrics, looks, comparing };
         serve_snapshots(&scene.exchange, &scene.engine, &scene.metrics);
         let clock = Clock::starting_at(scene.exchange.now());
         let watch = BookWatch { engine: Rc::clone(&scene.engine), clock, metrics: Arc::clone(&scene.metrics) };
         tokio::task::spawn_local(watch.run());
-        tokio::task::spawn_local(compare(
-            Arc::clone(&scene.engine.contracts),
-            Arc::clone(&scene.exchange),
-            Rc::clone(&scene.looks),
-        ));
         scene
     }
 
@@ -108,12 +108,14 @@ impl Scene {
         let begun = tokio::time::Instant::now();
         while !is_so(self) {
             assert!(begun.elapsed() < 10 * MINUTE, "it stays so");
+            assert!(!self.comparing.is_finished(), "a book was not the exchange's");
             tokio::time::sleep(LOOK_EVERY).await;
         }
         begun.elapsed().as_millis()
     }
 
     fn figure(&self, line: &str) -> u64 {
+        assert!(!self.comparing.is_finished(), "a book was not the exchange's");
         let text = self.metrics.text().expect("encodes");
         let line = format!("tapedeck_{line} ");
         text.lines().find_map(|found| found.strip_prefix(&line)?.parse().ok()).unwrap_or_default()
