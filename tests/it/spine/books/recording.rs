@@ -123,6 +123,7 @@ fn every_half_minute_each_tick_size_is_recorded_as_the_exchange_had_it() {
         };
         let scene = Scene::over(recorded(&setup, Price::from_units(10_000)));
         tokio::time::sleep(20 * MINUTE).await;
+        scene.synced().await;
         for contract in scene.engine.contracts.iter() {
             assert_contract(&scene, &contract);
         }

@@ -30,6 +30,7 @@ fn a_whole_hour_of_health_is_left_alone() {
         let scene = Scene::start(97);
         scene.synced().await;
         tokio::time::sleep(60 * MINUTE).await;
+        scene.synced().await;
         assert_eq!(scene.figure("book_silences_total"), 0);
         assert_eq!(scene.faults("gap"), 0);
     });
