@@ -50,6 +50,15 @@ fn contracts_come_and_go_by_api_and_by_file_and_what_is_stored_goes_on() {
     let escaped = "%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT";
     until("trade", || trades(address, escaped));
 
+    for figure in ["mark", "open-interest", "funding?limit=1&", "tickers", "open-interest?period=1d&"] {
+        let joint = if figure.contains('?') { "" } else { "?" };
+        let target = format!("/api/v1/{figure}{joint}symbol=BTCUSDT");
+        until(figure, || {
+            let (_, answer) = ask(address, "GET", &target, "", "");
+            answer["data"].as_array().filter(|rows| !rows.is_empty()).map(Vec::len)
+        });
+    }
+
     write(r#"["BTCUSDT", "1000*", "BTCUSDT_*"]"#, "[server]\nflush_ms = 50\n");
     kill_process(Pid::from_child(&program.child), Signal::HUP).expect("it runs");
     let all = ["1000SHIBUSDT", "BTCUSDT", "BTCUSDT_261225", "币安人生USDT"];
