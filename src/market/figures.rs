@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn who_is_too_far_behind_is_told_which_numbers_are_gone() {
         let figures = Figures::default();
-        let kept = LIQUIDATIONS_KEPT as i64;
+        let kept = i64::try_from(LIQUIDATIONS_KEPT).expect("small");
         (1..=kept + 2).for_each(|time| assert!(figures.add_liquidation(liquidation(time, 1)).is_some()));
         let (rows, lost) = figures.liquidations_after(0);
         assert_eq!(rows.len(), LIQUIDATIONS_KEPT);
