@@ -1,7 +1,8 @@
 //! How does an order book that is to be built get its snapshot?
 //!
 //! One after the other, since each costs a good part of what may be asked of the venue in a minute. Nothing of a queue is lost:
-//! each book says itself whether it still wants a snapshot when its turn has come.
+//! each book says itself whether it still wants a snapshot when its turn has come, and rings again with its next update if it got
+//! none.
 
 use crate::{
     app::books::turns::Turns,
@@ -108,9 +109,6 @@ impl Snapshots {
                 book.tell(BookNews::Snapshot(snapshot)).await;
             }
             Err(error) => self.note_failure(&contract, &error),
-        }
-        if wants(book) {
-            turns.want(id, Instant::now());
         }
     }
 

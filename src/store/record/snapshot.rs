@@ -102,6 +102,7 @@ mod tests {
     use crate::{
         book::{Book, BookOptions},
         model::BookSnapshot,
+        store::record::Record,
     };
 
     fn level(price: i64, quantity: i64) -> Level {
@@ -128,7 +129,7 @@ mod tests {
         let whole = book(&bids, &asks);
         let told = [(1, 15), (10, 200), (1_000, 15), (7, 1)].map(|(size, levels)| stored(&whole, size, levels));
         let rows: Vec<_> = (0..).zip(&told).flat_map(|(tick, book)| book.rows(tick)).collect();
-        assert!(rows.is_sorted_by_key(crate::store::record::Record::key));
+        assert!(rows.is_sorted_by_key(Record::key));
         assert_eq!(StoredBook::of(&rows).collect::<Vec<_>>(), told);
     }
 
