@@ -38,10 +38,11 @@ impl Report {
             (self.resident_kib / 1_024).to_string(),
         ];
         table(&[heads.map(str::to_owned).to_vec(), row.to_vec()])?;
-        let (mut published_ms, mut added_us, mut lost) = (Vec::new(), Vec::new(), 0_u64);
+        let (mut published_ms, mut added_us, mut named, mut lost) = (Vec::new(), Vec::new(), 0_u64, 0_u64);
         for (key, told) in self.told.drain() {
             let Some(Came { at_ns, said_ms }) = self.seen.arrivals.get(&key) else {
-                lost += 1;
+                let is_named = self.seen.names(&key);
+                (named, lost) = (named + u64::from(is_named), lost + u64::from(!is_named));
                 continue;
             };
             published_ms.push(said_ms.saturating_sub(told.said_ms));
@@ -52,9 +53,11 @@ impl Report {
         let published = quantiles("event to publish, ms", published_ms);
         table(&[heads, published, quantiles("later than the exchange's own client, us", added_us)])?;
         println!(
-            "{compared} trades compared, {lost} of them lost; ids skipped without a word: {}; gaps named: {}; repairs: {}; missing \
+            "{compared} trades compared; {named} more were named in gaps, and {lost} lost; ids skipped without a word: {}; gaps: {}; repairs: {}; missing \
              by the server's own word: {missing:?}",
-            self.seen.unnamed, self.seen.gaps, self.seen.repairs
+            self.seen.unnamed,
+            self.seen.gaps.len(),
+            self.seen.repairs
         );
         ensure!(lost == 0 && self.seen.unnamed == 0 && missing.is_empty(), "trades were lost");
         Ok(())

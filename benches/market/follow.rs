@@ -4,13 +4,14 @@ use super::rig::{
     client::{Client, connect},
     now_ns,
     text::{digits, number},
-    wire::{TEXT, push_text},
+    wire::{CLOSE, TEXT, push_text},
 };
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use std::{
     collections::{HashMap, HashSet},
     io::{ErrorKind, Read as _, Write as _},
     net::SocketAddr,
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -19,6 +20,9 @@ use std::{
     time::Duration,
 };
 
+/// A ping, and its answer.
+const PING: u8 = 9;
+const PONG: [u8; 6] = [0x8A, 0x80, 0, 0, 0, 0];
 /// Subscriptions of one request.
 const BATCH: usize = 100;
 /// How often a client that hears nothing looks whether it shall end.
@@ -40,8 +44,8 @@ pub(crate) struct Seen {
     pub(crate) arrivals: Arrivals,
     /// Ids between those that came that did not, and were not named.
     pub(crate) unnamed: u64,
-    /// Frames that named a gap.
-    pub(crate) gaps: u64,
+    /// Ids that gaps named, by symbol.
+    pub(crate) gaps: Vec<(Box<str>, RangeInclusive<u64>)>,
     /// Trades that came as repairs.
     pub(crate) repairs: u64,
     newest: HashMap<Box<str>, u64>,
@@ -66,7 +70,9 @@ impl Follower {
     pub(crate) fn start(deck: SocketAddr, symbols: &[String], sample: &[String]) -> anyhow::Result<Self> {
         let mut client = Client::open(connect(deck)?, "/api/v1/ws?flush_ms=0")?;
         for symbols in symbols.chunks(BATCH) {
-            let sub = |symbol: &String| format!("{{\"channel\":\"trades\",\"symbol\":\"{symbol}\"}}");
+            let sub = |symbol: &String| {
+                format!("{{\"channel\":\"trades\",\"symbol\":\"{symbol}\",\"on_slow\":\"conflate\"}}")
+            };
             let subs = symbols.iter().map(sub).collect::<Vec<_>>().join(",");
             let mut message = Vec::new();
             push_text(&mut message, format!("{{\"op\":\"subscribe\",\"id\":1,\"subs\":[{subs}]}}").as_bytes(), true);
@@ -130,8 +136,16 @@ fn read<T>(
         }
         let at_ns = now_ns();
         while let Some((opcode, payload)) = client.frames.next() {
-            if opcode == TEXT {
-                trades.fetch_add(take(&mut all, payload, at_ns), Ordering::Relaxed);
+            match opcode {
+                TEXT => {
+                    trades.fetch_add(take(&mut all, payload, at_ns), Ordering::Relaxed);
+                }
+                CLOSE => {
+                    bail!("a connection was closed: {}", String::from_utf8_lossy(payload.get(2..).unwrap_or_default()))
+                }
+                // An empty answer serves, with a mask that changes nothing.
+                PING => client.stream.write_all(&PONG)?,
+                _ => {}
             }
         }
     }
@@ -139,6 +153,11 @@ fn read<T>(
 }
 
 impl Seen {
+    /// Whether a gap named the id.
+    pub(crate) fn names(&self, (symbol, id): &(Box<str>, u64)) -> bool {
+        self.gaps.iter().any(|(of, ids)| of == symbol && ids.contains(id))
+    }
+
     /// Takes one frame; how many trades it held.
     fn take(&mut self, frame: &[u8], at_ns: u64) -> u64 {
         let kind = word(frame, b"{\"type\":\"").unwrap_or_default();
@@ -159,7 +178,8 @@ impl Seen {
                 count
             }
             "gap" => {
-                self.gaps += 1;
+                let ends = number(frame, b"\"from_id\":").zip(number(frame, b"\"to_id\":"));
+                self.gaps.extend(ends.map(|(from, to)| (symbol.into(), from..=to)));
                 self.newest.remove(symbol);
                 0
             }

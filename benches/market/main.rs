@@ -91,7 +91,7 @@ fn deck(venue: SocketAddr, books: &[String]) -> anyhow::Result<Process> {
     let (address, folder) = (free_address()?, tempfile::tempdir()?);
     let file = folder.path().join("tapedeck.toml");
     let text = format!(
-        "symbols = \"all\"\n[server]\nlisten = \"{address}\"\nws_queue_messages_max = 65536\nws_queue_bytes_max = 268435456\n\
+        "symbols = \"all\"\n[server]\nlisten = \"{address}\"\nws_queue_messages_max = 65536\nws_queue_bytes_max = 268435456\nslow_cut_ms = 600000\n\
          [store]\ndir = {:?}\n[book]\nsymbols = {books:?}\n[venue.binance]\nrest_url = \"http://{venue}\"\n\
          archive_url = \"http://{venue}/archive\"\nws_url = \"ws://{venue}\"\n[log]\nlevel = \"error\"\n",
         folder.path().join("data")
