@@ -1,14 +1,6 @@
 //! How are rows written as JSON? By hand: exact numbers, no allocation, no reflection.
 
-use crate::{
-    api::native::pictures,
-    live::Encoder,
-    model::{Candle, Trade},
-};
-
-/// The native dialect's rows.
-pub const ENCODER: Encoder =
-    Encoder { trades, candles, liquidations: pictures::liquidations, figure: pictures::figure, book: pictures::book };
+use crate::model::{Candle, Trade};
 
 /// How decimals stand in JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,24 +9,6 @@ pub(in crate::api) enum Decimals {
     Number,
     /// As strings.
     Text,
-}
-
-fn trades(trades: &[Trade], out: &mut Vec<u8>) {
-    for (at, trade) in trades.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        self::trade(trade, Decimals::Number, out);
-    }
-}
-
-fn candles(candles: &[Candle], out: &mut Vec<u8>) {
-    for (at, candle) in candles.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        self::candle(candle, Decimals::Number, out);
-    }
 }
 
 /// Appends one trade as an object.

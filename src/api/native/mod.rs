@@ -4,6 +4,7 @@ pub(in crate::api) mod book;
 mod candles;
 pub(in crate::api) mod coverage;
 mod depth;
+mod dialect;
 mod encode;
 mod fields;
 mod figures;
@@ -19,6 +20,6 @@ pub(in crate::api) mod symbols;
 pub(in crate::api) mod tickers;
 mod wish;
 
+pub use dialect::ENCODER;
 pub(in crate::api) use encode::Decimals;
-pub use encode::ENCODER;
 pub(in crate::api) use session::open;

@@ -5,7 +5,7 @@
 
 use crate::{
     api::native::{
-        encode::ENCODER,
+        dialect::ENCODER,
         session::{Context, SessionActor},
     },
     live::{Event, Handle, Replay, ReplayPage, Rows, Subscription},
