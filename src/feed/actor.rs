@@ -25,7 +25,9 @@ const IDLE: &str = "idle";
 const RENEWED: &str = "renewed";
 /// Why one ends whose canary does not sing any more.
 const SILENT: &str = "silent";
-/// How often it is looked for that, and how many looks in a row may find it so. The canary sings once or twice a second.
+/// Why one ends that delivers a part of what it carries.
+const THIN: &str = "thin";
+/// How often it is looked whether the canary sings, and how many looks in a row may find that it does not. The canary sings once or twice a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const QUIET_LOOKS_MAX: u32 = 10;
 /// An old connection is read on for so long after its successor has brought something.
@@ -218,7 +220,7 @@ enum Ended {
 }
 
 /// Reads until the connection is over, or is not wanted like this any more, and why. Silence ends it, too: that of a socket
-/// that answers no ping, and that of one whose canary has sung and does not any more. Streams that come or go meanwhile are
+/// that answers no ping, and that of one whose canary has sung and does not any more; and so does a loss of much of what it carries. Streams that come or go meanwhile are
 /// asked for, while reading goes on.
 async fn read(
     streams: &mut watch::Receiver<Arc<Streams>>,
@@ -271,6 +273,7 @@ async fn read(
         };
         held = intake.deliver();
         match read {
+            Some(Ok(_)) if intake.is_thin() => return Ok(THIN),
             Some(Ok(_)) => {
                 quiet_looks = 0;
                 // The contracts' actors share this thread and get their turn before the next frames.

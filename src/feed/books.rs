@@ -1,7 +1,7 @@
 //! What of one connection concerns order books, and waits to be handed over?
 
 use crate::{
-    feed::{Carried, PlannedStream},
+    feed::{Carried, PlannedStream, continuity::Continuity},
     market::{BookUpdates, Contract},
     metrics::Metrics,
     model::{BookUpdate, Level},
@@ -28,6 +28,8 @@ struct Lane {
     is_doubted: bool,
     /// How often it was to be asked for anew.
     asks: u32,
+    /// The newest update since.
+    newest: Option<BookUpdate>,
 }
 
 impl Books {
@@ -41,9 +43,12 @@ impl Books {
                 updates: BookUpdates::default(),
                 is_doubted: false,
                 asks: stream.asks,
+                newest: None,
             };
             let mut lane = known.remove(&contract.id).unwrap_or_else(new);
-            lane.is_doubted |= mem::replace(&mut lane.asks, stream.asks) != stream.asks;
+            if mem::replace(&mut lane.asks, stream.asks) != stream.asks {
+                (lane.is_doubted, lane.newest) = (true, None);
+            }
             Some(lane)
         };
         self.lanes = streams.iter().filter_map(lane).collect();
@@ -64,10 +69,14 @@ impl Books {
         symbol: &str,
         update: BookUpdate,
         (bids, asks): (&[Level], &[Level]),
+        continuity: &mut Continuity,
         metrics: &Metrics,
     ) -> bool {
         let Some(at) = self.lane_of.get(symbol).copied() else { return false };
         let lane = &mut self.lanes[at];
+        if let Some(last) = lane.newest.replace(update).filter(|last| update.last_id > last.last_id) {
+            continuity.note_update(update.previous_id == last.last_id, update.time.since(last.time));
+        }
         if !lane.is_due() {
             self.dirty.push(at);
         }

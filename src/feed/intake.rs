@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     exchange::binance::{Decoder, Event, Outcome},
-    feed::{Carried, PlannedStream, Sink, books::Books},
+    feed::{Carried, PlannedStream, Sink, books::Books, continuity::Continuity},
     market::{Batch, Contract, Flow, Print, Side, VenueClock},
     metrics::{Labels, Metrics},
     model::{ContractId, UnixMillis},
@@ -38,6 +38,7 @@ pub(super) struct Intake {
     proof_due: bool,
     /// Whether the connection's canary has sung.
     knows_canary: bool,
+    continuity: Continuity,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
     flow: Arc<Flow>,
@@ -63,6 +64,8 @@ struct Lane {
     prints: Vec<Print>,
     /// Whether its stream has delivered on this connection: prints of the last one may still be held.
     heard: bool,
+    /// The newest id since it was asked for on this connection.
+    newest: Option<u64>,
 }
 
 impl Intake {
@@ -85,6 +88,7 @@ impl Intake {
             dirty: Vec::new(),
             proof_due: false,
             knows_canary: false,
+            continuity: Continuity::default(),
             recent: 0,
             flow: Arc::default(),
             venue_clock,
@@ -106,11 +110,13 @@ impl Intake {
         let now_ms = self.clock.monotonic_ms();
         let lane = |stream: &PlannedStream| {
             let Carried::Trades(contract) = &stream.carried else { return None };
-            let new = || Lane { contract: Arc::clone(contract), prints: Vec::new(), heard: false };
+            let new = || Lane { contract: Arc::clone(contract), prints: Vec::new(), heard: false, newest: None };
+            let mut lane = known.remove(&contract.id).unwrap_or_else(new);
             if stream.asks != self.asks.insert(contract.id, stream.asks).unwrap_or(u32::MAX) {
                 contract.note_asked(now_ms);
+                lane.newest = None;
             }
-            Some(known.remove(&contract.id).unwrap_or_else(new))
+            Some(lane)
         };
         self.lanes = streams.iter().filter_map(lane).collect();
         self.books.carry(streams);
@@ -140,6 +146,11 @@ impl Intake {
         self.knows_canary
     }
 
+    /// See [`Continuity`].
+    pub(super) fn is_thin(&self) -> bool {
+        self.continuity.is_thin()
+    }
+
     /// Whether what the connection is for has brought something.
     pub(super) fn has_flowed(&self) -> bool {
         self.lanes.iter().any(|lane| lane.heard) || (self.lanes.is_empty() && self.knows_canary)
@@ -161,6 +172,7 @@ impl Intake {
             return self.doubt(frame);
         }
         self.newest_event = self.newest_event.max(event_time);
+        event_time.into_iter().for_each(|sent| self.continuity.note_sent(sent));
         let (symbol, print) = match &decoded.event {
             Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => {
                 (symbol, Print::Trade(*trade))
@@ -192,13 +204,17 @@ impl Intake {
 
     /// Gives what is no trade to whom it concerns; whether it is something that is sent all the time.
     fn sort(&mut self, event: &Event<'_>) -> bool {
-        let (sink, decoder) = (&self.sink, &self.decoder);
+        let (sink, decoder, continuity) = (&self.sink, &self.decoder, &mut self.continuity);
         match event {
-            Event::MarkPrices { .. } => sink.marks(decoder.mark_prices()),
+            Event::MarkPrices { event_time } => {
+                continuity.note_marks(*event_time);
+                sink.marks(decoder.mark_prices());
+            }
             Event::BookTicker { symbol, ticker, .. } => sink.top(symbol, *ticker),
             Event::Depth { symbol, update, .. } => {
                 // What is no book of this connection is its canary.
-                return !self.books.take(symbol, *update, (decoder.bids(), decoder.asks()), &self.metrics);
+                let levels = (decoder.bids(), decoder.asks());
+                return !self.books.take(symbol, *update, levels, continuity, &self.metrics);
             }
             Event::Tickers { .. } => sink.tickers(decoder.tickers()),
             Event::Liquidation { symbol, liquidation, .. } => sink.liquidation(symbol, *liquidation),
@@ -248,6 +264,8 @@ impl Intake {
     fn put(&mut self, at: usize, print: Print) {
         let lane = &mut self.lanes[at];
         lane.heard = true;
+        self.continuity.note_id(lane.newest, print.id());
+        lane.newest = lane.newest.max(Some(print.id()));
         if lane.prints.is_empty() {
             self.dirty.push(at);
         }

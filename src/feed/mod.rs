@@ -5,6 +5,7 @@
 
 mod actor;
 mod books;
+mod continuity;
 mod intake;
 mod plan;
 mod requests;

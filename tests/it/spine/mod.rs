@@ -78,6 +78,8 @@ pub(crate) struct Setup {
     pub(crate) encoder: Encoder,
     /// Between the openings of a connection.
     rotation: Duration,
+    /// Streams on one connection.
+    streams_max: usize,
     /// Whether two connections carry each stream.
     is_doubled: bool,
     /// Streams of all contracts that are followed.
@@ -102,6 +104,7 @@ impl Setup {
             start: START,
             encoder: rows::ENCODER,
             rotation: 60 * 23 * MINUTE,
+            streams_max: 2,
             is_doubled: false,
             market: Vec::new(),
             book: None,
@@ -117,6 +120,7 @@ impl Setup {
             start: START,
             encoder: rows::ENCODER,
             rotation: 60 * 23 * MINUTE,
+            streams_max: 2,
             is_doubled: false,
             market: Vec::new(),
             book: None,
@@ -136,7 +140,7 @@ impl Setup {
         Options {
             contracts: self.contracts.iter().map(spec).collect(),
             routes: Routes::default(),
-            streams_per_connection_max: 2,
+            streams_per_connection_max: self.streams_max,
             is_doubled: self.is_doubled,
             market: self.market.clone(),
             depth: DepthSpeed::Every100Ms,

@@ -1,9 +1,12 @@
 //! Does somebody notice that a stream does not flow, and do something about it?
 
+mod whole;
+
 use super::*;
 use std::rc::Rc;
 use tapedeck::{
     app::Watching,
+    feed::StreamKey,
     history::budget::{self, Budget},
     market::State,
     net::FetchLimits,
@@ -26,7 +29,11 @@ struct Scene {
 
 impl Scene {
     fn start(seed: u64) -> Self {
-        let Rig { exchange, engine, metrics } = Setup::generated(seed, &CONTRACTS).start();
+        Self::of(&Setup::generated(seed, &CONTRACTS))
+    }
+
+    fn of(setup: &Setup) -> Self {
+        let Rig { exchange, engine, metrics } = setup.start();
         let scene = Self { engine: Rc::new(engine), exchange, metrics };
         let clock = Clock::starting_at(scene.exchange.now());
         let watching = Watching {
