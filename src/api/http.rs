@@ -88,6 +88,7 @@ fn routes(config: &mut web::ServiceConfig) {
         .service(resource("/api/v1/candles", READ, [read().to(native::rest::candles)]))
         .configure(figures)
         .service(resource("/api/v1/coverage", READ, [read().to(native::coverage::coverage)]))
+        .service(resource("/api/v1/announcements", READ, [read().to(native::announcements::list)]))
         .service(resource("/api/v1/book", READ, [read().to(native::book::now)]))
         .service(resource("/api/v1/book/snapshots", READ, [read().to(native::book::snapshots)]))
         .service(resource("/api/v1/admin/weight", READ, [read().to(native::jobs::weight)]))

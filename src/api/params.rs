@@ -43,8 +43,7 @@ impl Params {
     /// The contract that `symbol` names.
     pub(in crate::api) fn contract(&self, shared: &Shared) -> Result<Arc<Contract>, ApiError> {
         let symbol = self.text("symbol").ok_or(ApiError::Missing { param: "symbol" })?;
-        let contract = shared.contracts.find(symbol);
-        contract.ok_or_else(|| ApiError::UnknownSymbol(symbol.chars().take(64).collect()))
+        shared.find(symbol).ok_or_else(|| ApiError::UnknownSymbol(symbol.chars().take(64).collect()))
     }
 
     /// The timeframe of `interval` and `origin`.

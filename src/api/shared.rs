@@ -5,8 +5,9 @@ use crate::{
     clock::Clock,
     history::{budget::Budget, jobs::Jobs},
     live::Handle,
-    market::{Contracts, Roster},
+    market::{Announcements, Contract, Contracts, Roster, Shelving},
     metrics::Metrics,
+    model::Symbol,
     store::{Desk, Health},
 };
 use std::sync::{
@@ -23,6 +24,10 @@ pub struct Shared {
     pub live: Handle,
     /// Where contracts are asked for.
     pub roster: Roster,
+    /// What has become of contracts.
+    pub announcements: Arc<Announcements>,
+    /// Where contracts are stored that nobody records; none without a store.
+    pub shelving: Option<Shelving>,
     /// Time.
     pub clock: Clock,
     /// Counters.
@@ -37,6 +42,14 @@ pub struct Shared {
     pub sessions: Arc<Sessions>,
     /// Limits.
     pub options: Arc<Options>,
+}
+
+impl Shared {
+    /// The contract of a symbol: one that is recorded, or what is stored of one that is not any more.
+    pub(in crate::api) fn find(&self, symbol: &str) -> Option<Arc<Contract>> {
+        let stored = || self.shelving.as_ref()?.past(&Symbol::new(symbol).ok()?).map(Arc::new);
+        self.contracts.find(symbol).or_else(stored)
+    }
 }
 
 /// Whether the process wants requests.
@@ -73,10 +86,16 @@ pub enum Background {
     Funding,
     /// Records order books.
     Recording,
+    /// Keeps what is recorded in step with the venue's listing.
+    Registry,
+    /// Watches over streams of trades.
+    Watching,
+    /// Watches over streams of order books.
+    BookWatch,
 }
 
 impl Background {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 14] = [
         Self::Seam,
         Self::Adopting,
         Self::Refolding,
@@ -88,6 +107,9 @@ impl Background {
         Self::OpenInterestPast,
         Self::Funding,
         Self::Recording,
+        Self::Registry,
+        Self::Watching,
+        Self::BookWatch,
     ];
 
     /// Its name on `/readyz`, in logs and in figures.
@@ -104,6 +126,9 @@ impl Background {
             Self::OpenInterestPast => "open_interest_past",
             Self::Funding => "funding",
             Self::Recording => "recording",
+            Self::Registry => "registry",
+            Self::Watching => "watching",
+            Self::BookWatch => "book_watch",
         }
     }
 

@@ -10,8 +10,8 @@ use crate::{
     feed::{self, Carried, FeedActor, Layout, Plan, Rotation, Sink, StreamKey, Streams},
     live::{self, Handle, TopicsActor, TopicsState},
     market::{
-        AddError, Bell, Bells, BookActor, BookPost, Contract, Contracts, Side, Spec, SymbolActor, SymbolState,
-        VenueClock,
+        AddError, Announcements, Bell, Bells, BookActor, BookPost, Contract, Contracts, Ending, Side, Spec,
+        SymbolActor, SymbolState, VenueClock,
     },
     metrics::{Labels, Metrics},
     model::ContractId,
@@ -135,6 +135,8 @@ pub struct Engine {
     pub figure_bells: Bells,
     /// Told when the venue says that its listing has changed.
     pub listing_news: Arc<Notify>,
+    /// What has become of contracts.
+    pub announcements: Arc<Announcements>,
     /// The venue's time.
     pub venue_clock: Arc<VenueClock>,
     assembly: RefCell<Assembly>,
@@ -199,6 +201,7 @@ impl Engine {
             snapshot_bell: Arc::clone(&assembly.snapshot_bell),
             figure_bells: Bells::new(assembly.figure_bells.iter().cloned()),
             listing_news: Arc::clone(&assembly.listing_news),
+            announcements: Arc::default(),
             venue_clock: Arc::clone(&assembly.venue_clock),
             supervision: actix_rt::spawn(watch_over(Rc::clone(&wards), Arc::clone(metrics))),
             assembly: RefCell::new(assembly),
@@ -259,8 +262,8 @@ impl Engine {
     }
 
     /// Ends with a contract: its stream, its actor, and the subscriptions to it. What was stored stays.
-    pub fn forget(&self, id: ContractId) -> Option<Arc<Contract>> {
-        let contract = self.contracts.remove(id)?;
+    pub fn forget(&self, id: ContractId, ending: Ending) -> Option<Arc<Contract>> {
+        let contract = self.contracts.remove(id, ending)?;
         let mut assembly = self.assembly.borrow_mut();
         for key in [StreamKey::Trades(id), StreamKey::Book(id)] {
             if let Some(at) = assembly.plan.release(key) {
@@ -271,7 +274,7 @@ impl Engine {
         contract.actor.retire();
         contract.book.iter().for_each(BookPost::retire);
         contract.disprove_all();
-        self.live.end(id);
+        self.live.end(id, ending);
         Some(contract)
     }
 }

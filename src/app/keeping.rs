@@ -27,14 +27,26 @@ pub struct Keeping {
 impl Keeping {
     /// Runs what `raise` makes, and makes it again when it panics; `raise` is told how often that happened. It ends when the
     /// task does, and takes the task with it when it is dropped.
-    pub async fn keep<T>(self, name: Background, mut raise: impl FnMut(u32) -> T)
+    pub async fn keep<T>(self, name: Background, raise: impl FnMut(u32) -> T)
     where
         T: Future<Output = ()> + Send + 'static,
     {
+        self.keep_by(name, raise, |tasks, task| drop(tasks.spawn(task))).await;
+    }
+
+    /// The same of what stays on the thread that polls it; inside an actix system.
+    pub async fn keep_here<T>(self, name: Background, raise: impl FnMut(u32) -> T)
+    where
+        T: Future<Output = ()> + 'static,
+    {
+        self.keep_by(name, raise, |tasks, task| drop(tasks.spawn_local(task))).await;
+    }
+
+    async fn keep_by<T>(self, name: Background, mut raise: impl FnMut(u32) -> T, spawn: impl Fn(&mut JoinSet<()>, T)) {
         let (mut rest, mut panics) = (REST.0, 0);
         loop {
             let (mut task, began) = (JoinSet::new(), Instant::now());
-            task.spawn(raise(panics));
+            spawn(&mut task, raise(panics));
             let is_over = !matches!(task.join_next().await, Some(Err(error)) if error.is_panic());
             if is_over {
                 return;

@@ -19,5 +19,4 @@ pub use healing::Healing;
 pub use keeping::Keeping;
 pub use registry::{Registry, Source as ListingSource, Wanted};
 pub use server::{Running, start, stop_signal};
-pub use storing::Shelving;
 pub use watching::Watching;

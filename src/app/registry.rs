@@ -1,11 +1,11 @@
 //! Which contracts are recorded, as the venue lists them, the configuration selects them, and clients add or remove some?
 
 use crate::{
-    app::{Engine, storing::Shelving},
+    app::Engine,
     config::{Selection, nearest},
     exchange::binance::{Call, DecodeError, rest},
     history::budget::{Budget, CallError, Priority},
-    market::{AddError, Change, ChangeError, Contract, Listing, OVER, Spec, Wish},
+    market::{AddError, Change, ChangeError, Contract, Ending, Listing, News, OVER, Shelving, Spec, Wish, difference},
     model::{Symbol, UnixMillis},
     net::{Backoff, Fetch, with_causes},
     store::Enlisted,
@@ -89,7 +89,7 @@ impl Registry {
     }
 
     /// Goes on for ever, on the engine's own thread. Capture does not wait for it.
-    pub async fn run(mut self, mut changes: mpsc::Receiver<Change>, mut wishes: mpsc::Receiver<Wanted>) {
+    pub async fn run(&mut self, changes: &mut mpsc::Receiver<Change>, wishes: &mut mpsc::Receiver<Wanted>) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
         let (mut due, news) = (Instant::now(), Arc::clone(&self.engine.listing_news));
         loop {
@@ -141,23 +141,34 @@ impl Registry {
             };
             (listed.symbol, listing)
         };
-        self.listed = info.contracts.into_iter().map(listing).collect();
-        self.announce();
+        let listed = info.contracts.into_iter().map(listing).collect();
+        let before = std::mem::replace(&mut self.listed, listed);
+        self.tell_unlisted();
+        // What was read first is no news.
+        if !before.is_empty() {
+            difference(&before, &self.listed).into_iter().for_each(|(symbol, news)| self.announce(&symbol, news));
+        }
+        for contract in self.engine.contracts.iter() {
+            contract.list(self.listed.get(&contract.symbol).cloned());
+        }
         self.settle().await;
         Ok(())
     }
 
-    /// Notes what is new of the contracts that are recorded.
-    fn announce(&self) {
-        for contract in self.engine.contracts.iter() {
-            let (symbol, before) = (&contract.symbol, contract.listing.load_full());
-            let Some(now) = self.listed.get(symbol) else {
-                tell_unlisted(symbol, before.is_some());
-                continue;
-            };
-            before.into_iter().for_each(|before| tell_changes(symbol, &before, now));
-            contract.listing.store(Some(Arc::new(now.clone())));
+    /// Says which recorded contracts the venue does not list, once each.
+    fn tell_unlisted(&self) {
+        let is_unlisted = |contract: &Arc<Contract>| !self.listed.contains_key(&contract.symbol) && !contract.is_over();
+        for contract in self.engine.contracts.iter().filter(is_unlisted) {
+            tracing::error!(symbol = %contract.symbol, "this symbol the venue does not list: nothing will come for it");
         }
+    }
+
+    /// Tells whoever wants to know, and the log what concerns a contract that is recorded.
+    fn announce(&self, symbol: &Symbol, news: News) {
+        if self.engine.contracts.find(symbol.as_str()).is_some() || matches!(news, News::Ended(_)) {
+            tracing::info!(%symbol, ?news, "news of a contract");
+        }
+        self.engine.announcements.announce(self.source.budget.now(), symbol.clone(), news);
     }
 
     /// Keeps from now on of each contract what is wanted beside its trades.
@@ -170,9 +181,7 @@ impl Registry {
     /// Begins and ends what the listing and the wishes say.
     async fn settle(&mut self) {
         for contract in self.engine.contracts.iter() {
-            if self.is_reused(&contract) || !self.is_wanted(&contract.symbol) || self.is_over(&contract) {
-                self.end(&contract);
-            }
+            self.ending(&contract).into_iter().for_each(|ending| self.end(&contract, ending));
         }
         for symbol in self.missing() {
             let begun = self.begin(&symbol).await;
@@ -190,6 +199,16 @@ impl Registry {
         let wanted: BTreeSet<&Symbol> = named.chain(fitting).filter(|symbol| !self.removed.contains(*symbol)).collect();
         let is_missing = |symbol: &&&Symbol| self.engine.contracts.find(symbol.as_str()).is_none();
         wanted.iter().filter(|symbol| is_missing(symbol)).copied().cloned().collect()
+    }
+
+    /// Why a contract is not to be recorded any more, if so.
+    fn ending(&self, contract: &Contract) -> Option<Ending> {
+        let ends = [
+            (Ending::Replaced, self.is_reused(contract)),
+            (Ending::Removed, !self.is_wanted(&contract.symbol)),
+            (Ending::Delisted, self.is_over(contract)),
+        ];
+        ends.into_iter().find(|(_, is_so)| *is_so).map(|(ending, _)| ending)
     }
 
     fn is_wanted(&self, symbol: &Symbol) -> bool {
@@ -236,7 +255,7 @@ impl Registry {
             (Wish::End, Some(contract)) => {
                 self.added.remove(symbol);
                 self.removed.insert(symbol.clone());
-                self.end(&contract);
+                self.end(&contract, Ending::Removed);
                 Ok(())
             }
         }
@@ -260,16 +279,19 @@ impl Registry {
         }
         let hold = |contract: &Contract| {
             self.shelving.iter().for_each(|shelving| shelving.hold(contract));
-            contract.listing.store(listing.clone().map(Arc::new));
+            // Before the first reading nothing is known of it.
+            if !self.listed.is_empty() {
+                contract.list(listing.clone());
+            }
         };
         self.engine.record((self.wanted.spec)(symbol), hold)?;
-        tracing::info!(%symbol, "recorded from now on");
+        self.announce(symbol, News::Recorded);
         Ok(())
     }
 
-    fn end(&self, contract: &Contract) {
-        tracing::info!(symbol = %contract.symbol, "not recorded any more");
-        self.engine.forget(contract.id);
+    fn end(&self, contract: &Contract, ending: Ending) {
+        self.engine.forget(contract.id, ending);
+        self.announce(&contract.symbol, News::Ended(ending));
     }
 
     async fn enlist(
@@ -282,23 +304,5 @@ impl Registry {
         let failed = |reason: String| ChangeError::Store { symbol: symbol.clone(), reason };
         let enlisting = tokio::task::spawn_blocking(move || shelving.enlist(vec![contract]));
         enlisting.await.map_err(|error| failed(error.to_string()))?.map_err(|error| failed(error.to_string()))
-    }
-}
-
-/// Says that the venue does not list a contract, or no more.
-fn tell_unlisted(symbol: &Symbol, was_listed: bool) {
-    let news = if was_listed { "no more" } else { "not: nothing will come for it" };
-    tracing::error!(%symbol, "this symbol the venue lists {news}");
-}
-
-/// Says what the venue has changed of a contract.
-fn tell_changes(symbol: &Symbol, before: &Listing, now: &Listing) {
-    let words = |listing: &Listing| {
-        let Listing { status, contract_type, tick_size, step_size, .. } = listing;
-        format!("{status} {contract_type}, price by {tick_size}, quantity by {step_size}")
-    };
-    let (from, to) = (words(before), words(now));
-    if from != to {
-        tracing::warn!(%symbol, from, to, "the venue has changed a contract");
     }
 }

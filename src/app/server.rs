@@ -16,7 +16,7 @@ use crate::{
         rest::Source,
         seam,
     },
-    market::{self, Change, Roster},
+    market::{self, Change, Roster, Shelving},
     metrics::Metrics,
     net::{DialLimits, Fetch, FetchLimits, HttpClient, TcpDialer, tls::client_config},
 };
@@ -31,7 +31,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Mutex, mpsc},
     task::JoinHandle,
 };
 
@@ -79,12 +79,14 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         storing.as_ref().map(|storing| filling::jobs(config, storing, &tls, source.clone(), clock)).transpose()?;
     let jobs = filling.as_ref().map(|(recheck, _)| recheck.jobs.clone());
     let (roster, changes) = Roster::new();
-    let shared = shared(config, (&engine, roster), source.budget.clone(), jobs, (clock, &metrics));
+    let shelving = storing.as_ref().map(|storing| storing.shelving().clone());
+    let shared = shared(config, (&engine, roster, shelving), source.budget.clone(), jobs, (clock, &metrics));
     storing.iter().for_each(|storing| shared.readiness.watch(storing.desk().clone()));
     let (server, address) = api::serve(shared.clone())?;
     let http = server.handle();
     actix_rt::spawn(server);
-    let (beside, wishes) = beside(config, &engine, &source, storing.as_ref(), changes, (clock, &metrics));
+    let keeping = Keeping { readiness: Arc::clone(&shared.readiness), metrics: Arc::clone(&metrics) };
+    let (beside, wishes) = beside(config, &engine, &source, (storing.as_ref(), changes), clock, &keeping);
     let aux = options::aux_runtime(config.threads.aux.get())?;
     let (budget, shutdown) = (source.budget.clone(), config.server.shutdown);
     let filling = background(config, &aux, (&engine, source), (storing.as_ref(), filling), &shared);
@@ -146,7 +148,7 @@ fn source(
 
 fn shared(
     config: &Config,
-    (engine, roster): (&Engine, Roster),
+    (engine, roster, shelving): (&Engine, Roster, Option<Shelving>),
     budget: Budget,
     jobs: Option<Jobs>,
     (clock, metrics): (Clock, &Arc<Metrics>),
@@ -155,6 +157,8 @@ fn shared(
         contracts: Arc::clone(&engine.contracts),
         live: engine.live.clone(),
         roster,
+        announcements: Arc::clone(&engine.announcements),
+        shelving,
         clock,
         metrics: Arc::clone(metrics),
         budget,
@@ -170,9 +174,9 @@ fn beside(
     config: &Config,
     engine: &Rc<Engine>,
     source: &Source,
-    storing: Option<&Storing>,
-    changes: mpsc::Receiver<Change>,
-    (clock, metrics): (Clock, &Arc<Metrics>),
+    (storing, changes): (Option<&Storing>, mpsc::Receiver<Change>),
+    clock: Clock,
+    keeping: &Keeping,
 ) -> (Vec<JoinHandle<()>>, mpsc::Sender<registry::Wanted>) {
     let listing = registry::Source {
         fetch: Arc::clone(&source.fetch),
@@ -190,11 +194,24 @@ fn beside(
         budget: source.budget.clone(),
         rest_url: source.rest_url.clone(),
         clock,
-        metrics: Arc::clone(metrics),
+        metrics: Arc::clone(&keeping.metrics),
     };
-    let books = BookWatch { engine: Rc::clone(engine), clock, metrics: Arc::clone(metrics) };
-    let registry = actix_rt::spawn(registry.run(changes, wished));
-    (vec![registry, actix_rt::spawn(watching.run()), actix_rt::spawn(books.run())], wishes)
+    let books = BookWatch { engine: Rc::clone(engine), clock, metrics: Arc::clone(&keeping.metrics) };
+    // What waits to be changed, and what was, outlives a panic.
+    let registry = Rc::new(Mutex::new((registry, changes, wished)));
+    let follow = move |_| {
+        let registry = Rc::clone(&registry);
+        async move {
+            let (registry, changes, wished) = &mut *registry.lock().await;
+            registry.run(changes, wished).await;
+        }
+    };
+    let tasks = vec![
+        actix_rt::spawn(keeping.clone().keep_here(Background::Registry, follow)),
+        actix_rt::spawn(keeping.clone().keep_here(Background::Watching, move |_| watching.clone().run())),
+        actix_rt::spawn(keeping.clone().keep_here(Background::BookWatch, move |_| books.clone().run())),
+    ];
+    (tasks, wishes)
 }
 
 /// Starts what heals holes and does jobs, which is told when everything stops.

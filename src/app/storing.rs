@@ -3,12 +3,12 @@
 use crate::{
     clock::Clock,
     config::{Config, Store, SyncWhen},
-    market::{Contract, TapeKind},
+    market::Shelving,
     metrics::Metrics,
     model::Symbol,
     net::with_causes,
     store::{
-        self, Desk, Enlisted, Holding, Opened, Records,
+        self, Desk, Opened,
         files::{Lock, RealDisk},
         identity::Identity,
         library::Library,
@@ -43,13 +43,6 @@ const DRAINS: usize = 3;
 const SEAL_END: Duration = Duration::from_secs(5);
 /// How long the sealing thread rests when there is nothing to do, or when it failed.
 const SEAL_EVERY: Duration = Duration::from_millis(500);
-
-/// Where contracts find their places in a store. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Shelving {
-    library: Arc<Library>,
-    desk: Desk,
-}
 
 /// A store that is being written.
 #[derive(Debug)]
@@ -109,39 +102,6 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<Joi
     thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-impl Shelving {
-    /// In a store that is open.
-    pub fn new(library: Arc<Library>, desk: Desk) -> Self {
-        Self { library, desk }
-    }
-
-    /// Gives contracts numbers in the store, durably; waits for the disk.
-    ///
-    /// # Errors
-    ///
-    /// When the disk fails.
-    pub fn enlist(&self, contracts: Vec<Enlisted>) -> std::io::Result<()> {
-        self.desk.enlist(contracts)
-    }
-
-    /// Lets the trades of a contract be kept that has a number.
-    pub fn hold(&self, contract: &Contract) {
-        let kind = match contract.kind {
-            TapeKind::Aggregate => Kind::Trade,
-            TapeKind::Raw => Kind::RawTrade,
-        };
-        if let Some(row) = self.library.find(&contract.symbol) {
-            contract.holding.get_or_init(|| Holding::new(&self.library, &self.desk, row.number, kind));
-            contract.records.get_or_init(|| Records::new(&self.library, &self.desk, row.number));
-        }
-    }
-
-    /// Contracts that the store knows.
-    pub fn symbols(&self) -> impl Iterator<Item = Symbol> {
-        self.library.contracts().into_iter().filter_map(|row| row.symbol())
-    }
-}
-
 impl Storing {
     /// Where contracts find their places.
     pub(super) fn shelving(&self) -> &Shelving {
@@ -150,12 +110,12 @@ impl Storing {
 
     /// Where rows are handed in.
     pub(super) fn desk(&self) -> &Desk {
-        &self.shelving.desk
+        self.shelving.desk()
     }
 
     /// What is stored.
     pub(super) fn library(&self) -> &Arc<Library> {
-        &self.shelving.library
+        self.shelving.library()
     }
 
     /// Where back-filled rows are handed in.

@@ -24,7 +24,8 @@ const MANY: usize = 3;
 /// Attempts after which a stream is called stale.
 const TRIES: u32 = 2;
 
-/// Watches over every stream.
+/// Watches over every stream. Cheap to clone.
+#[derive(Clone)]
 pub struct Watching {
     /// What is watched, and does what is to be done.
     pub engine: Rc<Engine>,
@@ -47,9 +48,11 @@ impl std::fmt::Debug for Watching {
 }
 
 impl Watching {
-    /// Goes on for ever, on the engine's own thread.
+    /// Goes on for ever, on the engine's own thread. It notes how each contract fares, too.
     pub async fn run(self) {
         let mut vigil = Vigil::default();
+        // Whoever watched before may have panicked: what is wrong is found anew.
+        self.engine.contracts.iter().for_each(|contract| contract.set_trouble(Trouble::None));
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -68,6 +71,7 @@ impl Watching {
         vigil.retain(|id| contracts.get(id).is_some());
         for contract in contracts.iter() {
             vigil.see(contract.id, newest_raw_id(&contract), contract.asked_ms(), now_ms);
+            contract.note_state(self.clock.wall());
         }
     }
 

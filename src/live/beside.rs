@@ -10,7 +10,7 @@ use crate::{
         liquidations::{LiquidationsActor, LiquidationsState},
         publisher::{Leave, Post, Publish, Wake},
     },
-    market::Contract,
+    market::{Contract, Ending},
     metrics::Metrics,
     model::{ContractId, UnixMillis},
 };
@@ -100,10 +100,10 @@ impl Beside {
     }
 
     /// Ends with a contract: the last message of each of its lines says so.
-    pub(super) fn end(&mut self, id: ContractId) {
-        self.figures.extract_if((id, Channel::Trades).., |(of, _), _| *of == id).for_each(|(_, post)| post.end());
-        self.liquidations.remove(&id).into_iter().for_each(Post::end);
-        self.books.remove(&id).into_iter().for_each(Post::end);
+    pub(super) fn end(&mut self, id: ContractId, ending: Ending) {
+        self.figures.extract_if((id, Channel::Trades).., |(of, _), _| *of == id).for_each(|(_, post)| post.end(ending));
+        self.liquidations.remove(&id).into_iter().for_each(|post| post.end(ending));
+        self.books.remove(&id).into_iter().for_each(|post| post.end(ending));
     }
 }
 

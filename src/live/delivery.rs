@@ -3,7 +3,7 @@
 use crate::{
     book::TickSize,
     live::{Backlog, Cut, Figure, Picture, SlowPolicy},
-    market::NumberedLiquidation,
+    market::{Ending, NumberedLiquidation},
     model::{Candle, ContractId, IdRange, QuoteVolume, Symbol, Timeframe, Trade, UnixMillis},
 };
 use actix::prelude::*;
@@ -184,7 +184,7 @@ pub enum Event {
         incomplete: Arc<[Symbol]>,
     },
     /// The last message: the contract is not recorded any more.
-    Ended,
+    Ended(Ending),
     /// The last message: the session was too slow too often; the newest trade id that it was sent, if any.
     TooSlow(Option<u64>),
 }
@@ -200,12 +200,12 @@ impl Event {
             | Self::Correction(rows) => rows.body.len(),
             Self::Newest(body) => body.len(),
             Self::Candles { closed, open } => closed.body.len() + open.as_ref().map_or(0, Bytes::len),
-            Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::Ended | Self::TooSlow(_) => 0,
+            Self::Gap(_) | Self::Missing(_) | Self::Barrier { .. } | Self::Ended(_) | Self::TooSlow(_) => 0,
         }
     }
 
     /// Whether it is taken however much waits: what a request bounds, and what comes once.
     pub(super) fn needs_no_room(&self) -> bool {
-        matches!(self, Self::Snapshot(_) | Self::Barrier { .. } | Self::Ended | Self::TooSlow(_))
+        matches!(self, Self::Snapshot(_) | Self::Barrier { .. } | Self::Ended(_) | Self::TooSlow(_))
     }
 }

@@ -92,8 +92,10 @@ impl FigureState {
     }
 
     fn status(&self) -> Status {
-        let state = self.contract.state();
+        let (state, since) = self.contract.fares();
         let since = match &self.newest {
+            _ if since.is_some() => since.unwrap_or_default(),
+            // Nobody has noted it yet.
             Some(Figure::Status(told)) if told.state == state => told.since,
             _ => self.clock.wall(),
         };

@@ -2,6 +2,7 @@
 
 use crate::{
     live::{Replay, Subscriber, Topic, TopicsActor, topics},
+    market::Ending,
     model::{Candle, ContractId, Timeframe},
 };
 use actix::prelude::*;
@@ -105,8 +106,8 @@ impl Handle {
 
     /// Ends every subscription to a contract that is not recorded any more. A thread that cannot take it now finds it within
     /// a minute.
-    pub fn end(&self, contract: ContractId) {
-        self.send(contract, topics::Recorded::Ends(contract)).unwrap_or_default();
+    pub fn end(&self, contract: ContractId, ending: Ending) {
+        self.send(contract, topics::Recorded::Ends(contract, ending)).unwrap_or_default();
     }
 
     /// Every candle that memory holds, ascending; the current one last.

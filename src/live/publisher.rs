@@ -5,6 +5,7 @@
 
 use crate::{
     live::{Event, SessionKey, Subscriber, Subscription, lines::Line, lines::Offer},
+    market::Ending,
     model::UnixMillis,
 };
 use actix::prelude::*;
@@ -229,10 +230,10 @@ impl<P: Publish> Post<P> {
     }
 
     /// Ends every line: its contract is not recorded any more. A line that is behind is not told, and its socket cut.
-    pub(super) fn end(self) {
+    pub(super) fn end(self, ending: Ending) {
         let mut state = self.state();
         for line in state.lines().drain(..) {
-            if line.offer(Event::Ended) == Offer::Full {
+            if line.offer(Event::Ended(ending)) == Offer::Full {
                 line.subscriber.cut.now();
             }
         }

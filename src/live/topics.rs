@@ -11,7 +11,7 @@ use crate::{
         tape::{TapeActor, TapeState},
         timeframe::{Counters, FoldState, Making, TimeframeActor, newest_candles},
     },
-    market::{Bell, Contract, Contracts, Rings, VenueClock},
+    market::{Bell, Contract, Contracts, Ending, Rings, VenueClock},
     metrics::{Labels, Metrics},
     model::{Candle, ContractId, QuoteVolume, Symbol, Timeframe, UnixMillis},
 };
@@ -80,7 +80,7 @@ pub(super) struct Unsubscribe {
 #[rtype(result = "()")]
 pub(super) enum Recorded {
     Begins(ContractId),
-    Ends(ContractId),
+    Ends(ContractId, Ending),
 }
 
 /// See [`crate::live::Handle::candles`].
@@ -222,7 +222,7 @@ impl TopicsState {
         let Subscriber { cut, mailbox, sub, .. } = subscription.subscriber.clone();
         let Some(contract) = self.contract(subscription.topic.contract) else {
             // It ended since the session looked.
-            if mailbox.try_send(Delivery { sub, event: Event::Ended }).is_err() {
+            if mailbox.try_send(Delivery { sub, event: Event::Ended(Ending::Removed) }).is_err() {
                 cut.now();
             }
             return;
@@ -277,11 +277,11 @@ impl TopicsState {
     }
 
     /// Ends with a contract: the last message of each of its lines says so.
-    fn end(&mut self, id: ContractId) {
-        self.tapes.extract_if((id, None).., |(of, _), _| *of == id).for_each(|(_, tape)| tape.end());
-        self.beside.end(id);
+    fn end(&mut self, id: ContractId, ending: Ending) {
+        self.tapes.extract_if((id, None).., |(of, _), _| *of == id).for_each(|(_, tape)| tape.end(ending));
+        self.beside.end(id, ending);
         let folds = self.folds.extract_if((id, Timeframe::FIRST).., |(of, _), _| *of == id);
-        folds.for_each(|(_, fold)| fold.end());
+        folds.for_each(|(_, fold)| fold.end(ending));
     }
 
     /// Stops publishers that nobody listens to; the 1-minute folds go on.
@@ -396,7 +396,7 @@ impl TopicsState {
         let of_folds = self.folds.keys().map(|(id, _)| *id);
         let mut gone: BTreeSet<ContractId> = self.tapes.keys().map(|(id, _)| *id).chain(of_folds).collect();
         gone.retain(|id| self.contract(*id).is_none());
-        gone.into_iter().for_each(|id| self.end(id));
+        gone.into_iter().for_each(|id| self.end(id, Ending::Removed));
         self.retire();
         self.raise();
     }
@@ -484,7 +484,7 @@ impl Handler<Recorded> for TopicsActor {
     fn handle(&mut self, recorded: Recorded, _: &mut Self::Context) {
         match recorded {
             Recorded::Begins(id) => self.state().begin(id),
-            Recorded::Ends(id) => self.state().end(id),
+            Recorded::Ends(id, ending) => self.state().end(id, ending),
         }
     }
 }

@@ -79,7 +79,7 @@ pub enum State {
     Backfilling,
     /// The venue lists it, and it does not trade now.
     Halted,
-    /// It will not trade any more.
+    /// It will not trade any more, or the venue does not list it.
     Delisted,
 }
 
@@ -93,6 +93,28 @@ impl State {
             Self::Backfilling => "backfilling",
             Self::Halted => "halted",
             Self::Delisted => "delisted",
+        }
+    }
+}
+
+/// Why a contract is not recorded any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Somebody wants it so.
+    Removed,
+    /// It has come to its end.
+    Delisted,
+    /// Its symbol is another contract's.
+    Replaced,
+}
+
+impl Ending {
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Delisted => "delisted",
+            Self::Replaced => "replaced",
         }
     }
 }
@@ -126,8 +148,12 @@ pub struct Contract {
     asked_ms: AtomicI64,
     /// What is wrong with its stream.
     trouble: AtomicU8,
-    /// Whether it is not recorded any more.
-    retired: AtomicBool,
+    /// Why it is not recorded any more.
+    ending: OnceLock<Ending>,
+    /// How it fared when that was noted last, and since when.
+    noted: ArcSwapOption<(State, UnixMillis)>,
+    /// Whether the venue's listing was read and does not name it.
+    unlisted: AtomicBool,
     /// The connections that are proven to carry its stream, by side.
     flows: [ArcSwapOption<Flow>; Side::COUNT],
     /// What the venue's listing says; none until it has been read, or when the venue does not list it.
@@ -141,7 +167,7 @@ impl Contract {
         let tape = Arc::new(Tape::new(ring_trades));
         let (flows, listing) = (Default::default(), ArcSwapOption::empty());
         let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
-        let (holding, waiting, retired) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
+        let (holding, waiting, unlisted) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         Self {
             id,
             symbol,
@@ -156,7 +182,9 @@ impl Contract {
             waiting,
             asked_ms,
             trouble,
-            retired,
+            ending: OnceLock::new(),
+            noted: ArcSwapOption::empty(),
+            unlisted,
             flows,
             listing,
         }
@@ -180,8 +208,41 @@ impl Contract {
 
     /// Whether it is not recorded any more: nobody takes its trades.
     pub fn is_retired(&self) -> bool {
+        self.ending.get().is_some()
+    }
+
+    /// Why it is not recorded any more.
+    pub fn ending(&self) -> Option<Ending> {
+        self.ending.get().copied()
+    }
+
+    /// Notes what the venue's listing says of it, if it names it.
+    pub fn list(&self, listing: Option<Listing>) {
         // Tells of nothing else.
-        self.retired.load(Ordering::Relaxed)
+        self.unlisted.store(listing.is_none(), Ordering::Relaxed);
+        if let Some(listing) = listing {
+            self.listing.store(Some(Arc::new(listing)));
+        }
+    }
+
+    /// Whether it will not trade any more, as far as the venue's listing has been read.
+    pub fn is_over(&self) -> bool {
+        let is_over = |listing: &Listing| OVER.contains(&listing.status.as_str());
+        self.unlisted.load(Ordering::Relaxed) || self.listing.load().as_deref().is_some_and(is_over)
+    }
+
+    /// Notes how it fares at `now`; call it often.
+    pub fn note_state(&self, now: UnixMillis) {
+        let state = self.state();
+        if self.noted.load().as_ref().is_none_or(|noted| noted.0 != state) {
+            self.noted.store(Some(Arc::new((state, now))));
+        }
+    }
+
+    /// How it fares, and since when, as far as that was noted.
+    pub fn fares(&self) -> (State, Option<UnixMillis>) {
+        let (state, noted) = (self.state(), self.noted.load());
+        (state, noted.as_ref().filter(|noted| noted.0 == state).map(|noted| noted.1))
     }
 
     /// Notes that its stream is asked for now, in monotonic milliseconds.
@@ -211,7 +272,7 @@ impl Contract {
         let status = self.listing.load_full().map(|listing| listing.status.clone());
         let trouble = self.trouble.load(Ordering::Relaxed);
         match status.as_deref() {
-            Some(status) if OVER.contains(&status) => State::Delisted,
+            _ if self.is_over() => State::Delisted,
             Some(status) if status != "TRADING" => State::Halted,
             _ if trouble == Trouble::Stale as u8 => State::Stale,
             _ if trouble == Trouble::Recovering as u8 || !self.is_live() => State::Recovering,
@@ -338,11 +399,11 @@ impl Contracts {
     }
 
     /// Ends with a contract, which whoever has it may go on reading.
-    pub fn remove(&self, id: ContractId) -> Option<Arc<Contract>> {
+    pub fn remove(&self, id: ContractId, ending: Ending) -> Option<Arc<Contract>> {
         let mut listed = Listed::clone(&self.listed.load());
         let contract = listed.by_id.get_mut(id.index())?.take()?;
         listed.by_symbol.remove(&contract.symbol);
-        contract.retired.store(true, Ordering::Relaxed);
+        contract.ending.get_or_init(|| ending);
         self.listed.store(Arc::new(listed));
         Some(contract)
     }
@@ -394,10 +455,10 @@ mod tests {
     fn a_number_is_never_used_twice_and_a_symbol_may_come_back() {
         let contracts = Contracts::new([spec("AUSDT"), spec("BUSDT"), spec("AUSDT")]);
         assert_eq!(contracts.add(spec("BUSDT")).err(), Some(AddError::Known(spec("BUSDT").symbol)));
-        let gone = contracts.remove(ContractId::new(0)).expect("recorded");
+        let gone = contracts.remove(ContractId::new(0), Ending::Removed).expect("recorded");
         assert_eq!((gone.symbol.as_str(), contracts.len()), ("AUSDT", 1));
         assert!(contracts.find("AUSDT").is_none() && contracts.get(gone.id).is_none());
-        assert!(contracts.remove(gone.id).is_none());
+        assert!(contracts.remove(gone.id, Ending::Removed).is_none());
         let back = contracts.add(spec("AUSDT")).expect("it is not recorded");
         assert_eq!(back.id, ContractId::new(2));
         let ids: Vec<_> = contracts.iter().map(|contract| contract.id.get()).collect();

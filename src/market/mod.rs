@@ -12,8 +12,10 @@ mod handle;
 mod holes;
 mod keeper;
 mod kept;
+mod news;
 mod roster;
 mod sequencer;
+mod shelving;
 mod symbol;
 mod tape;
 
@@ -21,7 +23,7 @@ pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Bells, Rings};
 pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
-    AddError, CONTRACTS_MAX, Contract, Contracts, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
+    AddError, CONTRACTS_MAX, Contract, Contracts, Ending, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
 pub use figures::{DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
@@ -29,7 +31,9 @@ pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;
 pub use keeper::Keeper;
 pub use kept::{Kept, Series, SeriesSet};
+pub use news::{Announcement, Announcements, News, difference};
 pub use roster::{Change, ChangeError, Roster, Wish};
 pub use sequencer::{Ordered, Print, Sequencer};
+pub use shelving::Shelving;
 pub use symbol::{SymbolActor, SymbolState};
 pub use tape::{Reading, Tape, TapeReader, TapeWriter};

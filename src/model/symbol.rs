@@ -78,6 +78,9 @@ impl fmt::Debug for Symbol {
 pub struct ContractId(u32);
 
 impl ContractId {
+    /// No contract's: for what is of none, or of one that is only read from the store.
+    pub const NONE: Self = Self(u32::MAX);
+
     /// Wraps the number.
     pub const fn new(number: u32) -> Self {
         Self(number)

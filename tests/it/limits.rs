@@ -76,6 +76,8 @@ fn shared(options: Options) -> Shared {
     Shared {
         contracts: Arc::new(contracts),
         roster: tapedeck::market::Roster::new().0,
+        announcements: Arc::default(),
+        shelving: None,
         live: live::Handle::new(1),
         clock,
         metrics: Arc::default(),

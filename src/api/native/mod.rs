@@ -1,5 +1,6 @@
 //! Our own dialect: names and shapes as `docs` describes them.
 
+pub(in crate::api) mod announcements;
 pub(in crate::api) mod book;
 mod candles;
 pub(in crate::api) mod coverage;

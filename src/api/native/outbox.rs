@@ -6,6 +6,7 @@
 use crate::{
     api::native::encode::integer,
     live::{Event, Rows},
+    market::Ending,
     model::{IdRange, UnixMillis},
 };
 use bytes::Bytes;
@@ -47,7 +48,7 @@ enum Pending {
     Update(VecDeque<Bytes>, Option<Bytes>),
     Gap(IdRange),
     Missing(u64),
-    Ended,
+    Ended(Ending),
 }
 
 impl Outbox {
@@ -91,8 +92,8 @@ impl Outbox {
                 line.pending.push_back(Pending::Missing(missing));
                 0
             }
-            Event::Ended => {
-                line.pending.push_back(Pending::Ended);
+            Event::Ended(ending) => {
+                line.pending.push_back(Pending::Ended(ending));
                 0
             }
             Event::Barrier { .. } | Event::TooSlow(_) => 0,
@@ -169,7 +170,7 @@ impl Line {
         if is_whole {
             self.pending.pop_front();
         }
-        self.ended = matches!(part, Part::Ended);
+        self.ended = matches!(part, Part::Ended(_));
         Some(self.frame(&part, now))
     }
 
@@ -195,7 +196,7 @@ impl Pending {
             Self::Rows(kind, rows) => (Part::Rows(kind, vec![std::mem::take(rows).body]), true),
             Self::Gap(ids) => (Part::Gap(*ids), true),
             Self::Missing(missing) => (Part::Missing(*missing), true),
-            Self::Ended => (Part::Ended, true),
+            Self::Ended(ending) => (Part::Ended(*ending), true),
             Self::Update(settled, current) => {
                 let (mut bodies, mut bytes) = (Vec::new(), 0);
                 while bytes < bytes_max
@@ -216,7 +217,7 @@ enum Part {
     Rows(&'static str, Vec<Bytes>),
     Gap(IdRange),
     Missing(u64),
-    Ended,
+    Ended(Ending),
 }
 
 impl Part {
@@ -225,14 +226,14 @@ impl Part {
             Self::Rows(kind, _) => kind,
             Self::Gap(_) => "gap",
             Self::Missing(_) => "status",
-            Self::Ended => "ended",
+            Self::Ended(_) => "ended",
         }
     }
 
     fn bytes(&self) -> usize {
         match self {
             Self::Rows(_, bodies) => bodies.iter().map(|body| body.len() + 1).sum(),
-            Self::Gap(_) | Self::Missing(_) | Self::Ended => 0,
+            Self::Gap(_) | Self::Missing(_) | Self::Ended(_) => 0,
         }
     }
 
@@ -247,7 +248,11 @@ impl Part {
                 out.extend_from_slice(complete);
                 integer(out, b",\"missing\":", *missing);
             }
-            Self::Ended => out.extend_from_slice(b",\"reason\":\"not_recorded\""),
+            Self::Ended(ending) => {
+                out.extend_from_slice(b",\"reason\":\"");
+                out.extend_from_slice(ending.name().as_bytes());
+                out.push(b'"');
+            }
             Self::Rows(_, bodies) => {
                 out.extend_from_slice(b",\"data\":[");
                 for (at, body) in bodies.iter().enumerate() {

@@ -8,12 +8,16 @@ use crate::{
     },
     book::Replica,
     market::{Contract, TapeKind, Wish},
-    model::Symbol,
+    model::{ContractId, Symbol, UnixMillis},
     store::Holding,
 };
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// The state of a contract of which only what is stored is served.
+const NOT_RECORDED: &str = "not_recorded";
 
 /// The body of `POST /api/v1/symbols`.
 #[derive(Debug, Deserialize)]
@@ -24,12 +28,25 @@ struct Body {
 
 /// The recorded contracts.
 pub(in crate::api) async fn list(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
-    Params::read(request.query_string(), "no parameters")?;
-    let data: Vec<_> = shared.contracts.iter().map(|contract| described(&contract)).collect();
+    let params = Params::read(request.query_string(), "stored")?;
+    let mut data: Vec<_> = shared.contracts.iter().map(|contract| described(&contract)).collect();
+    if params.flag("stored")? {
+        data.extend(stored(&shared).iter().map(described));
+    }
     Ok(HttpResponse::Ok().json(json!({"data": data, "meta": {"count": data.len()}})))
 }
 
+/// Contracts that are not recorded any more, by symbol.
+fn stored(shared: &Shared) -> Vec<Contract> {
+    let Some(shelving) = &shared.shelving else { return Vec::new() };
+    let symbols: BTreeSet<_> = shelving.symbols().collect();
+    let past = symbols.iter().filter(|symbol| shared.contracts.find(symbol.as_str()).is_none());
+    past.filter_map(|symbol| shelving.past(symbol)).collect()
+}
+
 fn described(contract: &Contract) -> Value {
+    let (state, since) = contract.fares();
+
     let tape = match contract.kind {
         TapeKind::Aggregate => "aggTrade",
         TapeKind::Raw => "trade",
@@ -37,7 +54,8 @@ fn described(contract: &Contract) -> Value {
     let mut row = json!({
         "symbol": contract.symbol.as_str(),
         "tape": tape,
-        "state": contract.state().name(),
+        "state": if contract.id == ContractId::NONE { NOT_RECORDED } else { state.name() },
+        "since": since.map(UnixMillis::get),
         "newest_id": contract.tape.newest_id(),
         "ring_trades": contract.tape.capacity(),
         "missing_ids": contract.tape.aside().holes().count(),

@@ -25,6 +25,7 @@ const ONE: Quantity = Quantity::from_units(100_000_000);
 pub(super) struct Wish {
     /// Of large trades, with a size of 0 until the contract is known.
     pub(super) channel: Channel,
+    /// Empty for what is of all contracts.
     pub(super) symbol: String,
     pub(super) snapshot: usize,
     /// The newest trade that the client has: those after it come first.
@@ -42,6 +43,11 @@ impl Wish {
             Channel::Candles(timeframe) => Some(timeframe),
             _ => None,
         }
+    }
+
+    /// Whether it is of no contract but of all.
+    pub(super) fn is_of_all(&self) -> bool {
+        self.symbol.is_empty()
     }
 
     /// Whether another one for the same symbol would be served in the same way.
@@ -101,7 +107,10 @@ fn decimal(write: impl FnOnce(&mut Vec<u8>)) -> Value {
 /// Reads one subscription.
 pub(super) fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError> {
     let name = text(&mut fields, "channel")?.ok_or(RequestError::Missing { field: "channel" })?;
-    let symbol = text(&mut fields, "symbol")?.ok_or(RequestError::Missing { field: "symbol" })?;
+    // Of all contracts only news can be followed.
+    let symbol = text(&mut fields, "symbol")?.filter(|symbol| !symbol.is_empty());
+    let symbol = symbol.or_else(|| (name == "status").then(String::new));
+    let symbol = symbol.ok_or(RequestError::Missing { field: "symbol" })?;
     let mut wish = Wish {
         channel: Channel::Trades,
         symbol,

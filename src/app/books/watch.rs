@@ -22,8 +22,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// So many silent books, and no other, are the connection's fault.
 const MANY: usize = 3;
 
-/// Watches over every book's stream. Follows what the venue says of all contracts' best bids and asks.
-#[derive(Debug)]
+/// Watches over every book's stream. Follows what the venue says of all contracts' best bids and asks. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct BookWatch {
     /// What is watched, and does what is to be done.
     pub engine: Rc<Engine>,

@@ -14,7 +14,7 @@ use crate::{
         budget::{CallError, Priority},
         rest::Source,
     },
-    market::{Bells, Contract, Contracts, OVER, Series},
+    market::{Bells, Contract, Contracts, Series},
     metrics::{Labels, Metrics},
     model::UnixMillis,
     net::{Backoff, with_causes},
@@ -85,10 +85,8 @@ impl PollError {
 impl Polling {
     /// Contracts of which a series is kept and that may still have news.
     fn following(&self, series: Series) -> impl Iterator<Item = Arc<Contract>> + use<> {
-        let is_over = |contract: &Contract| {
-            contract.listing.load().as_ref().is_some_and(|listing| OVER.contains(&listing.status.as_str()))
-        };
-        let wanted = move |contract: &Arc<Contract>| contract.kept.load().series.contains(series) && !is_over(contract);
+        let wanted =
+            move |contract: &Arc<Contract>| contract.kept.load().series.contains(series) && !contract.is_over();
         self.contracts.iter().filter(wanted)
     }
 

@@ -113,6 +113,8 @@ fn shared(rig: &Rig, options: Options) -> Shared {
     Shared {
         contracts: Arc::clone(&rig.engine.contracts),
         roster: tapedeck::market::Roster::new().0,
+        announcements: Arc::clone(&rig.engine.announcements),
+        shelving: None,
         live: rig.engine.live.clone(),
         clock: tapedeck::clock::Clock::starting_at(rig.exchange.now()),
         metrics: Arc::clone(&rig.metrics),

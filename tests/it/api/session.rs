@@ -1,5 +1,7 @@
 //! Do WebSocket sessions keep the protocol, and do their limits hold?
 
+mod announced;
+
 use super::*;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};

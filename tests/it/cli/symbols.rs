@@ -76,6 +76,14 @@ fn contracts_come_and_go_by_api_and_by_file_and_what_is_stored_goes_on() {
     let newest = until("trade", || trades(address, escaped));
     assert_eq!(ask(address, "DELETE", &format!("/api/v1/symbols/{escaped}"), "", "").0, 204);
     assert_eq!(ask(address, "DELETE", &format!("/api/v1/symbols/{escaped}"), "", "").0, 404);
+    let rows = |target: &str| ask(address, "GET", target, "", "").1["data"].as_array().map_or(0, Vec::len);
+    assert!(rows(&format!("/api/v1/trades?symbol={escaped}&limit=10")) == 10, "what is stored is served");
+    let (_, answer) = ask(address, "GET", "/api/v1/symbols?stored=true", "", "");
+    let past = answer["data"].as_array().expect("a list").iter().find(|row| row["symbol"] == "币安人生USDT");
+    assert_eq!(past.expect("it is stored")["state"], "not_recorded");
+    let (_, answer) = ask(address, "GET", &format!("/api/v1/announcements?symbol={escaped}"), "", "");
+    let told: Vec<_> = answer["data"].as_array().expect("a list").iter().map(|row| &row["event"]).collect();
+    assert_eq!(told, ["recorded", "ended"]);
     assert_eq!(add("币安人生USDT").0, 201);
     let stored = until("trade", || {
         let (_, answer) = ask(address, "GET", &format!("/api/v1/symbols/{escaped}"), "", "");

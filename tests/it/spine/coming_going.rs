@@ -1,7 +1,10 @@
 //! What does it cost the others when a contract comes or goes? Nothing: no socket, no id.
 
 use super::*;
-use tapedeck::{live::Event, market::AddError};
+use tapedeck::{
+    live::Event,
+    market::{AddError, Ending},
+};
 
 const FROM_THE_START: usize = 10;
 const LATER: usize = 50;
@@ -42,7 +45,7 @@ fn fifty_contracts_come_and_go_and_no_other_misses_an_id() {
             assert!(probe.contract.is_live());
         }
         for probe in &come {
-            rig.engine.forget(probe.contract.id).expect("recorded");
+            rig.engine.forget(probe.contract.id, Ending::Delisted).expect("recorded");
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
         tokio::time::sleep(2 * MINUTE).await;
@@ -65,17 +68,17 @@ fn who_follows_a_contract_that_goes_is_told_and_it_may_come_back() {
         let probe = rig.probe(names[9], &[1, 5], (0, 0));
         tokio::time::sleep(MINUTE).await;
         assert_eq!(rig.engine.record(spec(names[9]), |_| {}).err(), Some(AddError::Known(symbol(names[9]))));
-        let gone = rig.engine.forget(probe.contract.id).expect("recorded");
-        assert!(gone.is_retired() && rig.engine.forget(gone.id).is_none());
+        let gone = rig.engine.forget(probe.contract.id, Ending::Delisted).expect("recorded");
+        assert!(gone.is_retired() && rig.engine.forget(gone.id, Ending::Delisted).is_none());
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let ended = probe.log().into_iter().filter(|(_, event)| *event == Event::Ended);
+        let ended = probe.log().into_iter().filter(|(_, event)| *event == Event::Ended(Ending::Delisted));
         assert_eq!(ended.map(|(sub, _)| sub).collect::<Vec<_>>(), [0, 1, 2], "each line once");
         let silent_from = (probe.log().len(), gone.tape.newest_id());
         // Whoever found it before it went, and asks now.
         let late = Probe::start(gone.clone());
         late.subscribe(&rig.engine.live, Channel::Trades, 0);
         tokio::time::sleep(MINUTE).await;
-        assert_eq!(late.log(), [(0, Event::Ended)]);
+        assert_eq!(late.log(), [(0, Event::Ended(Ending::Removed))]);
         assert_eq!((probe.log().len(), gone.tape.newest_id()), silent_from);
         assert!(!gone.actor.is_alive());
         let back = rig.engine.record(spec(names[9]), |_| {}).expect("it is not recorded");

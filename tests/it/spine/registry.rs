@@ -6,7 +6,7 @@ use tapedeck::{
     app::{ListingSource, Registry, Wanted},
     config::{Config, Settings, Sources},
     history::budget::{self, Budget},
-    market::{AddError, ChangeError, Roster, Wish},
+    market::{AddError, ChangeError, Ending, News, Roster, Wish},
     net::{Fetch, FetchLimits},
     sim::ExchangeFetch,
 };
@@ -48,8 +48,9 @@ impl Scene {
         let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh, seed: 3 };
         let (roster, changes) = Roster::new();
         let (wishes, wished) = mpsc::channel(1);
-        let registry = Registry::new(Rc::clone(&engine), source, wanted(symbols), None);
-        tokio::task::spawn_local(registry.run(changes, wished));
+        let mut registry = Registry::new(Rc::clone(&engine), source, wanted(symbols), None);
+        let (mut changes, mut wished) = (changes, wished);
+        tokio::task::spawn_local(async move { registry.run(&mut changes, &mut wished).await });
         Self { engine, exchange, metrics, roster, wishes }
     }
 
@@ -62,6 +63,12 @@ impl Scene {
         let mut symbols: Vec<_> = self.engine.contracts.iter().map(|contract| contract.symbol.to_string()).collect();
         symbols.sort();
         symbols
+    }
+
+    /// What was announced, the oldest first.
+    fn announced(&self) -> Vec<(String, News)> {
+        let announced = self.engine.announcements.after(0).into_iter();
+        announced.map(|one| (one.symbol.to_string(), one.news)).collect()
     }
 
     /// The newest time at which a contract's tape has a trade.
@@ -106,6 +113,12 @@ fn what_fits_a_pattern_comes_and_goes_with_the_listing() {
         assert_eq!(scene.recorded(), ["AUSDT", "BUSDT", "NEWUSDT", "币安人生USDT"]);
         let text = scene.metrics.text().expect("encodes");
         assert!(!text.contains("tapedeck_upstream_reconnects_total{"), "no socket was touched");
+        let told = scene.announced();
+        let of = |symbol: &str| told.iter().filter(|(of, _)| of == symbol).map(|(_, news)| news).collect::<Vec<_>>();
+        assert_eq!(of("BUSDT"), [&News::Recorded], "what was listed at the start is no news");
+        let settling = News::Status { from: "TRADING".to_owned(), to: "SETTLING".to_owned() };
+        assert_eq!(of("OLDUSDT"), [&News::Recorded, &settling, &News::Ended(Ending::Delisted)]);
+        assert!(matches!(of("NEWUSDT")[..], [News::Listed { .. }, .., News::Recorded]), "{told:?}");
     });
 }
 

@@ -3,6 +3,7 @@
 //! actix polls a session only while its socket takes bytes, so a client that does not read freezes its session, timers
 //! included. Whether it lags is therefore judged by the publishers, and a stalled socket is cut from outside.
 
+mod announced;
 mod rate;
 mod replay;
 mod requests;
@@ -16,7 +17,7 @@ use crate::{
         native::{
             outbox::Outbox,
             request_error::SNAPSHOT_ROWS_MAX,
-            session::{rate::Rate, requests::INTERVALS_MAX},
+            session::{announced::Following, rate::Rate, requests::INTERVALS_MAX},
             wish::Wish,
         },
         sessions::Goodbye,
@@ -67,6 +68,7 @@ struct SessionActor {
     outbox: Outbox,
     subs: BTreeMap<u32, (Topic, Wish)>,
     next_sub: u32,
+    following: Option<Following>,
     pings_missed: u32,
     malformed: u32,
     rate: Rate,
@@ -130,6 +132,7 @@ impl SessionActor {
             outbox: Outbox::default(),
             subs: BTreeMap::new(),
             next_sub: 1,
+            following: None,
             pings_missed: 0,
             malformed: 0,
             rate: Rate::default(),
@@ -329,9 +332,9 @@ impl Actor for SessionActor {
         self.hello(context);
     }
 
-    fn stopped(&mut self, _: &mut Context) {
+    fn stopped(&mut self, context: &mut Context) {
         for sub in self.subs.keys().copied().collect::<Vec<_>>() {
-            self.unsubscribe(sub);
+            self.unsubscribe(sub, context);
         }
         self.shared.sessions.remove(self.key);
         self.shared.metrics.ws_connections.dec();
@@ -351,7 +354,7 @@ impl Handler<Delivery> for SessionActor {
             Event::TooSlow(last_id) => self.too_slow(last_id, context),
             event @ Event::Barrier { .. } => self.barrier(&event, context),
             event => {
-                if event == Event::Ended {
+                if matches!(event, Event::Ended(_)) {
                     self.ended(delivery.sub);
                 }
                 self.outbox.push(delivery.sub, event);
@@ -424,6 +427,8 @@ mod tests {
             contracts: Arc::default(),
             live: crate::live::Handle::new(1),
             roster: crate::market::Roster::new().0,
+            announcements: Arc::default(),
+            shelving: None,
             clock,
             metrics: Arc::default(),
             budget: crate::history::budget::Budget::new(Default::default(), clock, Arc::default()),

@@ -49,10 +49,10 @@ impl SessionActor {
         if !self.is_replaying(&replaying) {
             return;
         }
-        if replaying.contract.is_retired() {
+        if let Some(ending) = replaying.contract.ending() {
             let sub = replaying.subscription.subscriber.sub;
             self.ended(sub);
-            self.outbox.push(sub, Event::Ended);
+            self.outbox.push(sub, Event::Ended(ending));
             return self.plan_flush(context);
         }
         let sub = replaying.subscription.subscriber.sub;

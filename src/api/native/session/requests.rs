@@ -68,7 +68,7 @@ impl SessionActor {
         let Request { id, op } = request;
         match op {
             Op::Subscribe { wishes, batch } => self.subscribe_all(&id, wishes, batch, context),
-            Op::Unsubscribe(subs) => match self.unsubscribe_all(&subs) {
+            Op::Unsubscribe(subs) => match self.unsubscribe_all(&subs, context) {
                 Ok(()) => self.say(&json!({"type": "ack", "id": id, "unsubscribed": subs}), context),
                 Err(error) => self.refuse(&id, &error, context),
             },
@@ -119,6 +119,9 @@ impl SessionActor {
     }
 
     fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {
+        if wish.is_of_all() {
+            return self.follow_announcements(wish, context);
+        }
         let contract = self.shared.contracts.find(&wish.symbol);
         let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
         let wish = wish.of(&contract)?;
@@ -152,7 +155,7 @@ impl SessionActor {
     }
 
     /// Whether a subscription is another one, and within the session's limits.
-    fn check_room(&self, topic: Topic, wish: &Wish) -> Result<(), RequestError> {
+    pub(super) fn check_room(&self, topic: Topic, wish: &Wish) -> Result<(), RequestError> {
         let same = self.subs.iter().find(|(_, (other, held))| *other == topic && held.is_like(wish));
         if let Some((sub, _)) = same {
             return Err(RequestError::AlreadySubscribed(*sub));
@@ -170,20 +173,24 @@ impl SessionActor {
         if intervals.len() > INTERVALS_MAX { Err(RequestError::TooManyIntervals(INTERVALS_MAX)) } else { Ok(()) }
     }
 
-    fn unsubscribe_all(&mut self, subs: &[u32]) -> Result<(), RequestError> {
+    fn unsubscribe_all(&mut self, subs: &[u32], context: &mut Context) -> Result<(), RequestError> {
         if let Some(sub) = subs.iter().find(|sub| !self.subs.contains_key(sub)) {
             return Err(RequestError::UnknownSub(*sub));
         }
         for sub in subs {
-            self.unsubscribe(*sub);
+            self.unsubscribe(*sub, context);
         }
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&mut self, sub: u32) {
+    pub(super) fn unsubscribe(&mut self, sub: u32, context: &mut Context) {
+        self.end_following(sub, context);
         let Some((topic, wish)) = self.subs.remove(&sub) else { return };
         self.outbox.close(sub);
         self.gauge(&wish, -1);
+        if wish.is_of_all() {
+            return;
+        }
         if let Err(error) = self.shared.live.unsubscribe(topic, self.key, sub) {
             // The publisher drops the line when it finds the mailbox gone, or sweeps it within a minute.
             tracing::debug!(%error, "an unsubscription was not taken");
@@ -198,7 +205,7 @@ impl SessionActor {
         }
     }
 
-    fn gauge(&self, wish: &Wish, by: i64) {
+    pub(super) fn gauge(&self, wish: &Wish, by: i64) {
         self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel.name())])).inc_by(by);
     }
 }

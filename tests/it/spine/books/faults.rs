@@ -157,7 +157,7 @@ fn a_contract_that_goes_while_it_waits_is_dropped() {
         broken(scene).await;
         tokio::time::sleep(MINUTE / 4).await;
         let gone = scene.contract("AUSDT").id;
-        scene.engine.forget(gone).expect("recorded");
+        scene.engine.forget(gone, market::Ending::Removed).expect("recorded");
         scene.synced().await;
         tokio::time::sleep(MINUTE).await;
         assert_eq!((scene.figure("book_snapshot_queue"), scene.engine.contracts.len()), (0, 2));
