@@ -96,4 +96,20 @@ mod tests {
         assert_eq!(restarts, 2);
         kept.abort();
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stays_on_its_thread_is_started_again_too() {
+        let keeping = Keeping { readiness: Arc::default(), metrics: Arc::default() };
+        let starts = std::rc::Rc::new(std::cell::Cell::new(0));
+        let noted = std::rc::Rc::clone(&starts);
+        let raise = move |panics| {
+            let noted = std::rc::Rc::clone(&noted);
+            async move {
+                noted.set(noted.get() + 1);
+                assert!(panics > 0, "planted");
+            }
+        };
+        tokio::task::LocalSet::new().run_until(keeping.keep_here(Background::Registry, raise)).await;
+        assert_eq!(starts.get(), 2);
+    }
 }

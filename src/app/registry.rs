@@ -171,10 +171,16 @@ impl Registry {
         self.engine.announcements.announce(self.source.budget.now(), symbol.clone(), news);
     }
 
-    /// Keeps from now on of each contract what is wanted beside its trades.
+    /// Records each contract from now on as it is wanted. One whose tape, ring or book is to be another begins anew.
     fn keep(&self) {
-        for contract in self.engine.contracts.iter() {
-            contract.kept.store(Arc::new((self.wanted.spec)(&contract.symbol).kept));
+        let wanted = self.engine.contracts.iter().filter(|contract| self.is_wanted(&contract.symbol));
+        for contract in wanted {
+            let spec = (self.wanted.spec)(&contract.symbol);
+            if contract.is_recorded_as(&spec) {
+                contract.kept.store(Arc::new(spec.kept));
+            } else {
+                self.end(&contract, Ending::Reconfigured);
+            }
         }
     }
 

@@ -16,7 +16,17 @@ use tokio::{
 /// Between looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Keys that a running server takes over.
-const TAKEN: [&str; 4] = ["symbols", "override", "series.funding", "series.large_trade_usd"];
+const TAKEN: [&str; 9] = [
+    "symbols",
+    "override",
+    "tape",
+    "ring.trades",
+    "series.funding",
+    "series.large_trade_usd",
+    "book.symbols",
+    "book.levels",
+    "book.tick_sizes",
+];
 
 /// The configuration as it was last taken over, and where it comes from.
 pub(super) struct Reloads {

@@ -53,6 +53,8 @@ pub(super) struct Intake {
     suspect: Option<UnixMillis>,
     kinds: [(Counter, u64); Event::KINDS.len()],
     slow: u64,
+    /// Frames that were not understood.
+    refused: u64,
     full: Counter,
     metrics: Arc<Metrics>,
 }
@@ -99,6 +101,7 @@ impl Intake {
             suspect: None,
             kinds: Event::KINDS.map(|kind| (counter(kind), 0)),
             slow: 0,
+            refused: 0,
             full: metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "symbol")])),
             metrics,
         }
@@ -277,10 +280,14 @@ impl Intake {
     }
 
     #[cold]
-    fn refuse(&self, frame: &[u8], error: &crate::exchange::binance::DecodeError) {
+    fn refuse(&mut self, frame: &[u8], error: &crate::exchange::binance::DecodeError) {
         self.metrics.decode_errors.get_or_create(&Labels::new([("reason", error.reason())])).inc();
-        let shown = String::from_utf8_lossy(&frame[..frame.len().min(200)]);
-        tracing::warn!(%error, frame = %shown, bytes = frame.len(), "a frame is not understood");
+        self.refused += 1;
+        // All are counted; of thousands a few are shown.
+        if self.refused.is_power_of_two() {
+            let (shown, bytes) = (String::from_utf8_lossy(&frame[..frame.len().min(200)]), frame.len());
+            tracing::warn!(%error, frame = %shown, bytes, of_connection = self.refused, "a frame is not understood");
+        }
     }
 
     /// Hands the batches over; whether some are still held.

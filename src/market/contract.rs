@@ -106,6 +106,8 @@ pub enum Ending {
     Delisted,
     /// Its symbol is another contract's.
     Replaced,
+    /// It is recorded in another way, and begins anew.
+    Reconfigured,
 }
 
 impl Ending {
@@ -115,6 +117,7 @@ impl Ending {
             Self::Removed => "removed",
             Self::Delisted => "delisted",
             Self::Replaced => "replaced",
+            Self::Reconfigured => "reconfigured",
         }
     }
 }
@@ -128,6 +131,8 @@ pub struct Contract {
     pub symbol: Symbol,
     /// What its tape is made of.
     pub kind: TapeKind,
+    /// Trades in its ring, as it was asked for.
+    ring_trades: usize,
     /// The hot end of its trades.
     pub tape: Arc<Tape>,
     /// Where its prints go.
@@ -172,6 +177,7 @@ impl Contract {
             id,
             symbol,
             kind,
+            ring_trades,
             tape,
             actor: SymbolHandle::default(),
             holding,
@@ -204,6 +210,12 @@ impl Contract {
         }
         let proven = self.flows.iter().filter_map(|flow| flow.load().as_ref().map(|flow| flow.proven_to()));
         proven.max().unwrap_or(UnixMillis::new(i64::MIN))
+    }
+
+    /// Whether it is recorded as `spec` says, but for what is kept of it, which may change while it is.
+    pub fn is_recorded_as(&self, spec: &Spec) -> bool {
+        let book = self.book.as_ref().map(|book| &book.spec);
+        (self.kind, self.ring_trades, book) == (spec.kind, spec.ring_trades, spec.book.as_ref())
     }
 
     /// Whether it is not recorded any more: nobody takes its trades.

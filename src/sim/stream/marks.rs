@@ -32,12 +32,13 @@ pub(super) fn write_all(exchange: &Exchange, is_tradifi: bool, sent: i64, out: &
     };
     let rows = (0..contracts.len()).filter(|&contract| is_told(&contracts[contract]));
     let twins = coin_margined(contracts).filter(|_| !is_tradifi).map(|contract| (contract, Line::CoinM));
-    out.push('[');
-    for (index, row) in rows.map(|contract| (contract, Line::UsdM)).chain(twins).enumerate() {
-        out.push_str(if index > 0 { "," } else { "" });
+    // Where there is no such contract there is no message.
+    let begin = out.len();
+    for row in rows.map(|contract| (contract, Line::UsdM)).chain(twins) {
+        out.push(if out.len() == begin { '[' } else { ',' });
         write_row(exchange, row, sent, out);
     }
-    out.push(']');
+    out.push_str(if out.len() == begin { "" } else { "]" });
 }
 
 fn write_row(exchange: &Exchange, (contract, line): (usize, Line), sent: i64, out: &mut String) {

@@ -155,6 +155,29 @@ fn another_selection_changes_only_what_differs() {
 }
 
 #[test]
+fn a_contract_that_is_to_be_recorded_in_another_way_begins_anew_and_no_other() {
+    in_virtual_time(async {
+        let scene = Scene::start(&setup(), r#"["AUSDT", "BUSDT"]"#);
+        tokio::time::sleep(MINUTE).await;
+        let find = |symbol: &str| scene.engine.contracts.find(symbol).expect("recorded");
+        let before = ["AUSDT", "BUSDT"].map(find);
+        let spec = |symbol: &Symbol| {
+            let book = (symbol.as_str() == "BUSDT").then(|| market::BookSpec::new(Vec::new(), 5));
+            let kept = market::Kept { large_trade_usd: 7, ..market::Kept::default() };
+            market::Spec { book, kept, ..(symbol.clone(), TapeKind::Aggregate, RING_TRADES).into() }
+        };
+        let wanted = Wanted { spec: Box::new(spec), ..wanted(r#"["AUSDT", "BUSDT"]"#) };
+        scene.wishes.send(wanted).await.expect("the registry runs");
+        tokio::time::sleep(MINUTE).await;
+        let after = ["AUSDT", "BUSDT"].map(find);
+        assert!(Arc::ptr_eq(&before[0], &after[0]) && before[1].ending() == Some(Ending::Reconfigured));
+        assert!(before[1].book.is_none() && after[1].book.is_some());
+        assert!(after.iter().all(|contract| contract.kept.load().large_trade_usd == 7), "what is kept is taken over");
+        assert!(after[1].tape.newest(1).first().is_some_and(|newest| newest.time > scene.exchange.now().plus(-10_000)));
+    });
+}
+
+#[test]
 fn clients_add_and_remove_what_the_venue_lists() {
     in_virtual_time(async {
         let scene = Scene::start(&setup(), r#"["AUSDT", "BUSDT"]"#);
