@@ -2,7 +2,12 @@
 //!
 //! `TAPEDECK_DAY_HOURS` says how many hours pass: two, unless it is said.
 
-use super::{registry::Scene, *};
+use super::{
+    books::{serve_snapshots, steps},
+    registry::Scene,
+    *,
+};
+use tapedeck::{book::State, market::BookSpec};
 
 /// As many trades a minute as a contract of the venue has on average: 50 million a day of 800.
 const RATE: u32 = 43;
@@ -34,6 +39,7 @@ fn setup(hours: i64) -> Setup {
         }
     }
     setup.contracts.truncate(STEADY);
+    setup.book = Some(BookSpec::new(steps(), 15));
     setup.rotation = Duration::from_secs(u64::try_from(hours).expect("positive") * 3_600 / 8);
     setup.market = vec![
         StreamKind::MarkPrice,
@@ -72,6 +78,7 @@ fn a_day_of_rotations_listings_and_delistings_leaves_nothing_behind() {
     in_virtual_time(async {
         let (hours, begun) = (hours(), std::time::Instant::now());
         let scene = Scene::start(&setup(hours), r#""*USDT""#);
+        serve_snapshots(&scene.exchange, &scene.engine, &scene.metrics);
         let step = Duration::from_secs(u64::try_from(hours).expect("positive") * 360);
         let mut uses = Vec::new();
         for _ in 0..10 {
@@ -93,6 +100,8 @@ fn a_day_of_rotations_listings_and_delistings_leaves_nothing_behind() {
         let now = scene.exchange.now();
         for contract in scene.engine.contracts.iter() {
             assert_eq!(contract.tape.missing(), 0, "{}", contract.symbol);
+            let state = contract.book.as_ref().expect("kept").read(|replica| replica.state());
+            assert_eq!(state, State::Synced, "{}", contract.symbol);
             let held = contract.tape.held();
             let from = held.first().expect("it trades").time.plus(1);
             let truth = scene.exchange.truth(&contract.symbol, from, now.plus(-2_000));

@@ -86,6 +86,8 @@ pub(crate) struct Setup {
     pub(crate) market: Vec<StreamKind>,
     /// How order books are kept, of every contract.
     pub(crate) book: Option<market::BookSpec>,
+    /// How often order books are told of.
+    depth: DepthSpeed,
 }
 
 impl Setup {
@@ -108,6 +110,7 @@ impl Setup {
             is_doubled: false,
             market: Vec::new(),
             book: None,
+            depth: DepthSpeed::Every100Ms,
         }
     }
 
@@ -124,6 +127,7 @@ impl Setup {
             is_doubled: false,
             market: Vec::new(),
             book: None,
+            depth: DepthSpeed::Every100Ms,
         }
     }
 
@@ -143,7 +147,7 @@ impl Setup {
             streams_per_connection_max: self.streams_max,
             is_doubled: self.is_doubled,
             market: self.market.clone(),
-            depth: DepthSpeed::Every100Ms,
+            depth: self.depth,
             mark_every_ms: 10_000,
             feed: feed::Options {
                 endpoint: Endpoint::parse(endpoint).expect("an endpoint"),

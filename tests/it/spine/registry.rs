@@ -28,7 +28,7 @@ fn wanted(symbols: &str) -> Wanted {
 pub(super) struct Scene {
     pub(super) engine: Rc<Engine>,
     pub(super) exchange: Arc<Exchange>,
-    metrics: Arc<Metrics>,
+    pub(super) metrics: Arc<Metrics>,
     roster: Roster,
     wishes: mpsc::Sender<Wanted>,
 }
@@ -48,7 +48,13 @@ impl Scene {
         let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh, seed: 3 };
         let (roster, changes) = Roster::new();
         let (wishes, wished) = mpsc::channel(1);
-        let mut registry = Registry::new(Rc::clone(&engine), source, wanted(symbols), None);
+        let book = setup.book.clone();
+        let spec = move |symbol: &Symbol| market::Spec {
+            book: book.clone(),
+            ..(symbol.clone(), TapeKind::Aggregate, RING_TRADES).into()
+        };
+        let wanted = Wanted { spec: Box::new(spec), ..wanted(symbols) };
+        let mut registry = Registry::new(Rc::clone(&engine), source, wanted, None);
         let (mut changes, mut wished) = (changes, wished);
         tokio::task::spawn_local(async move { registry.run(&mut changes, &mut wished).await });
         Self { engine, exchange, metrics, roster, wishes }

@@ -67,9 +67,14 @@ pub(crate) fn serve_snapshots(exchange: &Arc<Exchange>, engine: &Engine, metrics
 
 impl Scene {
     fn start(seed: u64) -> Self {
+        Self::at_speed(DepthSpeed::Every100Ms, seed)
+    }
+
+    fn at_speed(depth: DepthSpeed, seed: u64) -> Self {
         let setup = Setup {
             book: Some(BookSpec::new(steps(), 15)),
             market: vec![StreamKind::BookTicker],
+            depth,
             ..Setup::generated(seed, &CONTRACTS)
         };
         Self::over(setup.start())
