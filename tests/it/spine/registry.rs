@@ -1,5 +1,7 @@
 //! Does what is recorded follow the venue's listing, the selection, and what clients ask for?
 
+mod listing;
+
 use super::*;
 use std::rc::Rc;
 use tapedeck::{
@@ -40,10 +42,19 @@ impl Scene {
     }
 
     fn reading_every(refresh: Duration, setup: &Setup, symbols: &str) -> Self {
+        Self::fetching_by(|fetch| fetch, refresh, setup, symbols)
+    }
+
+    fn fetching_by(
+        wrap: impl FnOnce(Arc<dyn Fetch>) -> Arc<dyn Fetch>,
+        refresh: Duration,
+        setup: &Setup,
+        symbols: &str,
+    ) -> Self {
         let Rig { exchange, engine, metrics } = setup.start();
         let engine = Rc::new(engine);
         let clock = Clock::starting_at(exchange.now());
-        let fetch: Arc<dyn Fetch> = Arc::new(ExchangeFetch::new(Arc::clone(&exchange), FetchLimits::default()));
+        let fetch = wrap(Arc::new(ExchangeFetch::new(Arc::clone(&exchange), FetchLimits::default())));
         let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
         let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh, seed: 3 };
         let (roster, changes) = Roster::new();
