@@ -20,6 +20,11 @@ impl TickSize {
         self.0
     }
 
+    /// Whether it is so many times `tick`.
+    pub fn is_multiple_of(self, tick: Price) -> bool {
+        self.0.units().checked_rem(tick.units()) == Some(0)
+    }
+
     /// The multiple of the step to which a price of `side` belongs: the next one away from the other side, so bids go down and asks go
     /// up. A multiple that no price holds becomes the last that one does.
     pub fn group(self, side: Side, price: Price) -> Price {

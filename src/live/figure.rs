@@ -30,6 +30,17 @@ pub enum Figure {
     View(View),
 }
 
+impl Figure {
+    /// Whether it says the same as another, so that it is no news: that a book changed elsewhere is none.
+    fn is_like(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::BookTicker(one), Self::BookTicker(other)) => (one.bid, one.ask) == (other.bid, other.ask),
+            (Self::View(one), Self::View(other)) => (one.state, &one.summary) == (other.state, &other.summary),
+            _ => self == other,
+        }
+    }
+}
+
 /// How a contract fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status {
@@ -64,7 +75,7 @@ pub(super) struct FigureState {
     channel: Channel,
     clock: Clock,
     publishing: Publishing,
-    /// What was told last.
+    /// As it was looked at last.
     newest: Option<Figure>,
     lines: Vec<Line>,
 }
@@ -104,19 +115,14 @@ impl FigureState {
 
     fn view(&self, group: Option<TickSize>, levels: u16) -> Option<View> {
         let post = self.contract.book.as_ref()?;
-        let view = post.read(|replica| {
+        Some(post.read(|replica| {
             let Some(book) = replica.book() else {
                 let (last_id, time, summary) = Default::default();
                 return View { state: replica.state(), last_id, time, summary };
             };
             let summary = Summary::of(book, group, usize::from(levels));
             View { state: book::State::Synced, last_id: book.last_id(), time: book.time(), summary }
-        });
-        Some(match &self.newest {
-            // A change elsewhere in the book is no news.
-            Some(Figure::View(told)) if (told.state, &told.summary) == (view.state, &view.summary) => told.clone(),
-            _ => view,
-        })
+        }))
     }
 
     /// Hands the newest to the lines that `wants` picks.
@@ -144,9 +150,11 @@ impl Publish for FigureState {
     const KIND: &'static str = "figure";
 
     fn publish(&mut self) -> bool {
-        let now = self.look();
-        if now.is_some() && now != self.newest {
-            self.newest = now;
+        let Some(now) = self.look() else { return false };
+        let is_news = self.newest.as_ref().is_none_or(|told| !told.is_like(&now));
+        // Who comes later is given it as it is now.
+        self.newest = Some(now);
+        if is_news {
             self.deliver(|_| true);
         }
         false

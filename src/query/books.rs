@@ -32,7 +32,7 @@ pub struct BooksWanted {
 pub struct BookPage {
     /// Ascending; those of one time are all there.
     pub books: Vec<StoredBook>,
-    /// Whether everything that is held there could be read.
+    /// Whether everything that is held there could be read, and was looked at: there is an end to how much is.
     pub complete: bool,
     /// The `start` of the next page; none when there is nothing after this one yet.
     pub next: Option<UnixMillis>,
@@ -75,7 +75,7 @@ fn newest(records: &Records, wanted: &BooksWanted, mut end: UnixMillis) -> BookP
     let mut page = BookPage { complete: true, ..BookPage::default() };
     let mut times = Vec::new();
     let mut count = 0;
-    'readings: for _ in 0..READINGS_MAX {
+    'readings: for reading in 1.. {
         let found = records.between::<BookLevelRow>(UnixMillis::new(0), end, ROWS, true);
         page.complete &= found.damaged.is_empty();
         // The first one may have begun before.
@@ -89,6 +89,10 @@ fn newest(records: &Records, wanted: &BooksWanted, mut end: UnixMillis) -> BookP
             times.push(of_a_time);
         }
         match cut {
+            Some(_) if count < wanted.limit && reading == READINGS_MAX => {
+                page.complete = false;
+                break;
+            }
             Some(cut) if count < wanted.limit => end = cut.plus(1),
             _ => break,
         }

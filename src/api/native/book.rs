@@ -5,12 +5,12 @@ use crate::{
         Shared,
         error::ApiError,
         native::{
-            Decimals, depth,
+            depth::{self, Seen},
             rest::{answer, rows},
         },
         params::Params,
     },
-    book::{Replica, State, Step, Summary, TickSize},
+    book::{Step, TickSize},
     market::{ChangeError, Contract},
     model::{Price, UnixMillis},
     query::{self, BooksWanted},
@@ -32,7 +32,15 @@ pub(in crate::api) async fn now(request: HttpRequest, shared: web::Data<Shared>)
     let book = contract.book.as_ref().ok_or_else(|| ApiError::NoBook(contract.symbol.to_string()))?;
     let levels = params.count("levels", "a whole number from 1 to 1000", book.spec.levels, LEVELS_MAX)?;
     let (group, decimals) = (tick_size(&params, "group", &contract)?, params.decimals()?);
-    let (data, state, is_whole) = book.read(|replica| now_of(replica, group, levels, decimals));
+    // Written once its writer waits no more.
+    let (state, seen) =
+        book.read(|replica| (replica.state(), replica.book().map(|book| Seen::of(book, group, levels))));
+    let is_whole = seen.as_ref().is_some_and(|seen| seen.is_whole(levels));
+    let mut data = Vec::new();
+    match &seen {
+        Some(seen) => depth::book(seen, decimals, &mut data),
+        None => depth::no_book(state, &mut data),
+    }
     let meta = json!({
         "symbol": contract.symbol.as_str(),
         "state": state.name(),
@@ -42,21 +50,6 @@ pub(in crate::api) async fn now(request: HttpRequest, shared: web::Data<Shared>)
         "complete": is_whole,
     });
     Ok(answer(data, &meta, is_whole))
-}
-
-/// The book as an object, how it stands, and whether as many levels are told as were asked for, or as there are.
-fn now_of(replica: &Replica, group: Option<TickSize>, levels: usize, decimals: Decimals) -> (Vec<u8>, State, bool) {
-    let (mut data, state) = (Vec::new(), replica.state());
-    let Some(book) = replica.book() else {
-        depth::no_book(state, &mut data);
-        return (data, state, false);
-    };
-    let summary = Summary::of(book, group, levels);
-    depth::book(book, &summary, decimals, &mut data);
-    let is_whole = [(book.bids(), &summary.bids), (book.asks(), &summary.asks)]
-        .iter()
-        .all(|(ladder, depths)| depths.len() >= levels || ladder.reach().is_none());
-    (data, state, is_whole)
 }
 
 /// Snapshots of a contract's book that were recorded.
@@ -69,7 +62,8 @@ pub(in crate::api) async fn snapshots(
     let records = contract.records.get().cloned().ok_or(ApiError::NoStore)?;
     let (start, end) = params.range()?;
     let limit = params.count("limit", "a whole number from 1 to 1000", SNAPSHOTS.0, SNAPSHOTS.1)?;
-    let (tick_size, decimals) = (tick_size(&params, "tick_size", &contract)?, params.decimals()?);
+    // The contract's own may have been another when it was recorded.
+    let (tick_size, decimals) = (step(&params, "tick_size", &contract)?, params.decimals()?);
     let wanted = BooksWanted { start, end, tick_size, limit };
     // The store is read from the disk: not on a thread that serves sessions.
     let page = web::block(move || query::books(&records, &wanted)).await?;
@@ -87,17 +81,22 @@ pub(in crate::api) async fn snapshots(
 
 /// The tick size that a parameter names, which the contract's own divides.
 fn tick_size(params: &Params, param: &'static str, contract: &Contract) -> Result<Option<TickSize>, ApiError> {
+    let Some(size) = step(params, param, contract)? else { return Ok(None) };
+    match tick_of(contract).filter(|tick| !size.is_multiple_of(*tick)) {
+        Some(tick) => Err(ApiError::TickSize { param, tick }),
+        None => Ok(Some(size)),
+    }
+}
+
+/// The step of prices that a parameter names.
+fn step(params: &Params, param: &'static str, contract: &Contract) -> Result<Option<TickSize>, ApiError> {
     let Some(text) = params.text(param) else { return Ok(None) };
     let step = Step::parse(text).ok_or(ApiError::Invalid { param, expected: STEP })?;
     let tick = tick_of(contract);
-    let size = match (step.tick_size(tick), step) {
-        (Some(size), _) => size,
-        (None, Step::Ticks(_)) if tick.is_none() => return Err(ChangeError::ListingUnknown.into()),
-        (None, _) => return Err(ApiError::Invalid { param, expected: STEP }),
-    };
-    match tick.filter(|tick| size.get().units().checked_rem(tick.units()).is_some_and(|rest| rest != 0)) {
-        Some(tick) => Err(ApiError::TickSize { param, tick }),
-        None => Ok(Some(size)),
+    match (step.tick_size(tick), step) {
+        (Some(size), _) => Ok(Some(size)),
+        (None, Step::Ticks(_)) if tick.is_none() => Err(ChangeError::ListingUnknown.into()),
+        (None, _) => Err(ApiError::Invalid { param, expected: STEP }),
     }
 }
 

@@ -2,20 +2,51 @@
 
 use crate::{
     api::native::encode::{Decimals, decimal, integer},
-    book::{Book, Depth, State, Summary},
-    model::{Level, Price, Rate},
+    book::{Book, Depth, State, Summary, TickSize},
+    model::{Level, Price, Rate, UnixMillis},
     store::record::StoredBook,
 };
 
+/// A synced book as it was at one moment: what of it is written, so that nobody waits for the writing.
+#[derive(Clone, Debug)]
+pub(in crate::api) struct Seen {
+    time: UnixMillis,
+    last_id: u64,
+    sequence: u64,
+    checksum: u32,
+    reach: [Option<Price>; 2],
+    summary: Summary,
+}
+
+impl Seen {
+    /// The best `levels` a side, in steps of `group` if one is given.
+    pub(in crate::api) fn of(book: &Book, group: Option<TickSize>, levels: usize) -> Self {
+        Self {
+            time: book.time(),
+            last_id: book.last_id(),
+            sequence: book.sequence(),
+            checksum: book.checksum(),
+            reach: [book.bids().reach(), book.asks().reach()],
+            summary: Summary::of(book, group, levels),
+        }
+    }
+
+    /// Whether as many levels are there as were asked for, or as the book has.
+    pub(in crate::api) fn is_whole(&self, levels: usize) -> bool {
+        let sides = self.reach.iter().zip([&self.summary.bids, &self.summary.asks]);
+        sides.into_iter().all(|(reach, depths)| depths.len() >= levels || reach.is_none())
+    }
+}
+
 /// Appends a book that is synced as an object.
-pub(in crate::api) fn book(book: &Book, summary: &Summary, decimals: Decimals, out: &mut Vec<u8>) {
+pub(in crate::api) fn book(seen: &Seen, decimals: Decimals, out: &mut Vec<u8>) {
     word(out, b"{\"state\":", State::Synced.name());
-    integer(out, b",\"time\":", book.time().get());
-    integer(out, b",\"last_id\":", book.last_id());
-    integer(out, b",\"sequence\":", book.sequence());
-    integer(out, b",\"checksum\":", book.checksum());
-    reach(out, decimals, [book.bids().reach(), book.asks().reach()]);
-    self::summary(summary, decimals, out);
+    integer(out, b",\"time\":", seen.time.get());
+    integer(out, b",\"last_id\":", seen.last_id);
+    integer(out, b",\"sequence\":", seen.sequence);
+    integer(out, b",\"checksum\":", seen.checksum);
+    reach(out, decimals, seen.reach);
+    summary(&seen.summary, decimals, out);
     out.push(b'}');
 }
 
