@@ -2,7 +2,7 @@
 
 use crate::{
     api,
-    app::{Options, registry},
+    app::{Options, registry, storing},
     candle::FoldOptions,
     clock::Clock,
     config::{BookSpeed, Config, TapeKind},
@@ -26,8 +26,8 @@ fn market(config: &Config) -> Vec<StreamKind> {
 
 /// What the registry needs.
 pub(super) fn wanted(config: &Config) -> registry::Wanted {
-    let (selection, config) = (config.symbols.clone(), config.clone());
-    registry::Wanted { selection, spec: Box::new(move |symbol| spec(&config, symbol)) }
+    let (selection, retention, config) = (config.symbols.clone(), storing::retention(config), config.clone());
+    registry::Wanted { selection, retention, spec: Box::new(move |symbol| spec(&config, symbol)) }
 }
 
 /// How a contract is recorded.

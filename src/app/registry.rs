@@ -8,7 +8,7 @@ use crate::{
     market::{AddError, Change, ChangeError, Contract, Ending, Listing, News, OVER, Shelving, Spec, Wish, difference},
     model::{Symbol, UnixMillis},
     net::{Backoff, Fetch, with_causes},
-    store::Enlisted,
+    store::{Enlisted, retention::Retention},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -48,6 +48,8 @@ pub struct Wanted {
     pub selection: Selection,
     /// How each is recorded.
     pub spec: Box<dyn Fn(&Symbol) -> Spec>,
+    /// How long what is stored of them is kept.
+    pub retention: Retention,
 }
 
 /// Keeps what is recorded in step with what is listed and wanted.
@@ -171,7 +173,7 @@ impl Registry {
         self.engine.announcements.announce(self.source.budget.now(), symbol.clone(), news);
     }
 
-    /// Records each contract from now on as it is wanted. One whose tape, ring or book is to be another begins anew.
+    /// Records each contract from now on as it is wanted, and keeps all for as long as is wanted. One whose tape, ring or book is to be another begins anew.
     fn keep(&self) {
         let wanted = self.engine.contracts.iter().filter(|contract| self.is_wanted(&contract.symbol));
         for contract in wanted {
@@ -182,6 +184,7 @@ impl Registry {
                 self.end(&contract, Ending::Reconfigured);
             }
         }
+        self.shelving.iter().for_each(|shelving| shelving.retain(self.wanted.retention.clone()));
     }
 
     /// Begins and ends what the listing and the wishes say.

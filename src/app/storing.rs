@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Clock,
-    config::{Config, Store, SyncWhen},
+    config::{Aged, Ages, Config, Store, SyncWhen},
     market::Shelving,
     metrics::Metrics,
     model::Symbol,
@@ -14,7 +14,7 @@ use crate::{
         library::Library,
         record::Kind,
         recovery::Finding,
-        retention::Retention,
+        retention::{self, OwnAges, Retention},
         seal::{Filler, Sealer, Step},
         storage::{Options, Storage, SyncPolicy},
         upkeep::Upkeep,
@@ -68,7 +68,7 @@ pub(super) fn start(config: &Config, clock: Clock, metrics: &Arc<Metrics>) -> an
         let disk: Arc<dyn store::files::Disk> = Arc::new(RealDisk::new(dir));
         let wanted = Identity { store: random()?, venue: venue(config), created: clock.wall() };
         let mut opened = store::open(&disk, &wanted, options(&config.store), clock)?;
-        opened.storage.set_upkeep(upkeep(&config.store));
+        opened.storage.set_upkeep(upkeep(config));
         run(opened, &config.symbols.named, clock, metrics)
     };
     open().map(Some).with_context(|| format!("store.dir `{}` cannot be used", dir.display()))
@@ -228,29 +228,39 @@ fn options(store: &Store) -> Options {
     }
 }
 
-fn upkeep(store: &Store) -> Upkeep {
-    let age = |kind: Kind, kept: Option<Duration>| Some((kind, millis(kept?)));
-    let ages = [
-        age(Kind::Trade, store.trades_kept),
-        age(Kind::RawTrade, store.trades_kept),
-        age(Kind::Candle, store.candles_kept),
-        age(Kind::Mark, store.marks_kept),
-        age(Kind::Funding, store.funding_kept),
-        age(Kind::OpenInterest, store.open_interest_kept),
-        age(Kind::Liquidation, store.liquidations_kept),
-    ];
+fn upkeep(config: &Config) -> Upkeep {
+    Upkeep { retention: retention(config), scrub_ms: config.store.scrub.map(millis), ..Upkeep::default() }
+}
+
+/// How long what is stored is kept, and how much of it.
+pub(super) fn retention(config: &Config) -> Retention {
+    let (store, all) = (&config.store, config.clone());
     let budget = |kind: Kind, bytes_max: Option<u64>| Some((kind, bytes_max?));
     let budgets = [
         budget(Kind::Trade, store.trades_bytes_max),
         budget(Kind::RawTrade, store.trades_bytes_max),
         budget(Kind::Candle, store.candles_bytes_max),
     ];
-    let retention = Retention {
-        ages: ages.into_iter().flatten().collect(),
+    Retention {
+        ages: ages(config.ages()),
+        own: OwnAges::new(move |symbol| Some(all.contract(symbol).ages).filter(|own| *own != all.ages()).map(ages)),
         kind_bytes_max: budgets.into_iter().flatten().collect(),
         bytes_max: store.bytes_max,
-    };
-    Upkeep { retention, scrub_ms: store.scrub.map(millis), ..Upkeep::default() }
+    }
+}
+
+fn ages(kept: Ages) -> retention::Ages {
+    let kinds = [
+        (Kind::Trade, Aged::Trades),
+        (Kind::RawTrade, Aged::Trades),
+        (Kind::Candle, Aged::Candles),
+        (Kind::Mark, Aged::Marks),
+        (Kind::Funding, Aged::Funding),
+        (Kind::OpenInterest, Aged::OpenInterest),
+        (Kind::Liquidation, Aged::Liquidations),
+        (Kind::BookLevel, Aged::Books),
+    ];
+    kinds.into_iter().filter_map(|(kind, aged)| Some((kind, millis(kept.of(aged)?)))).collect()
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -300,7 +310,24 @@ fn check_file_system(dir: &Path) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::host;
+    use super::{host, retention};
+    use crate::{
+        config::{Config, Settings, Sources},
+        store::record::Kind,
+    };
+    use std::{path::Path, sync::Arc};
+
+    #[test]
+    fn every_kind_that_is_handed_in_has_an_age() {
+        let keys = ["trades", "candles", "marks", "funding", "open_interest", "liquidations", "books"];
+        let text: String = keys.iter().map(|key| format!("{key}_days = 1\n")).collect();
+        let file = (Arc::from(Path::new("my.toml")), Ok(format!("[store]\n{text}")));
+        let settings = Settings::gather(Sources { files: vec![file], ..Sources::default() }).expect("settings");
+        let retention = retention(&Config::new(&settings).expect("a configuration"));
+        let aged = |kind: Kind| retention.ages.iter().any(|(own, age)| (*own, *age) == (kind, 86_400_000));
+        let without: Vec<_> = Kind::ALL.into_iter().filter(|kind| !kind.is_derived() && !aged(*kind)).collect();
+        assert_eq!(without, [Kind::Contract, Kind::BookTicker]);
+    }
 
     #[test]
     fn the_venue_is_named_by_its_host() {

@@ -16,16 +16,26 @@ use tokio::{
 /// Between looks at the files.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Keys that a running server takes over.
-const TAKEN: [&str; 9] = [
+const TAKEN: [&str; 19] = [
     "symbols",
     "override",
-    "tape",
-    "ring.trades",
     "series.funding",
     "series.large_trade_usd",
+    "tape",
+    "ring.trades",
     "book.symbols",
     "book.levels",
     "book.tick_sizes",
+    "store.trades_days",
+    "store.candles_days",
+    "store.marks_days",
+    "store.funding_days",
+    "store.open_interest_days",
+    "store.liquidations_days",
+    "store.books_days",
+    "store.trades_bytes_max",
+    "store.candles_bytes_max",
+    "store.bytes_max",
 ];
 
 /// The configuration as it was last taken over, and where it comes from.

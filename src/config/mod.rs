@@ -4,6 +4,7 @@
 //! else overlays it: a file, then the environment, then flags. [`Settings`] remembers for each key who had the last
 //! word, [`Config`] is the checked result, in which nothing is optional that has to be decided.
 
+mod ages;
 mod alias;
 mod backfill;
 mod book;
@@ -18,6 +19,7 @@ mod sources;
 mod symbols;
 mod url;
 
+pub use ages::{Aged, Ages};
 pub use backfill::Backfill;
 pub use book::{Book, BookSpeed};
 pub use options::{Binance, Candle, Config, Log, LogFormat, Repair, Server, Session, Sim, Store, SyncWhen, Threads};

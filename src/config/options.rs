@@ -2,6 +2,7 @@
 
 use crate::{
     config::{
+        ages::{Ages, ages},
         backfill::{Backfill, backfill},
         book::{Book, book},
         problem::{Problems, Reason},
@@ -126,18 +127,6 @@ pub struct Store {
     pub journal_roll: Duration,
     /// Memory for trades that are not durable.
     pub queue_bytes_max: usize,
-    /// How long trades are kept; for ever when nothing is said.
-    pub trades_kept: Option<Duration>,
-    /// How long candles are kept.
-    pub candles_kept: Option<Duration>,
-    /// How long mark prices are kept.
-    pub marks_kept: Option<Duration>,
-    /// How long settled fundings are kept.
-    pub funding_kept: Option<Duration>,
-    /// How long open interest is kept.
-    pub open_interest_kept: Option<Duration>,
-    /// How long liquidations are kept.
-    pub liquidations_kept: Option<Duration>,
     /// About what trades may take of the disk.
     pub trades_bytes_max: Option<u64>,
     /// About what candles may take of the disk.
@@ -291,6 +280,7 @@ impl Config {
                 tick_sizes: book.tick_sizes.clone(),
                 series: series.stored(),
                 large_trade_usd: series.large_trade_usd,
+                ages: ages(reader),
             },
             overrides: reader.value("override", symbols::overrides),
             server: server(reader),
@@ -315,6 +305,13 @@ impl Config {
         let overrides = self.overrides.iter();
         let contract = overrides.fold(general, |contract, exception| exception.apply(symbol, contract));
         Contract { series: contract.series.and(self.series.stored()), ..contract }
+    }
+}
+
+impl Config {
+    /// How long what is stored of contracts without an override is kept.
+    pub const fn ages(&self) -> Ages {
+        self.contract.ages
     }
 }
 
@@ -361,22 +358,11 @@ fn store(reader: &mut Reader<'_>) -> Store {
         journal_file_bytes: reader.number("store.journal_file_bytes", 1_048_576..=4_294_967_295),
         journal_roll: reader.millis("store.journal_roll_ms", 1_000..=86_400_000),
         queue_bytes_max: reader.number("store.queue_bytes_max", 1_048_576..=68_719_476_736),
-        trades_kept: days(reader.number("store.trades_days", 0..=36_500)),
-        candles_kept: days(reader.number("store.candles_days", 0..=36_500)),
-        marks_kept: days(reader.number("store.marks_days", 0..=36_500)),
-        funding_kept: days(reader.number("store.funding_days", 0..=36_500)),
-        open_interest_kept: days(reader.number("store.open_interest_days", 0..=36_500)),
-        liquidations_kept: days(reader.number("store.liquidations_days", 0..=36_500)),
         trades_bytes_max: Some(reader.number("store.trades_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         candles_bytes_max: Some(reader.number("store.candles_bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         bytes_max: Some(reader.number("store.bytes_max", 0..=i64::MAX)).filter(|bytes| *bytes > 0),
         scrub: Some(reader.millis("store.scrub_ms", 0..=86_400_000)).filter(|wait| !wait.is_zero()),
     }
-}
-
-/// Days as a time; none for zero.
-fn days(count: u64) -> Option<Duration> {
-    (count > 0).then(|| Duration::from_hours(24 * count))
 }
 
 /// A name that stands in each store that records it.

@@ -3,6 +3,7 @@
 use crate::{
     book::Step,
     config::{
+        ages::{Ages, OwnAges, own_ages},
         book::{levels, tick_sizes},
         glob,
         problem::{Reason, nearest},
@@ -19,8 +20,23 @@ pub(super) const RING_TRADES_MIN: i64 = 64;
 /// The most trades that a ring holds: 1 GiB of them.
 pub(super) const RING_TRADES_MAX: i64 = 1 << 24;
 /// What an override may say.
-const OVERRIDE_KEYS: [&str; 8] =
-    ["match", "tape", "ring_trades", "book", "book_levels", "tick_sizes", "series", "large_trade_usd"];
+const OVERRIDE_KEYS: [&str; 15] = [
+    "match",
+    "tape",
+    "ring_trades",
+    "book",
+    "book_levels",
+    "tick_sizes",
+    "series",
+    "large_trade_usd",
+    "trades_days",
+    "candles_days",
+    "marks_days",
+    "funding_days",
+    "open_interest_days",
+    "liquidations_days",
+    "books_days",
+];
 
 const TOO_LARGE: Reason = Reason::OutOfRange { min: 0, max: LARGE_TRADE_USD_MAX };
 
@@ -60,6 +76,8 @@ pub struct Contract {
     pub series: SeriesSet,
     /// What makes a trade a large one, in whole units of the quote asset.
     pub large_trade_usd: u64,
+    /// How long what is stored of it is kept.
+    pub ages: Ages,
 }
 
 /// An exception for the symbols that fit a pattern.
@@ -73,6 +91,7 @@ pub(super) struct Override {
     tick_sizes: Option<Vec<Step>>,
     series: Option<SeriesSet>,
     large_trade_usd: Option<u64>,
+    ages: OwnAges,
 }
 
 impl Override {
@@ -89,6 +108,7 @@ impl Override {
             tick_sizes: self.tick_sizes.clone().unwrap_or(contract.tick_sizes),
             series: self.series.unwrap_or(contract.series),
             large_trade_usd: self.large_trade_usd.unwrap_or(contract.large_trade_usd),
+            ages: contract.ages.under(&self.ages),
         }
     }
 }
@@ -143,6 +163,7 @@ fn one_override(table: &Table, at: &str) -> Result<Override, Reason> {
         tick_sizes: steps.transpose()?,
         series: kept.transpose()?,
         large_trade_usd: large.transpose()?,
+        ages: own_ages(table, at)?,
     })
 }
 

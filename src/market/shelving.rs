@@ -3,7 +3,7 @@
 use crate::{
     market::{Contract, TapeKind},
     model::{ContractId, Symbol},
-    store::{Desk, Enlisted, Holding, Records, library::Library, record::Kind},
+    store::{Desk, Enlisted, Holding, Records, library::Library, record::Kind, retention::Retention},
 };
 use std::{io, sync::Arc};
 
@@ -40,6 +40,13 @@ impl Shelving {
     /// When the disk fails.
     pub fn enlist(&self, contracts: Vec<Enlisted>) -> io::Result<()> {
         self.desk.enlist(contracts)
+    }
+
+    /// Says how long what is stored is kept from now on.
+    pub fn retain(&self, retention: Retention) {
+        if !self.desk.retain(retention) {
+            tracing::error!("the storage thread does not hear: what is stored is kept for as long as was said before");
+        }
     }
 
     /// Lets the trades of a contract be kept that has a number.

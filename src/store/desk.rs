@@ -4,6 +4,7 @@ use crate::{
     model::{Symbol, UnixMillis},
     store::{
         record::{Origin, Rows},
+        retention::Retention,
         shelf::{Batch, Shelf},
     },
 };
@@ -48,12 +49,15 @@ impl Health {
 
 /// Wishes to enlist contracts that wait for the storage thread; who has one waits for the answer.
 const ENLISTINGS_MAX: usize = 16;
+/// Words on how long records are kept that wait for the storage thread, which takes the last of them.
+const RETENTIONS_MAX: usize = 16;
 
 /// Where rows are handed in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Desk {
     sender: Sender<Batch>,
     enlistings: Sender<Enlisting>,
+    retentions: Sender<Retention>,
     gauge: Arc<Gauge>,
 }
 
@@ -78,6 +82,7 @@ pub(super) struct Enlisting {
 pub(super) struct Inbox {
     pub(super) batches: Receiver<Batch>,
     pub(super) enlistings: Receiver<Enlisting>,
+    pub(super) retentions: Receiver<Retention>,
 }
 
 /// What desk and storage thread know of each other.
@@ -94,8 +99,10 @@ impl Desk {
         // The channel takes memory for all of them at once.
         let (sender, batches) = bounded(BATCHES_MAX.min(16 + bytes_max / BATCH_BYTES));
         let (enlister, enlistings) = bounded(ENLISTINGS_MAX);
+        let (retainer, retentions) = bounded(RETENTIONS_MAX);
         let gauge = Gauge { bytes: AtomicUsize::new(0), bytes_max, health: AtomicU8::new(0) };
-        (Self { sender, enlistings: enlister, gauge: Arc::new(gauge) }, Inbox { batches, enlistings })
+        let desk = Self { sender, enlistings: enlister, retentions: retainer, gauge: Arc::new(gauge) };
+        (desk, Inbox { batches, enlistings, retentions })
     }
 
     /// Gives contracts numbers in the store, durably; one whose symbol another bore before gets a new one. Waits for the
@@ -109,6 +116,13 @@ impl Desk {
         let gone = || io::Error::other("the storage thread has ended");
         self.enlistings.send(Enlisting { contracts, done }).map_err(|_| gone())?;
         answer.recv().map_err(|_| gone())?
+    }
+
+    /// Says how long records are kept from now on. `false` when the storage thread has not come by for so long, or has ended,
+    /// that it cannot be told.
+    #[must_use]
+    pub fn retain(&self, retention: Retention) -> bool {
+        self.retentions.try_send(retention).is_ok()
     }
 
     /// Hands rows in, ascending by key; from here on they are held. `false` when there is no room: they are not.

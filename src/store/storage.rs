@@ -255,6 +255,7 @@ impl Storage {
             // Who waits no more has no use for the answer.
             done.send(enlisted.map(drop)).unwrap_or_default();
         }
+        self.inbox.retentions.try_iter().last().into_iter().for_each(|retention| self.keeper.retain(retention));
         self.waiting.extend(self.inbox.batches.try_iter());
         if !self.waiting.is_empty() {
             self.write_due_ms.get_or_insert(now.monotonic_ms + self.options.write_ms);

@@ -5,16 +5,15 @@ use crate::{
     store::{
         manifest::{Manifest, SegmentEntry},
         plan::{Damaged, Merges, Plan, plans},
-        record::Kind,
         recovery::Finding,
-        retention::{self, Retention},
+        retention::{self, Owner, Retention},
         seal::{Done, Job, Sealed, Seals, Taken},
     },
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// What is done to segments.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Upkeep {
     /// When they are merged.
     pub merges: Merges,
@@ -73,6 +72,10 @@ impl Keeper {
         (self.plan_due_ms, self.check_due_ms) = (None, None);
     }
 
+    pub(super) fn retain(&mut self, retention: Retention) {
+        (self.upkeep.retention, self.plan_due_ms) = (retention, None);
+    }
+
     pub(super) fn counts(&self) -> Tally {
         self.counts
     }
@@ -85,7 +88,7 @@ impl Keeper {
     pub(super) fn step(&mut self, now: Now, manifest: &Manifest, seals: &Seals) -> Option<Sealed> {
         if self.merging.is_empty() && self.plan_due_ms.is_none_or(|due| due <= now.monotonic_ms) {
             self.plan_due_ms = Some(now.monotonic_ms.saturating_add(self.upkeep.merges.every_ms));
-            let due = retention::due(&manifest.segments, &self.upkeep.retention, now.wall);
+            let due = retention::due(&manifest.segments, &manifest.contracts, &self.upkeep.retention, now.wall);
             if !due.segments.is_empty() {
                 return Some(self.give_up(due.segments, manifest));
             }
@@ -103,7 +106,7 @@ impl Keeper {
         Sealed::of_segments(Vec::new(), numbers.into_iter().filter_map(entry).map(taken).collect())
     }
 
-    fn ask_for_merge(&mut self, thinned: Vec<(u64, Vec<Kind>)>, now: Now, manifest: &Manifest, seals: &Seals) {
+    fn ask_for_merge(&mut self, thinned: Vec<(u64, BTreeSet<Owner>)>, now: Now, manifest: &Manifest, seals: &Seals) {
         let mut plans = self.thinnings(thinned, manifest);
         plans.extend(self::plans(&manifest.segments, now.wall, &self.upkeep.merges, &self.damaged));
         if plans.iter().all(|plan| self.later.contains(&plan.inputs)) {
@@ -117,8 +120,8 @@ impl Keeper {
         }
     }
 
-    /// Segments that are written anew without the kinds in them that are given up.
-    fn thinnings(&self, thinned: Vec<(u64, Vec<Kind>)>, manifest: &Manifest) -> Vec<Plan> {
+    /// Segments that are written anew without what in them is given up.
+    fn thinnings(&self, thinned: Vec<(u64, BTreeSet<Owner>)>, manifest: &Manifest) -> Vec<Plan> {
         let is_whole = |number: u64| self.damaged.iter().all(|damaged| damaged.segment != number);
         let thinned = thinned.into_iter().filter(|(number, _)| is_whole(*number));
         let plan = |(number, without)| {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use tapedeck::{
-    config::{Assignment, Config, DEMO, LogFormat, Settings, Sources, TapeKind},
+    config::{Aged, Ages, Assignment, Config, DEMO, LogFormat, Settings, Sources, TapeKind},
     market::Series,
     model::Symbol,
 };
@@ -357,6 +357,37 @@ fn books_are_kept_of_what_is_selected_and_overrides_say_otherwise() {
     assert_eq!(["BTCUSDT_261225", "XRPUSDT"].map(told), [general(false), general(false)]);
     assert_eq!(told("SOLUSDT"), (true, 5, String::new()));
     assert!(!load(Sources::default()).expect("valid").contract(&symbol("BTCUSDT")).book, "none is kept unasked");
+}
+
+#[test]
+fn overrides_say_for_how_long_what_is_stored_of_a_contract_is_kept() {
+    let text = r#"
+        [store]
+        trades_days = 30
+        books_days = 7
+        [[override]]
+        match = "BTC*"
+        trades_days = 0
+        books_days = 90
+        [[override]]
+        match = "BTCUSDT_*"
+        books_days = 1
+    "#;
+    let config = load(file(text)).expect("valid");
+    let days = |text: &str, aged| config.contract(&symbol(text)).ages.of(aged).map(|age| age.as_secs() / 86_400);
+    let told = |text: &str| [Aged::Trades, Aged::Books, Aged::Marks].map(|aged| days(text, aged));
+    assert_eq!(told("ETHUSDT"), [Some(30), Some(7), None]);
+    assert_eq!(told("BTCUSDT"), [None, Some(90), None], "0 is for ever");
+    assert_eq!(told("BTCUSDT_261225"), [None, Some(1), None], "the last that says it wins");
+    assert_eq!(load(Sources::default()).expect("valid").ages(), Ages::default(), "nothing goes unasked");
+    for (text, reason) in [
+        ("books_days = 36501", "must be from 0 to 36500"),
+        ("books_days = \"1\"", "`override[0].books_days` takes an integer"),
+        ("book_days = 1", "`override[0].book_days` is no key of an override; did you mean `books_days`?"),
+    ] {
+        let error = error(file(&format!("[[override]]\nmatch = \"A\"\n{text}\n")));
+        assert!(error.ends_with(reason), "{error}");
+    }
 }
 
 #[test]

@@ -9,10 +9,11 @@ use crate::{
     store::{
         manifest::{Level, SegmentEntry},
         record::Kind,
+        retention::Owner,
         segment::SectionIndex,
     },
 };
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// When segments are merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +51,8 @@ pub struct Plan {
     pub level: Level,
     /// The contract whose rows are merged and taken out of the inputs; none for all of them.
     pub contract: Option<u32>,
-    /// Kinds that are left out, as they are given up.
-    pub without: Vec<Kind>,
+    /// What is left out, as it is given up.
+    pub without: BTreeSet<Owner>,
     /// The inputs' numbers, in the order of the manifest.
     pub inputs: Vec<u64>,
 }
@@ -74,7 +75,7 @@ pub fn plans(entries: &[SegmentEntry], now: UnixMillis, merges: &Merges, damaged
         };
         let is_old = |stretch: &Stretch<'_>| month_end(stretch.newest).plus(merges.month_after_ms) <= now;
         let (old, new): (Vec<_>, Vec<_>) = stretches.into_iter().filter(is_free).partition(is_old);
-        let plan = |level| move |inputs| Plan { level, contract: Some(contract), without: Vec::new(), inputs };
+        let plan = |level| move |inputs| Plan { level, contract: Some(contract), without: BTreeSet::new(), inputs };
         plans.extend(months(&old).into_iter().map(plan(Level::Month)));
         plans.extend(fills(&new, now, merges).into_iter().map(plan(Level::Fill)));
     }
@@ -112,7 +113,7 @@ fn days(entries: &[SegmentEntry], now: UnixMillis, merges: &Merges, damaged: &Ha
         }
     }
     let several = days.into_values().filter(|inputs| inputs.len() > 1);
-    several.map(|inputs| Plan { level: Level::Day, contract: None, without: Vec::new(), inputs }).collect()
+    several.map(|inputs| Plan { level: Level::Day, contract: None, without: BTreeSet::new(), inputs }).collect()
 }
 
 fn by_contract(entries: &[SegmentEntry]) -> BTreeMap<u32, Vec<Stretch<'_>>> {

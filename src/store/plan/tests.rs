@@ -55,7 +55,7 @@ fn the_hours_of_a_finished_day_become_one_day() {
     let hour = |hour: u64| entry(hour, Level::Hour, &[(1, (hour * HOUR, (hour + 1) * HOUR - 1))]);
     let entries: Vec<_> = (0..30).map(hour).collect();
     assert_eq!(due(&entries, at(days(1))), [], "its last hour may not be sealed");
-    let expected = Plan { level: Level::Day, contract: None, without: Vec::new(), inputs: (0..24).collect() };
+    let expected = Plan { level: Level::Day, contract: None, without: BTreeSet::new(), inputs: (0..24).collect() };
     assert_eq!(due(&entries, at(days(1) + 2 * UnixMillis::HOUR)), [expected]);
     let damaged = HashSet::from([Damaged { segment: 3, contract: Some(1) }]);
     let rest = plans(&entries, at(days(1) + 2 * UnixMillis::HOUR), &Merges::default(), &damaged);
@@ -73,7 +73,7 @@ fn a_finished_month_becomes_one_segment_of_each_contract() {
     let month = |contract| Plan {
         level: Level::Month,
         contract: Some(contract),
-        without: Vec::new(),
+        without: BTreeSet::new(),
         inputs: (0..31).collect(),
     };
     assert_eq!(due(&entries, at(days(33))), [month(1), month(7)]);
@@ -89,7 +89,7 @@ fn a_finished_month_becomes_one_segment_of_each_contract() {
 fn what_overlaps_a_finished_month_is_merged_with_it() {
     let month = |number, first, last| entry(number, Level::Month, &[(1, (first * DAY, last * DAY - 1))]);
     let entries = [month(1, 0, 31), month(2, 31, 59), entry(3, Level::Fill, &[(1, (5 * DAY, 6 * DAY))])];
-    let expected = Plan { level: Level::Month, contract: Some(1), without: Vec::new(), inputs: vec![1, 3] };
+    let expected = Plan { level: Level::Month, contract: Some(1), without: BTreeSet::new(), inputs: vec![1, 3] };
     assert_eq!(due(&entries, at(days(70))), [expected]);
     assert_eq!(due(&entries[..2], at(days(70))), []);
     // Late rows in a segment of the next month reach back.
@@ -105,14 +105,14 @@ fn fills_are_merged_when_they_are_many_or_hold_what_is_held() {
     let many = [fill(1, 0, 9), fill(2, 20, 29), fill(3, 40, 49), fill(4, 60, 69)];
     assert_eq!(
         due(&many, at(days(1))),
-        [Plan { level: Level::Fill, contract: Some(1), without: Vec::new(), inputs: vec![1, 2, 3, 4] }]
+        [Plan { level: Level::Fill, contract: Some(1), without: BTreeSet::new(), inputs: vec![1, 2, 3, 4] }]
     );
     let day = entry(5, Level::Day, &[(1, (5, 30)), (2, (5, 30))]);
     let twice = [fill(1, 0, 9), fill(3, 40, 49), day];
     assert_eq!(due(&twice, at(0)), [], "the day is not over");
     assert_eq!(
         due(&twice, at(days(2))),
-        [Plan { level: Level::Fill, contract: Some(1), without: Vec::new(), inputs: vec![1, 5] }]
+        [Plan { level: Level::Fill, contract: Some(1), without: BTreeSet::new(), inputs: vec![1, 5] }]
     );
 }
 

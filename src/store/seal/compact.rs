@@ -72,7 +72,7 @@ fn sections_of(plan: &Plan, inputs: &[SegmentEntry]) -> BTreeSet<(u32, Kind)> {
         .filter(|(contract, kind)| {
             *kind != Kind::Contract
                 && !kind.is_derived()
-                && !plan.without.contains(kind)
+                && !plan.without.contains(&(*contract, *kind))
                 && plan.contract.is_none_or(|only| only == *contract)
         })
         .collect()

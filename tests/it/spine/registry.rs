@@ -11,6 +11,7 @@ use tapedeck::{
     market::{AddError, ChangeError, Ending, News, Roster, Wish},
     net::{Fetch, FetchLimits},
     sim::ExchangeFetch,
+    store::retention::Retention,
 };
 use tokio::sync::mpsc;
 
@@ -23,7 +24,7 @@ fn wanted(symbols: &str) -> Wanted {
     let sources = Sources { files: vec![file], ..Sources::default() };
     let config = Config::new(&Settings::gather(sources).expect("settings")).expect("a configuration");
     let spec = |symbol: &Symbol| (symbol.clone(), TapeKind::Aggregate, RING_TRADES).into();
-    Wanted { selection: config.symbols, spec: Box::new(spec) }
+    Wanted { selection: config.symbols, spec: Box::new(spec), retention: Retention::default() }
 }
 
 /// An exchange, and an engine and a registry that follow it.
