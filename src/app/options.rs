@@ -5,7 +5,7 @@ use crate::{
     app::{Options, registry, storing},
     candle::FoldOptions,
     clock::Clock,
-    config::{BookSpeed, Config, TapeKind},
+    config::{Aged, BookSpeed, Config, TapeKind},
     exchange::binance::{AGG_TRADES_REACH_MS, DepthSpeed, Routes, StreamKind},
     feed, live, market,
     model::Symbol,
@@ -37,7 +37,11 @@ pub(super) fn spec(config: &Config, symbol: &Symbol) -> market::Spec {
         TapeKind::Aggregate => market::TapeKind::Aggregate,
         TapeKind::Raw => market::TapeKind::Raw,
     };
-    let beside = market::Kept { series: kept.series, large_trade_usd: kept.large_trade_usd };
+    let beside = market::Kept {
+        series: kept.series,
+        large_trade_usd: kept.large_trade_usd,
+        open_interest: kept.ages.of(Aged::OpenInterest),
+    };
     let book = kept.book.then(|| market::BookSpec::new(kept.tick_sizes, kept.book_levels.get()));
     market::Spec { book, kept: beside, ..(symbol.clone(), kind, kept.ring_trades.get()).into() }
 }

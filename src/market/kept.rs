@@ -1,6 +1,7 @@
 //! What is kept of a contract beside its trades?
 
 use crate::model::QuoteVolume;
+use std::time::Duration;
 
 /// Records beside the trades.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Kept {
     pub series: SeriesSet,
     /// A trade of so much, in whole units of the quote asset, is a large one.
     pub large_trade_usd: u64,
+    /// Open interest that is older is given up; none is when nothing is said.
+    pub open_interest: Option<Duration>,
 }
 
 impl Kept {
@@ -74,7 +77,7 @@ impl Kept {
 
 impl Default for Kept {
     fn default() -> Self {
-        Self { series: SeriesSet::ALL, large_trade_usd: 100_000 }
+        Self { series: SeriesSet::ALL, large_trade_usd: 100_000, open_interest: None }
     }
 }
 

@@ -35,7 +35,8 @@ impl Polling {
                     }
                 }
             }
-            due = (due + period / count).max(Instant::now());
+            // What a failure took is caught up with: the others keep their times. Of more than a round nothing is.
+            due = (due + period / count).max(Instant::now() - period);
             sleep_until(due).await;
         }
     }

@@ -6,6 +6,7 @@ mod funding;
 mod open_interest;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -49,12 +50,24 @@ struct Asked {
     fetch: ExchangeFetch,
     exchange: Arc<Exchange>,
     urls: Mutex<Vec<(i64, String)>>,
+    /// Slots of five minutes that the exchange's history of open interest lacks.
+    lacks: Mutex<BTreeSet<i64>>,
 }
 
 impl Fetch for Asked {
     fn get<'a>(&'a self, url: &'a str) -> FetchFuture<'a> {
         self.urls.lock().expect("no panic").push((self.exchange.now().get(), url.to_owned()));
-        self.fetch.get(url)
+        let lacks = self.lacks.lock().expect("no panic").clone();
+        if lacks.is_empty() || !url.contains("openInterestHist") {
+            return self.fetch.get(url);
+        }
+        Box::pin(async move {
+            let mut response = self.fetch.get(url).await?;
+            let mut rows: Vec<serde_json::Value> = serde_json::from_slice(&response.body).expect("rows");
+            rows.retain(|row| !lacks.contains(&row["timestamp"].as_i64().expect("a time").div_euclid(300_000)));
+            response.body = serde_json::to_vec(&rows).expect("JSON").into();
+            Ok(response)
+        })
     }
 }
 
@@ -88,6 +101,7 @@ impl Life {
             fetch: ExchangeFetch::new(Arc::clone(&exchange), FetchLimits::default()),
             exchange: Arc::clone(&exchange),
             urls: Mutex::default(),
+            lacks: Mutex::default(),
         });
         let budget = Budget::new(Options::default(), clock, Arc::clone(&metrics));
         let fetch: Arc<dyn Fetch> = asked.clone();
@@ -162,5 +176,5 @@ fn param(query: &str, name: &str) -> Option<i64> {
 }
 
 const fn all_kept(_: &str) -> Kept {
-    Kept { series: tapedeck::market::SeriesSet::ALL, large_trade_usd: 100_000 }
+    Kept { series: tapedeck::market::SeriesSet::ALL, large_trade_usd: 100_000, open_interest: None }
 }

@@ -1,7 +1,6 @@
 //! Is the open interest that is polled, and what was open before, the exchange's?
 
 use super::*;
-use std::collections::BTreeSet;
 use tapedeck::{market::Series, model::Volume, sim::RestFault, store::record::OpenInterestRow};
 
 const NOW: &str = "/fapi/v1/openInterest?";
@@ -109,6 +108,77 @@ async fn what_a_running_process_misses_is_fetched_when_it_is_over() {
     for text in SYMBOLS {
         assert_eq!(missing(&assert_held_are_true(&life, text), life.exchange.now().get()), 0, "{text}");
     }
+}
+
+/// Slots of the newest hours before `now` that hold no record.
+fn missing_of(rows: &[OpenInterestRow], hours: i64, now: i64) -> Vec<i64> {
+    let held: BTreeSet<i64> = rows.iter().map(|row| row.time.get().div_euclid(SLOT_MS)).collect();
+    let slots = (now - hours * HOUR).div_euclid(SLOT_MS)..now.div_euclid(SLOT_MS);
+    slots.filter(|slot| !held.contains(slot)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn single_polls_that_fail_are_made_up_for_within_the_hour_by_a_call_for_each_contract_that_lacks_any() {
+    let mut life = Life::begin(&SimulatedDisk::new(6), START, all_kept);
+    poll(&mut life, Duration::from_secs(300));
+    tokio::time::sleep(Duration::from_secs(3_300)).await;
+    let before = life.asked(PAST).len();
+    // Two rounds of one contract: less than what counts as away.
+    let sol = life.contract("SOLUSDT");
+    sol.kept.store(Arc::new(Kept { series: [Series::Marks].into_iter().collect(), ..all_kept("SOLUSDT") }));
+    tokio::time::sleep(Duration::from_secs(560)).await;
+    sol.kept.store(Arc::new(all_kept("SOLUSDT")));
+    tokio::time::sleep(Duration::from_secs(700)).await;
+    let gap = missing_of(&life.held("SOLUSDT"), 1, life.exchange.now().get());
+    assert!((1..=2).contains(&gap.len()), "nobody polled: {gap:?}");
+    tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+    let asked = life.asked(PAST).split_off(before);
+    assert_eq!(asked.len(), 1, "of the only one that lacked something: {asked:?}");
+    assert!(asked[0].1.contains("symbol=SOLUSDT"));
+    for text in SYMBOLS {
+        assert_eq!(missing(&assert_held_are_true(&life, text), life.exchange.now().get()), 0, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_exchange_itself_lacks_is_not_asked_for_again_and_again() {
+    let mut life = Life::begin(&SimulatedDisk::new(7), START, all_kept);
+    let first = START.div_euclid(SLOT_MS) - 40;
+    *life.asked.lacks.lock().expect("no panic") = (first..first + 3).collect();
+    poll(&mut life, PERIOD);
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    let before = life.asked(PAST).len();
+    tokio::time::sleep(Duration::from_secs(20 * 3_600)).await;
+    assert_eq!(life.asked(PAST).split_off(before), []);
+    let gap = missing_of(&life.held("BTCUSDT"), 30, life.exchange.now().get());
+    assert_eq!(gap, (first..first + 3).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_given_up_for_its_age_is_not_fetched() {
+    let young = |text: &str| Kept { open_interest: Some(Duration::from_hours(48)), ..all_kept(text) };
+    let mut life = Life::begin(&SimulatedDisk::new(8), START, young);
+    poll(&mut life, PERIOD);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    for text in SYMBOLS {
+        let rows = assert_held_are_true(&life, text);
+        assert!(rows.first().is_some_and(|row| row.time.get() >= START - 48 * HOUR), "{text}");
+        assert_eq!(missing_of(&rows, 48, life.exchange.now().get()), Vec::<i64>::new(), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_does_not_move_the_turns_of_the_others() {
+    let mut life = Life::begin(&SimulatedDisk::new(9), START, all_kept);
+    let period = Duration::from_secs(300);
+    life.tasks.spawn(life.polling.clone().poll_open_interest(period));
+    tokio::time::sleep(Duration::from_secs(1_510)).await;
+    life.exchange.faults().rest().next("/fapi/v1/openInterest", RestFault::BadGateway, 4);
+    tokio::time::sleep(Duration::from_secs(3 * 3_600)).await;
+    let asked = life.asked(NOW);
+    let begun = asked.first().expect("some").0;
+    let late: Vec<i64> = asked.iter().map(|(at, _)| (at - begun).rem_euclid(100_000)).collect();
+    assert!(life.failures() >= 4 && late.iter().rev().take(90).all(|late| *late < 1_500), "{late:?}");
 }
 
 #[tokio::test(start_paused = true)]
