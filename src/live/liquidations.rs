@@ -8,39 +8,65 @@ use crate::{
         publisher::{Post, Publish},
         tape::pay_debt,
     },
-    market::{Contract, NumberedLiquidation},
-    model::{IdRange, UnixMillis},
+    market::{Arrivals, Contract, NumberedLiquidation},
+    model::{IdRange, Liquidation, UnixMillis},
+    store::record::{LiquidationRow, Record as _},
 };
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// The publisher of one contract's liquidations; lives while somebody subscribes.
 pub(super) type LiquidationsActor = Post<LiquidationsState>;
 
-/// Reads what memory holds of a contract's liquidations for everybody who subscribed to them.
+/// Reads what came of a contract's liquidations for everybody who subscribed to them.
 #[derive(Debug)]
 pub(super) struct LiquidationsState {
     contract: Arc<Contract>,
     clock: Clock,
     publishing: Publishing,
-    /// The number of the last one that was published.
-    read_to: u64,
+    /// How many were read.
+    read: u64,
+    /// The highest number that was: what comes with a lower one is late.
+    newest: u64,
     lines: Vec<Line>,
+    /// What is being published.
+    rows: Vec<NumberedLiquidation>,
+    /// What is published after that.
+    late: Vec<NumberedLiquidation>,
 }
 
 impl LiquidationsState {
     pub(super) fn new(contract: &Arc<Contract>, clock: Clock, publishing: Publishing) -> Self {
-        let read_to = contract.figures.liquidations_after(0).0.last().map_or(0, |(number, _)| *number);
-        Self { contract: Arc::clone(contract), clock, publishing, read_to, lines: Vec::new() }
+        let (arrivals, held) = contract.figures.arrivals_and_held(u64::MAX);
+        let newest = held.last().map_or(0, |(number, _)| *number);
+        let (lines, rows, late) = Default::default();
+        Self { contract: Arc::clone(contract), clock, publishing, read: arrivals.next, newest, lines, rows, late }
     }
 
-    fn deliver(&mut self, rows: &[NumberedLiquidation]) {
-        let (Some((first, _)), Some((last, _))) = (rows.first(), rows.last()) else { return };
-        let ids = IdRange { first: *first, last: *last };
-        let (mut bodies, now_ms, publishing) = (Bodies::default(), self.clock.monotonic_ms(), &self.publishing);
+    /// Publishes what came, the late ones last: ascending they go out, as repairs.
+    fn take(&mut self, arrivals: Arrivals) {
+        let now_ms = self.clock.monotonic_ms();
+        arrivals.lost.into_iter().for_each(|ids| self.lines.iter_mut().for_each(|line| line.owe_ids(ids, now_ms)));
+        self.read = arrivals.next;
+        for row in arrivals.rows {
+            let is_late = row.0 < self.newest;
+            self.newest = self.newest.max(row.0);
+            if is_late { self.late.push(row) } else { self.rows.push(row) }
+        }
+        self.late.sort_unstable_by_key(|(number, _)| *number);
+        self.deliver(Event::Rows);
+        std::mem::swap(&mut self.rows, &mut self.late);
+        self.deliver(Event::Repair);
+    }
+
+    /// Hands `self.rows` to every line, each after what it is owed.
+    fn deliver(&mut self, event: fn(Rows) -> Event) {
+        let Some(ids) = span(&self.rows) else { return };
+        let (mut bodies, now_ms) = (Bodies::default(), self.clock.monotonic_ms());
+        let (publishing, rows) = (&self.publishing, &self.rows);
         self.lines.retain_mut(|line| {
             let Some(body) = encoded(&mut bodies, line, publishing, rows) else { return false };
             let offer = match pay_debt(line) {
-                Offer::Taken => line.offer(Event::Rows(body)),
+                Offer::Taken => line.offer(event(body)),
                 refused => refused,
             };
             match offer {
@@ -52,7 +78,23 @@ impl LiquidationsState {
                 Offer::Gone => false,
             }
         });
+        self.rows.clear();
     }
+
+    /// The newest that are stored, if those in memory are not enough.
+    fn stored(&self, count: usize) -> Vec<NumberedLiquidation> {
+        let (_, held) = self.contract.figures.arrivals_and_held(self.read);
+        let Some(records) = self.contract.records.get().filter(|_| held.len() < count) else { return Vec::new() };
+        let (from, to) = (UnixMillis::default(), UnixMillis::new(i64::MAX));
+        let rows = records.between::<LiquidationRow>(from, to, count, true).rows;
+        rows.iter().map(|row| (row.key(), row.liquidation())).collect()
+    }
+}
+
+/// From the lowest to the highest number.
+fn span(rows: &[NumberedLiquidation]) -> Option<IdRange> {
+    let numbers = rows.iter().map(|(number, _)| *number);
+    Some(IdRange { first: numbers.clone().min()?, last: numbers.max()? })
 }
 
 fn encoded(bodies: &mut Bodies, line: &Line, publishing: &Publishing, rows: &[NumberedLiquidation]) -> Option<Rows> {
@@ -66,23 +108,23 @@ impl Publish for LiquidationsState {
     const KIND: &'static str = "liquidations";
 
     fn publish(&mut self) -> bool {
-        let (rows, lost) = self.contract.figures.liquidations_after(self.read_to);
-        if let Some(ids) = lost {
-            let now_ms = self.clock.monotonic_ms();
-            self.lines.iter_mut().for_each(|line| line.owe_ids(ids, now_ms));
-        }
-        self.read_to = rows.last().map_or(self.read_to, |(number, _)| *number);
-        self.deliver(&rows);
+        let arrivals = self.contract.figures.arrivals(self.read);
+        self.take(arrivals);
         false
     }
 
     fn pass_time(&mut self, _: UnixMillis) {}
 
     fn join(&mut self, subscription: Subscription) {
-        self.publish();
-        let (mut rows, _) = self.contract.figures.liquidations_after(0);
-        rows.drain(..rows.len().saturating_sub(subscription.snapshot));
-        let mut line = Line::new(subscription.subscriber, false, Some(self.read_to));
+        let count = subscription.snapshot;
+        // In this order: whatever is stored by now is among what came by then, and is not told again.
+        let stored = self.stored(count);
+        let (arrivals, held) = self.contract.figures.arrivals_and_held(self.read);
+        self.take(arrivals);
+        let both: BTreeMap<u64, Liquidation> = stored.into_iter().chain(held).collect();
+        let mut rows: Vec<NumberedLiquidation> = both.into_iter().collect();
+        rows.drain(..rows.len().saturating_sub(count));
+        let mut line = Line::new(subscription.subscriber, false, Some(self.newest));
         let Some(body) = encoded(&mut Bodies::default(), &line, &self.publishing, &rows) else { return };
         if line.offer(Event::Snapshot(body)) == Offer::Taken {
             rows.last().into_iter().for_each(|(number, _)| line.sent_to(*number));
@@ -102,8 +144,11 @@ impl Publish for LiquidationsState {
     }
 
     fn recover(&mut self) {
-        let (now_ms, read_to) = (self.clock.monotonic_ms(), self.read_to);
-        self.lines.iter_mut().for_each(|line| line.owe_ids_to(read_to, now_ms));
+        // What was under way is named, though some lines have it.
+        let now_ms = self.clock.monotonic_ms();
+        for rows in [std::mem::take(&mut self.rows), std::mem::take(&mut self.late)] {
+            span(&rows).into_iter().for_each(|ids| self.lines.iter_mut().for_each(|line| line.owe_ids(ids, now_ms)));
+        }
     }
 
     fn lines(&mut self) -> &mut Vec<Line> {

@@ -3,7 +3,7 @@
 use crate::{
     market::{BookPost, BookSpec, Figures, Flow, Kept, Side, SymbolHandle, Tape},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
-    store::{Holding, Records},
+    store::{Holding, Records, record::OpenInterestRow},
 };
 use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
@@ -194,6 +194,16 @@ impl Contract {
             flows,
             listing,
         }
+    }
+
+    /// Takes its place in the store for records beside its trades. What was open last is known from then on; waits for the disk.
+    pub fn hold_records(&self, records: Records) {
+        let (from, to) = (UnixMillis::default(), UnixMillis::new(i64::MAX));
+        let newest = records.between::<OpenInterestRow>(from, to, 1, true).rows.pop();
+        newest.into_iter().for_each(|row| {
+            self.figures.set_open_interest(row.into());
+        });
+        self.records.get_or_init(|| records);
     }
 
     /// Says whether prints wait for ids before theirs.

@@ -48,12 +48,30 @@ pub struct DayOpen {
 /// A liquidation with its number: ascending, and the same after a restart.
 pub type NumberedLiquidation = (u64, Liquidation);
 
-/// The newest liquidations, ascending.
+/// Liquidations that a reader had not seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Arrivals {
+    /// In the order in which they came, which is not always that of their numbers.
+    pub rows: Vec<NumberedLiquidation>,
+    /// Spans the numbers of those that came too long ago to be handed over, if there are any.
+    pub lost: Option<IdRange>,
+    /// How many ever came: where the reader goes on.
+    pub next: u64,
+}
+
+/// The newest liquidations.
 #[derive(Debug, Default)]
 struct Liquidations {
+    /// Ascending by number.
     rows: VecDeque<NumberedLiquidation>,
     /// The highest number that was dropped.
     dropped: Option<u64>,
+    /// In the order in which they came.
+    log: VecDeque<NumberedLiquidation>,
+    /// Spans the numbers that have left the log.
+    gone: Option<IdRange>,
+    /// How many ever came.
+    count: u64,
 }
 
 impl Figures {
@@ -129,12 +147,15 @@ impl Figures {
         self.liquidations().add(liquidation)
     }
 
-    /// Liquidations with numbers above `after`, ascending, and numbers among which some are held here no more.
-    pub fn liquidations_after(&self, after: u64) -> (Vec<NumberedLiquidation>, Option<IdRange>) {
+    /// Liquidations that came after the first `seen`.
+    pub fn arrivals(&self, seen: u64) -> Arrivals {
+        self.liquidations().since(seen)
+    }
+
+    /// The same, and all that are held then, ascending by number.
+    pub fn arrivals_and_held(&self, seen: u64) -> (Arrivals, Vec<NumberedLiquidation>) {
         let liquidations = self.liquidations();
-        let rows = liquidations.rows.iter().filter(|(number, _)| *number > after).copied().collect();
-        let lost = liquidations.dropped.and_then(|dropped| IdRange::new(after.saturating_add(1), dropped));
-        (rows, lost)
+        (liquidations.since(seen), liquidations.rows.iter().copied().collect())
     }
 
     fn liquidations(&self) -> MutexGuard<'_, Liquidations> {
@@ -160,7 +181,26 @@ impl Liquidations {
         if self.rows.len() > LIQUIDATIONS_KEPT {
             self.dropped = self.rows.pop_front().map(|(number, _)| number);
         }
+        self.note((number, liquidation));
         Some(number)
+    }
+
+    fn note(&mut self, arrived: NumberedLiquidation) {
+        self.count += 1;
+        self.log.push_back(arrived);
+        if self.log.len() > LIQUIDATIONS_KEPT
+            && let Some((number, _)) = self.log.pop_front()
+        {
+            let span = self.gone.unwrap_or(IdRange { first: number, last: number });
+            self.gone = Some(IdRange { first: span.first.min(number), last: span.last.max(number) });
+        }
+    }
+
+    fn since(&self, seen: u64) -> Arrivals {
+        let first = self.count - self.log.len() as u64;
+        let skip = usize::try_from(seen.saturating_sub(first)).unwrap_or(usize::MAX);
+        let rows = self.log.iter().skip(skip).copied().collect();
+        Arrivals { rows, lost: self.gone.filter(|_| seen < first), next: self.count }
     }
 }
 
@@ -221,8 +261,10 @@ mod tests {
         let second = figures.add_liquidation(liquidation(1_000, 8)).expect("another of the same time");
         let late = figures.add_liquidation(liquidation(900, 8)).expect("it is late");
         assert_eq!((first, second, late), (1_000 << 12, (1_000 << 12) + 1, 900 << 12));
-        let numbers = |after| figures.liquidations_after(after).0.iter().map(|row| row.0).collect::<Vec<_>>();
-        assert_eq!((numbers(0), numbers(first)), (vec![late, first, second], vec![second]));
+        let numbers = |rows: Vec<NumberedLiquidation>| rows.iter().map(|row| row.0).collect::<Vec<_>>();
+        let came = |seen| numbers(figures.arrivals(seen).rows);
+        assert_eq!((came(0), came(2), came(3)), (vec![first, second, late], vec![late], vec![]), "as they came");
+        assert_eq!(numbers(figures.arrivals_and_held(3).1), [late, first, second]);
     }
 
     #[test]
@@ -230,10 +272,10 @@ mod tests {
         let figures = Figures::default();
         let kept = i64::try_from(LIQUIDATIONS_KEPT).expect("few");
         (1..=kept + 2).for_each(|time| assert!(figures.add_liquidation(liquidation(time, 1)).is_some()));
-        let (rows, lost) = figures.liquidations_after(0);
-        assert_eq!(rows.len(), LIQUIDATIONS_KEPT);
-        assert_eq!(lost, IdRange::new(1, 2 << 12));
-        assert_eq!(figures.liquidations_after(2 << 12).1, None);
+        let Arrivals { rows, lost, next } = figures.arrivals(0);
+        assert_eq!((rows.len(), next), (LIQUIDATIONS_KEPT, LIQUIDATIONS_KEPT as u64 + 2));
+        assert_eq!(lost, IdRange::new(1 << 12, 2 << 12), "the numbers of the two that are gone");
+        assert_eq!((figures.arrivals(2).lost, figures.arrivals(next).rows), (None, vec![]));
         assert_eq!(figures.add_liquidation(liquidation(1, 1)), None, "it was taken, and is held no more");
     }
 }

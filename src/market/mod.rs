@@ -25,7 +25,7 @@ pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
     AddError, CONTRACTS_MAX, Contract, Contracts, Ending, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
 };
-pub use figures::{DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
+pub use figures::{Arrivals, DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
 pub use handle::{Batch, Crash, Fetched, Lost, Refused, Stored, SymbolHandle};
 pub use holes::Holes;

@@ -54,7 +54,7 @@ impl Shelving {
         if let Some(row) = self.library.find(&contract.symbol) {
             let kind = stored_kind(contract.kind);
             contract.holding.get_or_init(|| Holding::new(&self.library, &self.desk, row.number, kind));
-            contract.records.get_or_init(|| Records::new(&self.library, &self.desk, row.number));
+            contract.hold_records(Records::new(&self.library, &self.desk, row.number));
         }
     }
 

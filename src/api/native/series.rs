@@ -143,10 +143,12 @@ pub(in crate::api) async fn liquidations(
     request: HttpRequest,
     shared: web::Data<Shared>,
 ) -> Result<HttpResponse, ApiError> {
-    let params = Params::read(request.query_string(), "symbol, start, end, limit, decimals")?;
-    let decimals = params.decimals()?;
-    let (contract, range) = (params.contract(&shared)?, range(&params)?);
-    let page = records::<LiquidationRow>(&contract, range).await?;
+    let params = Params::read(request.query_string(), "symbol, from_id, start, end, limit, decimals")?;
+    let (decimals, from_id) = (params.decimals()?, params.id("from_id")?);
+    let (contract, asked) = (params.contract(&shared)?, range(&params)?);
+    let range = RecordRange { start: asked.start.max(from_id.map(LiquidationRow::time_of_key)), ..asked };
+    let mut page = records::<LiquidationRow>(&contract, range).await?;
+    page.rows.retain(|row| from_id.is_none_or(|from_id| row.key() >= from_id));
     let data = rows(&page.rows, |row, out| figures::liquidation(row.key(), &row.liquidation(), decimals, out));
     let mut meta = meta(&contract, &range, &page);
     meta["note"] = json!(SAMPLE);

@@ -46,7 +46,9 @@ impl Sight {
     /// Whether the contract is new, or its figures skip more than `gap_ms`.
     fn see(&mut self, contract: &Contract, gap_ms: i64) -> bool {
         let newest = contract.figures.open_interest().map(|open| open.time);
-        let before = self.0.insert(contract.id, newest);
+        // What is known at first may be of an earlier process: all is looked through in any case.
+        let is_new = !self.0.contains_key(&contract.id);
+        let before = self.0.insert(contract.id, newest.filter(|_| !is_new));
         match (before, newest) {
             (None, _) => true,
             (Some(Some(before)), Some(newest)) => newest.since(before) > gap_ms,

@@ -55,7 +55,7 @@ fn with_stored_site<R, F: Future<Output = R>>(start: i64, age: Duration, main: i
             let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
             let (library, desk) = (&opened.library, &opened.desk);
             contract.holding.get_or_init(|| Holding::new(library, desk, row.number, Kind::Trade));
-            contract.records.get_or_init(|| Records::new(library, desk, row.number));
+            contract.hold_records(Records::new(library, desk, row.number));
         });
         tokio::task::spawn_local(write_on(opened, clock));
         poll(&rig, clock);

@@ -156,7 +156,7 @@ fn open_store(disk: &SimulatedDisk, clock: Clock, contracts: &Contracts) -> Open
     let rows = opened.storage.register(&SYMBOLS.map(symbol), clock.now()).expect("registered");
     for row in rows {
         let contract = contracts.find(row.symbol().expect("one").as_str()).expect("recorded");
-        contract.records.get_or_init(|| Records::new(&opened.library, &opened.desk, row.number));
+        contract.hold_records(Records::new(&opened.library, &opened.desk, row.number));
     }
     opened
 }

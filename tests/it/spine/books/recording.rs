@@ -98,7 +98,7 @@ pub(crate) fn recorded(setup: &Setup, tick_size: Price) -> Rig {
     let (library, desk) = (Arc::clone(&opened.library), opened.desk.clone());
     let hold = |contract: &market::Contract| {
         let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
-        contract.records.get_or_init(|| Records::new(&library, &desk, row.number));
+        contract.hold_records(Records::new(&library, &desk, row.number));
         contract.listing.store(Some(Arc::new(listing(tick_size))));
     };
     let rig = setup.start_holding(exchange, Seams { dialer: Arc::new(dialer), clock }, "ws://memory", hold);
