@@ -175,6 +175,8 @@ metrics! {
     mailbox_full: Counters<1> = "mailbox_full";
     /// Trades that the ring overwrote before the store had room for them, by symbol: they are missing on the disk.
     store_lost: Counters<1> = "store_lost";
+    /// Mark prices and liquidations that the store had no room for until too many waited: they are missing.
+    records_lost: Counter = "records_lost";
     /// How the storage thread fares: 0 it writes, 1 the disk is full, 2 the disk fails, 3 it has ended in a panic.
     store_health: Gauge = "store_health";
     /// Rows that are durable.
