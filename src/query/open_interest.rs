@@ -20,7 +20,7 @@ pub fn open_interest_by(
     period_ms: i64,
     now: UnixMillis,
 ) -> RecordPage<OpenInterest> {
-    let reading = Periods { records, period_ms, last: last_end(range, period_ms, now) };
+    let reading = Periods { records, period_ms, last: last_end(range, period_ms, now), chunks: ROWS_MAX / CHUNK };
     let held_from = records.ends::<OpenInterestRow>().map(|(first, _)| first);
     let page = match range.start {
         Some(start) => reading.forward(end_of(start, period_ms), range.limit),
@@ -46,13 +46,15 @@ struct Periods<'a> {
     period_ms: i64,
     /// The last end that is wanted.
     last: UnixMillis,
+    /// How often records may be read.
+    chunks: usize,
 }
 
 impl Periods<'_> {
     fn forward(&self, first: UnixMillis, limit: usize) -> RecordPage<OpenInterest> {
-        let mut page = RecordPage { rows: Vec::new(), next: None, held_from: None, is_damaged: false };
+        let mut page = RecordPage { rows: Vec::new(), next: None, held_from: None, is_damaged: false, is_cut: false };
         let (mut from, to) = (first.plus(1 - self.period_ms), self.last.plus(1));
-        for _ in 0..ROWS_MAX / CHUNK {
+        for _ in 0..self.chunks {
             let found = self.records.between::<OpenInterestRow>(from, to, CHUNK, false);
             page.is_damaged |= !found.damaged.is_empty();
             for row in &found.rows {
@@ -73,9 +75,9 @@ impl Periods<'_> {
     }
 
     fn backward(&self, limit: usize) -> RecordPage<OpenInterest> {
-        let mut page = RecordPage { rows: Vec::new(), next: None, held_from: None, is_damaged: false };
+        let mut page = RecordPage { rows: Vec::new(), next: None, held_from: None, is_damaged: false, is_cut: true };
         let mut to = self.last.plus(1);
-        'chunks: for _ in 0..ROWS_MAX / CHUNK {
+        'chunks: for _ in 0..self.chunks {
             let found = self.records.between::<OpenInterestRow>(UnixMillis::default(), to, CHUNK, true);
             page.is_damaged |= !found.damaged.is_empty();
             for row in found.rows.iter().rev() {
@@ -84,11 +86,15 @@ impl Periods<'_> {
                     continue;
                 }
                 if page.rows.len() == limit {
+                    page.is_cut = false;
                     break 'chunks;
                 }
                 page.rows.push(ended);
             }
-            let Some(first) = found.rows.first().filter(|_| found.rows.len() == CHUNK) else { break };
+            let Some(first) = found.rows.first().filter(|_| found.rows.len() == CHUNK) else {
+                page.is_cut = false;
+                break;
+            };
             to = first.time;
         }
         page.rows.reverse();
@@ -104,6 +110,18 @@ impl Periods<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        clock::Clock,
+        model::{QuoteVolume, Symbol, Volume},
+        store::{
+            self,
+            files::{Disk, SimulatedDisk},
+            identity::Identity,
+            record::Origin,
+            storage::Options,
+        },
+    };
+    use std::sync::Arc;
 
     #[test]
     fn a_record_at_an_end_belongs_to_the_period_that_ends_there() {
@@ -112,5 +130,33 @@ mod tests {
         let range = |end| RecordRange { start: None, end: Some(UnixMillis::new(end)), limit: 1 };
         let last = |end, now| last_end(&range(end), 300, UnixMillis::new(now)).get();
         assert_eq!([last(600, 9_000), last(601, 9_000), last(9_000, 599)], [300, 600, 300]);
+    }
+    #[test]
+    fn what_one_question_does_not_reach_is_said_to_be_cut_and_nothing_else_is() {
+        let disk: Arc<dyn Disk> = Arc::new(SimulatedDisk::new(1));
+        let start = UnixMillis::new(1_795_168_800_000);
+        let clock = Clock::starting_at(start);
+        let wanted = Identity { store: 1, venue: "here".to_owned(), created: start };
+        let mut opened = store::open(&disk, &wanted, Options::default(), clock).expect("opens");
+        let symbol = Symbol::new("A").expect("a symbol");
+        let number = opened.storage.register(&[symbol], clock.now()).expect("registered")[0].number;
+        let records = Records::new(&opened.library, &opened.desk, number);
+        let row = |second: i64| OpenInterestRow {
+            time: start.plus(second * 1_000),
+            quantity: Volume::from_units(second.into()),
+            value: QuoteVolume::default(),
+        };
+        let count = 3 * i64::try_from(CHUNK).expect("small") + 10;
+        assert!(records.keep(Origin::Rest, &(0..count).map(row).collect::<Vec<_>>()));
+        let backward = |chunks, limit| {
+            let last = end_of(start.plus(count * 1_000), 60_000).plus(-60_000);
+            Periods { records: &records, period_ms: 60_000, last, chunks }.backward(limit)
+        };
+        let all = backward(9, usize::MAX);
+        assert_eq!((all.rows.len(), all.is_cut), (1_001, false));
+        let cut = backward(2, usize::MAX);
+        assert!(cut.is_cut && (660..680).contains(&cut.rows.len()), "{}", cut.rows.len());
+        assert_eq!(cut.rows[..], all.rows[all.rows.len() - cut.rows.len()..], "what it says is right");
+        assert!(!backward(2, 500).is_cut);
     }
 }

@@ -27,6 +27,8 @@ pub struct RecordPage<R> {
     pub held_from: Option<UnixMillis>,
     /// Whether some of the range is held and cannot be read.
     pub is_damaged: bool,
+    /// Whether older rows were wanted that one question does not reach.
+    pub is_cut: bool,
 }
 
 /// The end of what a range without one asks for.
@@ -38,7 +40,8 @@ pub fn records<R: Timed>(records: &Records, range: &RecordRange) -> RecordPage<R
     let end = range.end.unwrap_or(FAR);
     let Some(start) = range.start else {
         let found = records.between(UnixMillis::default(), end, range.limit, true);
-        return RecordPage { rows: found.rows, next: None, held_from, is_damaged: !found.damaged.is_empty() };
+        let is_damaged = !found.damaged.is_empty();
+        return RecordPage { rows: found.rows, next: None, held_from, is_damaged, is_cut: false };
     };
     let mut found = records.between::<R>(start, end, range.limit.saturating_add(1), false);
     let next = found.rows.get(range.limit).map(|row| row.time());
@@ -54,5 +57,5 @@ pub fn records<R: Timed>(records: &Records, range: &RecordRange) -> RecordPage<R
         found.rows = whole.rows;
         next.plus(1)
     });
-    RecordPage { rows: found.rows, next, held_from, is_damaged }
+    RecordPage { rows: found.rows, next, held_from, is_damaged, is_cut: false }
 }

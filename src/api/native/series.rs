@@ -6,7 +6,7 @@ use crate::{
         error::ApiError,
         native::{
             figures,
-            rest::{rows, unproven},
+            rest::{answer, rows, unproven},
             tickers::newest,
         },
         params::Params,
@@ -120,12 +120,16 @@ pub(in crate::api) async fn open_interest(
     let data = rows(&page.rows, |row, out| figures::open_interest(row, decimals, out));
     let mut meta = meta(&contract, &range, &page);
     meta["period"] = json!(params.text("period"));
+    if page.is_cut {
+        meta["complete"] = json!(false);
+        return Ok(answer(data, &meta, false));
+    }
     Ok(unproven(data, &meta))
 }
 
 fn whole(page: RecordPage<OpenInterestRow>) -> RecordPage<OpenInterest> {
-    let RecordPage { rows, next, held_from, is_damaged } = page;
-    RecordPage { rows: rows.into_iter().map(OpenInterest::from).collect(), next, held_from, is_damaged }
+    let RecordPage { rows, next, held_from, is_damaged, is_cut } = page;
+    RecordPage { rows: rows.into_iter().map(OpenInterest::from).collect(), next, held_from, is_damaged, is_cut }
 }
 
 async fn by_period(
