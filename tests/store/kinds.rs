@@ -71,7 +71,13 @@ proptest! {
             next_funding_time: UnixMillis::new(*e),
         };
         survives(Kind::Mark, &rows.iter().map(mark).collect::<Vec<_>>(), seed)?;
-        let funding = |(time, [a, .., d, _]): &(UnixMillis, [i64; 5])| FundingRow { time: *time, rate: *d, mark: price(*a) };
+        let funding = |(time, [a, .., d, _]): &(UnixMillis, [i64; 5])| FundingRow {
+            time: *time,
+            rate: *d,
+            mark: price(a & ((1 << 56) - 1)),
+            interval_hours: 8,
+            is_special: d % 2 == 0,
+        };
         survives(Kind::Funding, &rows.iter().map(funding).collect::<Vec<_>>(), seed)?;
         let interest = |(time, [a, b, c, d, _]): &(UnixMillis, [i64; 5])| OpenInterestRow {
             time: *time,
@@ -113,7 +119,8 @@ proptest! {
 fn the_first_of_two_versions_is_served_and_the_other_kept_apart() {
     let (_, disk) = disk(1);
     let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
-    let first = FundingRow { time: UnixMillis::new(START), rate: 1, mark: Price::from_units(5) };
+    let first =
+        FundingRow { time: UnixMillis::new(START), rate: 1, mark: Price::from_units(5), ..FundingRow::default() };
     let other = FundingRow { rate: 2, ..first };
     let shelf = rig.opened.library.shelf(0, Kind::Funding);
     for row in [first, other, first] {
@@ -132,7 +139,12 @@ fn the_first_of_two_versions_is_served_and_the_other_kept_apart() {
 fn the_first_is_served_in_the_queue_and_after_it_was_sealed() {
     let (_, disk) = disk(2);
     let mut rig = Rig::open(&disk, small(), 1, start()).expect("opens");
-    let row = |at: i64, rate| FundingRow { time: UnixMillis::new(START + at), rate, mark: Price::from_units(5) };
+    let row = |at: i64, rate| FundingRow {
+        time: UnixMillis::new(START + at),
+        rate,
+        mark: Price::from_units(5),
+        ..FundingRow::default()
+    };
     let shelf = rig.opened.library.shelf(0, Kind::Funding);
     let offer = |rig: &Rig, rows: &[FundingRow]| {
         assert!(rig.opened.desk.offer(&shelf, Origin::Rest, Rows::of(Kind::Funding, rows)));

@@ -45,7 +45,7 @@ fn open_interest(time: i64) -> OpenInterestRow {
 }
 
 fn funding(time: i64) -> FundingRow {
-    FundingRow { time: UnixMillis::new(time), rate: 3, mark: Price::from_units(0) }
+    FundingRow { time: UnixMillis::new(time), rate: 3, ..FundingRow::default() }
 }
 
 /// A kind of rows as a test sees it: one in a slot of time, and a run of so many empty slots that still joins.

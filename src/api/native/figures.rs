@@ -27,6 +27,8 @@ pub(in crate::api) fn funding(funding: &Funding, decimals: Decimals, out: &mut V
     integer(out, b"{\"time\":", funding.time.get());
     decimal(out, b",\"rate\":", decimals, |out| funding.rate.write(out));
     price_if_any(out, b",\"mark\":", decimals, funding.mark);
+    boolean(out, b",\"special\":", funding.is_special);
+    integer_if_any(out, b",\"interval_hours\":", funding.interval_hours);
     out.push(b'}');
 }
 
@@ -117,7 +119,7 @@ fn rate_if_any(out: &mut Vec<u8>, prefix: &[u8], decimals: Decimals, rate: Optio
     if_any(out, prefix, rate, |out, prefix, rate| decimal(out, prefix, decimals, |out| rate.write(out)));
 }
 
-fn integer_if_any(out: &mut Vec<u8>, prefix: &[u8], value: Option<i64>) {
+fn integer_if_any<I: itoa::Integer>(out: &mut Vec<u8>, prefix: &[u8], value: Option<I>) {
     if_any(out, prefix, value, integer);
 }
 
@@ -206,10 +208,11 @@ mod tests {
             time: UnixMillis::new(5),
             rate: Rate::from_units(-1),
             mark: None,
-            interval_hours: None,
-            is_special: false,
+            interval_hours: Some(4),
+            is_special: true,
         };
-        let expected = r#"{"symbol":"币安人生USDT","time":5,"rate":-0.00000001,"mark":null}"#;
+        let expected =
+            r#"{"symbol":"币安人生USDT","time":5,"rate":-0.00000001,"mark":null,"special":true,"interval_hours":4}"#;
         assert_eq!(written(|out| named(&symbol, out, |out| funding(&row, Decimals::Number, out))), expected);
     }
 

@@ -336,5 +336,5 @@ pub(super) fn open_interest(row: &OpenInterest) -> Option<OpenInterestRow> {
 
 #[expect(clippy::unnecessary_wraps, reason = "rows of other tables may be none")]
 pub(super) fn funding(row: &Funding) -> Option<FundingRow> {
-    Some(FundingRow { time: row.time, rate: row.rate.units(), mark: row.mark.unwrap_or_default() })
+    Some(FundingRow::from(*row))
 }

@@ -8,6 +8,12 @@ use crate::{
     },
 };
 
+/// Bits of the last word that are the mark price; above them stand the notes. Programs that knew of none wrote zeros there.
+const MARK_BITS: u32 = 56;
+/// The bits of the notes: hours between settlements, 0 if not said, and whether the funding was a special one.
+const HOURS: u64 = 0b1_1111;
+const SPECIAL: u64 = 0b10_0000;
+
 /// By time in milliseconds. A row that comes again and differs is a conflict.
 pub(super) const SCHEMA: Schema = Schema {
     name: "funding",
@@ -15,46 +21,63 @@ pub(super) const SCHEMA: Schema = Schema {
         Column::new("key", Shape::Delta, Relation::Alone),
         Column::new("time", Shape::Delta, Relation::Alone),
         Column::new("rate", Shape::Plain, Relation::Alone),
-        Column::new("mark", Shape::Delta, Relation::Stepped),
+        Column::new("mark_and_notes", Shape::Delta, Relation::Stepped),
     ],
     dense: false,
     revision: None,
 };
 
 /// A funding that was settled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FundingRow {
     /// When, by the venue.
     pub time: UnixMillis,
     /// The rate, in 1e-8.
     pub rate: i64,
-    /// The mark price at that time; 0 where the venue does not say.
+    /// The mark price at that time; 0 where the venue does not say, or it is no price below 720 millions.
     pub mark: Price,
+    /// Hours since the one before, 1 to 31; 0 where the venue does not say.
+    pub interval_hours: u8,
+    /// Whether the venue called it a special one.
+    pub is_special: bool,
 }
 
 impl From<Funding> for FundingRow {
     fn from(funding: Funding) -> Self {
-        Self { time: funding.time, rate: funding.rate.units(), mark: funding.mark.unwrap_or_default() }
+        let hours = funding.interval_hours.filter(|hours| *hours <= HOURS).unwrap_or(0);
+        Self {
+            time: funding.time,
+            rate: funding.rate.units(),
+            mark: funding.mark.filter(|mark| (0..1 << MARK_BITS).contains(&mark.units())).unwrap_or_default(),
+            // At most 31, so it fits.
+            interval_hours: hours as u8,
+            is_special: funding.is_special,
+        }
     }
 }
 
 impl From<FundingRow> for Funding {
     fn from(row: FundingRow) -> Self {
         let mark = (row.mark != Price::default()).then_some(row.mark);
-        Self { time: row.time, rate: Rate::from_units(row.rate), mark, interval_hours: None, is_special: false }
+        let interval_hours = (row.interval_hours > 0).then(|| row.interval_hours.into());
+        Self { time: row.time, rate: Rate::from_units(row.rate), mark, interval_hours, is_special: row.is_special }
     }
 }
 
 impl Record for FundingRow {
     fn write(&self, words: &mut Vec<u64>) {
         words.extend([self.key(), self.time.get().cast_unsigned()]);
-        words.extend([self.rate.cast_unsigned(), self.mark.units().cast_unsigned()]);
+        let notes = u64::from(self.interval_hours) & HOURS | if self.is_special { SPECIAL } else { 0 };
+        let mark = self.mark.units().clamp(0, (1 << MARK_BITS) - 1).unsigned_abs();
+        words.extend([self.rate.cast_unsigned(), mark | notes << MARK_BITS]);
     }
 
     fn read(words: &[u64]) -> Option<Self> {
         let &[_, time, rate, mark] = words else { return None };
-        let (time, mark) = (UnixMillis::new(time.cast_signed()), Price::from_units(mark.cast_signed()));
-        Some(Self { time, rate: rate.cast_signed(), mark })
+        let (time, notes) = (UnixMillis::new(time.cast_signed()), mark >> MARK_BITS);
+        let mark = Price::from_units((mark % (1 << MARK_BITS)).cast_signed());
+        let (interval_hours, is_special) = (u8::try_from(notes & HOURS).ok()?, notes & SPECIAL != 0);
+        Some(Self { time, rate: rate.cast_signed(), mark, interval_hours, is_special })
     }
 
     fn key(&self) -> u64 {
@@ -69,4 +92,47 @@ impl Record for FundingRow {
 impl Timed for FundingRow {
     const KIND: Kind = Kind::Funding;
     const BITS_BELOW: u32 = 0;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(row: &FundingRow) -> Vec<u64> {
+        let mut words = Vec::new();
+        row.write(&mut words);
+        words
+    }
+
+    #[test]
+    fn what_the_venue_says_comes_back_and_rows_of_before_say_nothing_of_it() {
+        let mark = Price::parse(b"85516.50151449").expect("a price");
+        for (interval_hours, is_special) in [(None, false), (None, true), (Some(1), false), (Some(8), true)] {
+            for mark in [None, Some(mark)] {
+                let time = UnixMillis::new(1_795_168_800_000);
+                let told = Funding { time, rate: Rate::from_units(-743), mark, interval_hours, is_special };
+                let row = FundingRow::from(told);
+                assert_eq!(FundingRow::read(&words(&row)).map(Funding::from), Some(told));
+            }
+        }
+        let before = [5, 5, 743, mark.units().cast_unsigned()];
+        let read = FundingRow::read(&before).expect("a row");
+        assert_eq!((read.mark, read.interval_hours, read.is_special), (mark, 0, false));
+        assert_eq!(words(&read), before, "and is written as it was");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_said_rather_than_wrong() {
+        let told = |units, hours| Funding {
+            time: UnixMillis::new(5),
+            rate: Rate::from_units(1),
+            mark: Some(Price::from_units(units)),
+            interval_hours: Some(hours),
+            is_special: false,
+        };
+        for (units, hours) in [(1 << MARK_BITS, 32), (-1, 1 << 40)] {
+            let back = FundingRow::read(&words(&FundingRow::from(told(units, hours)))).map(Funding::from);
+            assert_eq!(back.map(|back| (back.mark, back.interval_hours)), Some((None, None)));
+        }
+    }
 }

@@ -161,7 +161,13 @@ fn fundings_are_the_settled_ones_with_their_terms() {
         let truth = |text: &str| site.rig.exchange.truth_fundings(&symbol(text), at(START - 800 * HOUR), at(START));
         let row = |funding: &tapedeck::model::Funding| {
             let mark = funding.mark.map(|price| price.to_string());
-            json!({"time": funding.time.get(), "rate": funding.rate.to_string(), "mark": mark})
+            json!({
+                "time": funding.time.get(),
+                "rate": funding.rate.to_string(),
+                "mark": mark,
+                "special": false,
+                "interval_hours": null,
+            })
         };
         let expected: Vec<Value> = truth("BTCUSDT").iter().map(row).collect();
         assert_eq!(site.rows("funding?symbol=BTCUSDT&limit=100").await, expected);

@@ -176,7 +176,7 @@ async fn days_of_open_interest(site: &Site, target: &str) {
 fn fundings_join_at_the_venues_intervals() {
     with_site(Duration::from_secs(90), options(), async |site| {
         let (mut opened, contract) = open(&site);
-        let funding = |time: i64| FundingRow { time: UnixMillis::new(time), rate: 1, mark: Price::from_units(0) };
+        let funding = |time: i64| FundingRow { time: UnixMillis::new(time), rate: 1, ..FundingRow::default() };
         // Every eight hours, then every hour, then a day is lacking, and the last came over REST.
         let hours = [0, 8, 16, 17, 18, 42, 50];
         let rows = hours.map(|hour| funding(OLD + hour * HOUR + 3));

@@ -79,7 +79,7 @@ fn store() -> TempDir {
     let funding = |hour: i64| FundingRow {
         time: UnixMillis::new(DAY + hour * UnixMillis::HOUR + 2),
         rate: 1,
-        mark: Price::from_units(0),
+        ..FundingRow::default()
     };
     fill(&mut opened, Kind::Funding, Origin::MonthlyArchive, &[0, 8, 32].map(funding));
     folder
