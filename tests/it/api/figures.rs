@@ -244,6 +244,14 @@ fn liquidations_are_the_published_ones_and_said_to_be_a_sample() {
         assert!(rows.len() >= 5 && *rows == expected, "{} of {}", rows.len(), expected.len());
         let (walked, _) = site.pages("liquidations?symbol=BTCUSDT&limit=2", START).await;
         assert_eq!(walked[..rows.len()], *rows);
+        let id = rows[2]["id"].as_u64().expect("an id");
+        for (from_id, first) in [(id, 2), (id + 1, 3), (id - 1, 2)] {
+            let from = site.rows(&format!("liquidations?symbol=BTCUSDT&from_id={from_id}")).await;
+            assert_eq!(from[..rows.len() - first], rows[first..], "from {from_id}");
+        }
+        let end = time(&rows[3]) + 1;
+        let gap = site.rows(&format!("liquidations?symbol=BTCUSDT&from_id={id}&end={end}")).await;
+        assert_eq!(gap, rows[2..4], "as a gap is read");
     });
 }
 

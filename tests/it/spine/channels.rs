@@ -2,12 +2,20 @@
 
 use super::{Probe, Rig, Setup, at, books, in_virtual_time, symbol};
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tapedeck::{
+    clock::Clock,
     exchange::binance::StreamKind,
     live::{Channel, Event},
     market::{BookSpec, TapeKind},
-    model::{BookSnapshot, Price, Quantity, QuoteVolume, UnixMillis},
+    model::{BookSnapshot, Liquidation, Price, Quantity, QuoteVolume, UnixMillis, Volume},
+    store::{
+        self, Records,
+        files::{Disk, SimulatedDisk},
+        identity::Identity,
+        record::{LiquidationRow, OpenInterestRow, Origin},
+        storage::Options,
+    },
 };
 
 const CONTRACTS: [(&str, TapeKind, u32); 2] =
@@ -98,6 +106,71 @@ fn every_liquidation_is_told_once_and_what_is_held_comes_first() {
         assert!(truth.len() > 20 && known > 0, "{} liquidations, the {known}th told first", truth.len());
         assert_eq!(told[..truth.len() - known], truth[known..]);
         assert!(told.len() - (truth.len() - known) <= 2, "the last seconds");
+    });
+}
+
+/// A sold one that is a function of its time.
+fn order(time: UnixMillis) -> Liquidation {
+    let price = Price::from_units(time.get() % 1_000 + 1);
+    let quantity = Quantity::from_units(100);
+    Liquidation { time, price, average_price: price, quantity, filled: quantity, is_sell: true }
+}
+
+#[test]
+fn what_an_earlier_life_stored_is_there_at_once_and_a_late_liquidation_is_told_as_a_repair() {
+    in_virtual_time(async {
+        let (disk, clock): (Arc<dyn Disk>, _) = (Arc::new(SimulatedDisk::new(3)), Clock::starting_at(at(super::START)));
+        let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(super::START) };
+        let mut opened = store::open(&disk, &wanted, Options::default(), clock).expect("opens");
+        let numbers =
+            opened.storage.register(&CONTRACTS.map(|(text, ..)| symbol(text)), clock.now()).expect("registered");
+        let open = OpenInterestRow {
+            time: at(super::START - 300_000),
+            quantity: Volume::from_units(7),
+            value: QuoteVolume::default(),
+        };
+        let earlier: Vec<Liquidation> =
+            (-600..0).map(|at_second| order(at(super::START + at_second * 1_000 - 7))).collect();
+        let setup = Setup { market: ALL.to_vec(), ..Setup::generated(32, &CONTRACTS) };
+        let rig = setup.start_stored(|contract| {
+            let row = numbers.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
+            let records = Records::new(&opened.library, &opened.desk, row.number);
+            let rows = earlier.iter().map(|order| LiquidationRow::numbered(0, order)).collect::<Vec<_>>();
+            assert!(records.keep(Origin::Stream, &rows) && records.keep(Origin::Rest, &[open]));
+            contract.hold_records(records);
+        });
+        let contract = rig.contract("BTCUSDT");
+        assert_eq!(contract.figures.open_interest().map(|open| open.quantity), Some(open.quantity), "before any poll");
+        tokio::task::spawn_local(async move {
+            loop {
+                opened.storage.step(clock.now());
+                pass(1).await;
+            }
+        });
+        pass(1_800).await;
+        let probe = Probe::start(rig.contract("BTCUSDT"));
+        probe.subscribe(&rig.engine.live, Channel::Liquidations, 1_000);
+        let fewer = Probe::start(rig.contract("BTCUSDT"));
+        fewer.subscribe(&rig.engine.live, Channel::Liquidations, 5);
+        pass(1).await;
+        let ids = |rows: Vec<Value>| rows.iter().map(|row| row["id"].as_u64().expect("an id")).collect::<Vec<_>>();
+        let first = ids(told(&probe));
+        let expected: Vec<u64> = earlier.iter().map(|order| order.time.get().unsigned_abs() << 12).collect();
+        assert_eq!(first[..600], expected, "as far as was asked, beyond what memory holds");
+        assert!(first.len() > 605 && first.is_sorted_by(|a, b| a < b), "{}", first.len());
+        assert_eq!(ids(told(&fewer)), first[first.len() - 5..]);
+        let late = order(rig.exchange.now().plus(-100_000));
+        let number = contract.figures.add_liquidation(late).expect("new");
+        rig.engine.figure_bells.ring(contract.id);
+        pass(600).await;
+        let repairs = |probe: &Probe| {
+            let late = |event| if let Event::Repair(told) = event { rows(&told.body) } else { Vec::new() };
+            ids(probe.log().into_iter().flat_map(|(_, event)| late(event)).collect())
+        };
+        assert_eq!((repairs(&probe), repairs(&fewer)), (vec![number], vec![number]));
+        let all = ids(told(&probe));
+        assert!(all.len() > first.len() && all.is_sorted_by(|a, b| a < b), "updates go up");
+        assert!(probe.log().iter().all(|(_, event)| !matches!(event, Event::Gap(_))));
     });
 }
 
