@@ -154,7 +154,8 @@ impl Polling {
                 Err(error) => {
                     self.note(FIGURE, &error);
                     if !error.is_refusal() {
-                        progress.waiting.push_back(chore);
+                        // The last days have their turn again in an hour.
+                        progress.waiting.extend(Some(chore).filter(|chore| matches!(chore, Chore::All(_))));
                         sleep(RETRY.0 + backoff.delay()).await;
                     }
                 }
