@@ -110,16 +110,19 @@ impl Progress {
         Self { sight, asks, waiting, recent_due: Instant::now() + RECENT_EVERY }
     }
 
-    /// Takes note of contracts that are new or whose polls were away, and once an hour of all of them.
-    fn look(&mut self, followed: impl Iterator<Item = Arc<Contract>>, gap_ms: i64) {
+    /// Takes note of contracts that are new or whose polls were away, and once an hour of all others but those whose polls are
+    /// away now: of these all is looked through when they are back.
+    fn look(&mut self, followed: impl Iterator<Item = Arc<Contract>>, gap_ms: i64, now: UnixMillis) {
         let is_due = self.recent_due <= Instant::now();
         if is_due {
             self.recent_due = Instant::now() + RECENT_EVERY;
         }
+        let is_polled =
+            |contract: &Contract| contract.figures.open_interest().is_some_and(|open| now.since(open.time) <= gap_ms);
         for contract in followed {
             let chore = if self.sight.see(&contract, gap_ms) {
                 Chore::All(contract.id)
-            } else if is_due {
+            } else if is_due && is_polled(&contract) {
                 Chore::Recent(contract.id)
             } else {
                 continue;
@@ -143,7 +146,7 @@ impl Polling {
         let gap_ms = i64::try_from(period.as_millis()).unwrap_or(i64::MAX).saturating_add(SLACK_MS);
         let (mut progress, mut backoff) = (Progress::new(), self.backoff());
         loop {
-            progress.look(self.following(Series::OpenInterest), gap_ms);
+            progress.look(self.following(Series::OpenInterest), gap_ms, self.now());
             progress.retain(|id| self.contracts.get(id).is_some());
             let Some(chore) = progress.waiting.pop_front() else {
                 sleep(LOOK_EVERY).await;
