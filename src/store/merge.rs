@@ -325,7 +325,7 @@ fn span_of(group: &[Piece]) -> Option<IdRange> {
     keys.reduce(|a, b| IdRange { first: a.first.min(b.first), last: a.last.max(b.last) })
 }
 
-/// Rows in ascending order with each key once, and the rows that differ from the one that was kept. Of kinds with
+/// Rows in ascending order with each key once, and the rows that contradict the one that was kept. Of kinds with
 /// revisions the latest is kept, and nothing differs; of others the first.
 pub fn deduplicated(sorted: Rows) -> (Rows, Rows) {
     let kind = sorted.kind();
@@ -343,7 +343,7 @@ pub fn deduplicated(sorted: Rows) -> (Rows, Rows) {
                 }
             }
             (Some(last), None) if last[0] == row[0] => {
-                if *last != row {
+                if !kind.agree(last, row) {
                     conflicts.extend_from_words(row.iter().copied());
                 }
             }

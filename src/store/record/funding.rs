@@ -14,7 +14,7 @@ const MARK_BITS: u32 = 56;
 const HOURS: u64 = 0b1_1111;
 const SPECIAL: u64 = 0b10_0000;
 
-/// By time in milliseconds. A row that comes again and differs is a conflict.
+/// By time in milliseconds. A row that comes again and contradicts is a conflict.
 pub(super) const SCHEMA: Schema = Schema {
     name: "funding",
     columns: &[
@@ -40,6 +40,16 @@ pub struct FundingRow {
     pub interval_hours: u8,
     /// Whether the venue called it a special one.
     pub is_special: bool,
+}
+
+impl FundingRow {
+    /// Whether it does not contradict another of its time: REST tells mark prices and special ones, the archive the hours.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let is_same = |one: i64, other: i64| one == other || one == 0 || other == 0;
+        (self.time, self.rate) == (other.time, other.rate)
+            && is_same(self.mark.units(), other.mark.units())
+            && is_same(self.interval_hours.into(), other.interval_hours.into())
+    }
 }
 
 impl From<Funding> for FundingRow {
@@ -134,5 +144,18 @@ mod tests {
             let back = FundingRow::read(&words(&FundingRow::from(told(units, hours)))).map(Funding::from);
             assert_eq!(back.map(|back| (back.mark, back.interval_hours)), Some((None, None)));
         }
+    }
+
+    #[test]
+    fn what_one_source_does_not_say_is_no_contradiction() {
+        let told = |rate, mark, interval_hours| {
+            let (time, mark) = (UnixMillis::new(1_791_331_200_000), Price::from_units(mark));
+            words(&FundingRow { time, rate, mark, interval_hours, is_special: false })
+        };
+        let agree = |one: &[u64], other: &[u64]| Kind::Funding.agree(one, other) && Kind::Funding.agree(other, one);
+        assert!(agree(&told(5, 900, 0), &told(5, 0, 8)), "REST and the archive");
+        assert!(!agree(&told(5, 900, 0), &told(6, 0, 8)) && !agree(&told(5, 900, 0), &told(5, 901, 8)));
+        assert!(!agree(&told(5, 0, 4), &told(5, 0, 8)));
+        assert!(!Kind::Mark.agree(&told(5, 900, 0), &told(5, 0, 8)), "of no other kind");
     }
 }

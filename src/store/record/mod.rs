@@ -145,7 +145,7 @@ pub struct Schema {
     pub columns: &'static [Column],
     /// Whether keys are dense, so that a missing one is a hole.
     pub dense: bool,
-    /// The word by which a later version of a row outdoes an earlier one; without it a differing row is a conflict.
+    /// The word by which a later version of a row outdoes an earlier one; without it a row that contradicts is a conflict.
     pub revision: Option<usize>,
 }
 
@@ -182,6 +182,19 @@ impl Kind {
             Self::BookLevel => &book::SCHEMA,
             Self::BookTicker => &ticker::SCHEMA,
         }
+    }
+
+    /// Whether two rows of one key do not contradict each other: sources may say more or less of the same.
+    pub fn agree(self, one: &[u64], other: &[u64]) -> bool {
+        fn both<R: Record>(one: &[u64], other: &[u64], agree: impl FnOnce(&R, &R) -> bool) -> bool {
+            R::read(one).zip(R::read(other)).is_some_and(|(one, other)| agree(&one, &other))
+        }
+        one == other
+            || match self {
+                Self::Funding => both(one, other, FundingRow::agrees),
+                Self::OpenInterest => both(one, other, OpenInterestRow::agrees),
+                _ => false,
+            }
     }
 
     /// Its number in files.

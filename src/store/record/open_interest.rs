@@ -37,6 +37,15 @@ pub struct OpenInterestRow {
     pub value: QuoteVolume,
 }
 
+impl OpenInterestRow {
+    /// Whether it does not contradict another of its time: what is polled has no value.
+    pub fn agrees(&self, other: &Self) -> bool {
+        let unknown = QuoteVolume::default();
+        let is_same = self.value == other.value || self.value == unknown || other.value == unknown;
+        (self.time, self.quantity) == (other.time, other.quantity) && is_same
+    }
+}
+
 impl From<OpenInterest> for OpenInterestRow {
     fn from(open: OpenInterest) -> Self {
         Self { time: open.time, quantity: open.quantity, value: open.value.unwrap_or_default() }

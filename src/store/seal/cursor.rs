@@ -169,7 +169,7 @@ fn emit_tied(
     }
     for (count, at) in tied.iter().enumerate() {
         let cursor = &cursors[*at];
-        if tied[..count].iter().all(|before| cursors[*before].row() != cursor.row()) {
+        if !tied[..count].iter().any(|before| kind.agree(cursors[*before].row(), cursor.row())) {
             let (origin, conflict) = merged(cursor, count > 0 || cursor.is_conflicts());
             emit(Merged { words: cursor.row(), origin, conflict })?;
         }

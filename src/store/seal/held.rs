@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// Rows, ascending, whose keys nothing holds; and those that differ from what is held there. With `before_file`, of what is
+/// Rows, ascending, whose keys nothing holds; and those that contradict what is held there. With `before_file`, of what is
 /// not sealed only journal files below that number count. What cannot be read does not count as held.
 pub(super) fn without_held(library: &Library, shelf: &Shelf, rows: Rows, before_file: Option<u32>) -> (Rows, Rows) {
     let parts = earlier(shelf, &rows, before_file);
@@ -22,7 +22,7 @@ pub(super) fn without_held(library: &Library, shelf: &Shelf, rows: Rows, before_
     let mut compare = |held: &Rows| {
         for row in held.iter() {
             if let Ok(at) = keys.binary_search(&row[0]) {
-                differs[at] = Some(rows.get(at) != Some(row));
+                differs[at] = Some(rows.get(at).is_none_or(|own| !shelf.kind.agree(own, row)));
             }
         }
     };
