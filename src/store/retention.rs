@@ -39,7 +39,10 @@ pub struct Retention {
 
 /// The ages of contracts that have their own, by symbol: those of contracts that come later are known, too.
 #[derive(Clone, Default)]
-pub struct OwnAges(Option<Arc<dyn Fn(&Symbol) -> Option<Ages> + Send + Sync>>);
+pub struct OwnAges(Option<Arc<AgesOf>>);
+
+/// The ages of a contract, if it has its own.
+type AgesOf = dyn Fn(&Symbol) -> Option<Ages> + Send + Sync;
 
 impl OwnAges {
     /// Those that `of` says; none for a contract of which the general ones hold.
@@ -244,7 +247,7 @@ mod tests {
         let due = |pieces: &[SegmentEntry]| due(pieces, &[], &retention, UnixMillis::new(i64::MAX)).segments;
         let (old, whole, filled, newest) =
             (piece(1, 7, (0, 90)), piece(2, 7, (100, 600)), piece(3, 7, (200, 300)), piece(4, 7, (601, 1_000)));
-        assert_eq!(due(&[old.clone(), whole.clone(), filled.clone(), newest.clone()]), [1], "3 lies in what 2 spans");
+        assert_eq!(due(&[old.clone(), whole, filled.clone(), newest.clone()]), [1], "3 lies in what 2 spans");
         assert_eq!(due(&[old.clone(), filled.clone(), newest.clone()]), [1, 3]);
         let others = piece(5, 8, (150, 700));
         assert_eq!(due(&[old, filled, others, newest]), [1, 3], "what is kept of others keeps nothing");

@@ -251,7 +251,7 @@ fn what_is_given_up_of_some_contracts_is_all_there_or_all_gone_wherever_the_powe
     let mut rig = Rig::open(&seam.arc(), small(), 3, start()).expect("opens");
     rig.opened.storage.set_upkeep(by_contract());
     rig.go_to(1_000_000);
-    let (watched, forks) = (sim.clone(), Arc::new(Mutex::new(Vec::new())));
+    let (watched, forks) = (sim, Arc::new(Mutex::new(Vec::new())));
     let taken = Arc::clone(&forks);
     seam.watch(Some(Box::new(move || taken.lock().expect("whole").push(watched.fork()))));
     rig.pass(3_000);

@@ -54,13 +54,12 @@ impl FundingRow {
 
 impl From<Funding> for FundingRow {
     fn from(funding: Funding) -> Self {
-        let hours = funding.interval_hours.filter(|hours| *hours <= HOURS).unwrap_or(0);
+        let hours = funding.interval_hours.filter(|hours| *hours <= HOURS);
         Self {
             time: funding.time,
             rate: funding.rate.units(),
             mark: funding.mark.filter(|mark| (0..1 << MARK_BITS).contains(&mark.units())).unwrap_or_default(),
-            // At most 31, so it fits.
-            interval_hours: hours as u8,
+            interval_hours: hours.and_then(|hours| u8::try_from(hours).ok()).unwrap_or(0),
             is_special: funding.is_special,
         }
     }
