@@ -35,8 +35,8 @@ impl Polling {
                     }
                 }
             }
-            // What a failure took is caught up with: the others keep their times. Of more than a round nothing is.
-            due = (due + period / count).max(Instant::now() - period);
+            due += period / count;
+            due += whole_rounds(due.elapsed(), period);
             sleep_until(due).await;
         }
     }
@@ -61,4 +61,10 @@ impl Polling {
         self.bells.ring(contract.id);
         contract.records.get().map_or(Ok(()), |records| self.keep(records, &[OpenInterestRow::from(open)]))
     }
+}
+
+/// What of a delay is left out: a part of a round is caught up with, so that each keeps its times whatever fails.
+fn whole_rounds(late: Duration, period: Duration) -> Duration {
+    let rounds = late.as_nanos().checked_div(period.as_nanos()).unwrap_or(0);
+    u32::try_from(rounds).map_or(late, |rounds| period.saturating_mul(rounds))
 }
