@@ -21,17 +21,26 @@ use actix::prelude::*;
 use actix_rt::ArbiterHandle;
 use arc_swap::ArcSwapOption;
 use std::{
-    cell::RefCell,
+    cell::{Cell, RefCell},
     rc::Rc,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
+    time::Instant,
 };
 
 /// So many connections are opened anew at different times.
 const STAGGERED: usize = 16;
+/// A connection that brings nothing so often in a row is to be opened elsewhere.
+const MUTES_MAX: u32 = 2;
+/// The first and the longest rest of a connection whose actor panicked; one that has lived for the longest rests for the first again.
+const REST: (Duration, Duration) = (Duration::from_millis(500), Duration::from_mins(5));
 
 /// What is recorded, and how.
 #[derive(Clone, Debug)]
@@ -170,6 +179,8 @@ struct Assembly {
     plan: Plan,
     /// What each connection of the plan carries.
     streams: Vec<watch::Sender<Arc<Streams>>>,
+    /// How often in a row each has brought nothing.
+    mutes: Vec<Arc<AtomicU32>>,
 }
 
 impl Engine {
@@ -230,6 +241,17 @@ impl Engine {
     /// The connection that carries a stream.
     pub fn place_of(&self, key: StreamKey) -> Option<usize> {
         self.assembly.borrow().plan.place_of(key)
+    }
+
+    /// The connections that have brought nothing several times in a row; they count anew from now on.
+    pub fn take_mute(&self) -> Vec<usize> {
+        let assembly = self.assembly.borrow();
+        let mutes = assembly.mutes.iter().enumerate();
+        // A counter that guards no other data.
+        let is_mute = |mutes: &AtomicU32| {
+            mutes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count >= MUTES_MAX).then_some(0)).is_ok()
+        };
+        mutes.filter(|(_, mutes)| is_mute(mutes)).map(|(at, _)| at).collect()
     }
 
     /// Does something so that streams flow again that do not.
@@ -306,6 +328,7 @@ impl Assembly {
             snapshot_bell: Bell::new(),
             sink: Arc::new(sink),
             streams: Vec::new(),
+            mutes: Vec::new(),
             options,
             seams,
             placement,
@@ -408,6 +431,7 @@ impl Assembly {
     fn feeds(&mut self, at: usize) -> Vec<Ward> {
         let (sender, streams) = watch::channel(Arc::new(self.plan.streams(at).clone()));
         self.streams.push(sender);
+        self.mutes.push(Arc::default());
         let count = if self.options.is_doubled { 2 } else { 1 };
         (0..count).map(|copy| self.feed(2 * at + copy, Side::of(copy > 0), streams.clone())).collect()
     }
@@ -419,6 +443,8 @@ impl Assembly {
         let spec = feed::Spec {
             streams,
             side,
+            mutes: Arc::clone(&self.mutes[at]),
+            rest: Duration::ZERO,
             sink: Arc::clone(&self.sink),
             dialer: Arc::clone(&self.seams.dialer),
             options,
@@ -433,12 +459,17 @@ impl Assembly {
 fn feed_ward(spec: feed::Spec, arbiter: ArbiterHandle) -> Ward {
     let address: Arc<ArcSwapOption<Addr<FeedActor>>> = Arc::default();
     let looked_at = Arc::clone(&address);
+    // What makes it panic may come again at once, and the venue bans who connects too often.
+    let rests = Cell::new((Duration::ZERO, Instant::now()));
     Ward {
         kind: "feed",
         contract: None,
         is_alive: Box::new(move || looked_at.load().as_ref().is_some_and(|address| address.connected())),
         raise: Box::new(move || {
-            let spec = spec.clone();
+            let (rest, since) = rests.get();
+            let rest = if since.elapsed() > REST.1 { REST.0.min(rest) } else { rest };
+            rests.set(((2 * rest).clamp(REST.0, REST.1), Instant::now()));
+            let spec = feed::Spec { rest, ..spec.clone() };
             address.store(Some(Arc::new(FeedActor::start_in_arbiter(&arbiter, move |_| FeedActor::new(spec)))));
         }),
     }

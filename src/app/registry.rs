@@ -3,7 +3,10 @@
 use crate::{
     app::Engine,
     config::{Selection, nearest},
-    exchange::binance::{Call, DecodeError, rest},
+    exchange::binance::{
+        Call, DecodeError,
+        rest::{self, ExchangeInfo},
+    },
     history::budget::{Budget, CallError, Priority},
     market::{AddError, Change, ChangeError, Contract, Ending, Listing, News, OVER, Shelving, Spec, Wish, difference},
     model::{Symbol, UnixMillis},
@@ -28,7 +31,8 @@ const NEWS: Duration = Duration::from_secs(2);
 /// A contract that a pattern selected and that is over is recorded for so long after its last trade.
 const OVER_FOR_MS: i64 = 3_600_000;
 
-/// Where the venue's listing comes from.
+/// Where the venue's listing comes from. Cheap to clone.
+#[derive(Clone)]
 pub struct Source {
     /// Fetches it.
     pub fetch: Arc<dyn Fetch>,
@@ -83,6 +87,16 @@ enum ListingError {
     Decode(#[from] DecodeError),
 }
 
+/// Reads the venue's listing.
+async fn read(source: Source) -> Result<ExchangeInfo, ListingError> {
+    let Source { fetch, budget, rest_url, .. } = &source;
+    let response = budget.get(&**fetch, rest_url, &Call::exchange_info(), Priority::Listing).await?;
+    if response.status != 200 {
+        return Err(ListingError::Status(response.status));
+    }
+    Ok(rest::exchange_info(&response.body)?)
+}
+
 impl Registry {
     /// Over an engine that records what was named.
     pub fn new(engine: Rc<Engine>, source: Source, wanted: Wanted, shelving: Option<Shelving>) -> Self {
@@ -94,6 +108,8 @@ impl Registry {
     pub async fn run(&mut self, changes: &mut mpsc::Receiver<Change>, wishes: &mut mpsc::Receiver<Wanted>) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
         let (mut due, news) = (Instant::now(), Arc::clone(&self.engine.listing_news));
+        // The venue may take long to answer, or ban us: nobody waits for it.
+        let mut reading = None;
         loop {
             tokio::select! {
                 () = news.notified() => due = due.min(Instant::now() + NEWS),
@@ -106,31 +122,39 @@ impl Registry {
                     self.keep();
                     self.settle().await;
                 }
-                () = sleep_until(due) => due = Instant::now() + self.next_refresh(&mut backoff).await,
+                () = sleep_until(due), if reading.is_none() => {
+                    due = Instant::now() + self.source.refresh;
+                    reading = Some(Box::pin(read(self.source.clone())));
+                }
+                read = async { reading.as_mut().unwrap_or_else(|| unreachable!("looked at")).await }, if reading.is_some() => {
+                    reading = None;
+                    if let Some(wait) = self.take(read, &mut backoff).await {
+                        due = due.min(Instant::now() + wait);
+                    }
+                }
             }
         }
     }
 
-    /// Reads the listing; when it is read again.
-    async fn next_refresh(&mut self, backoff: &mut Backoff) -> Duration {
-        let Err(error) = self.refresh().await else {
-            *backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
-            return self.source.refresh;
-        };
-        let wait = backoff.delay() + RETRY.0;
-        tracing::error!(retry_ms = wait.as_millis(), "{}", with_causes(&error));
-        wait
+    /// Takes the listing as it was read, and does what follows from it; how soon it is read again when it could not be.
+    async fn take(&mut self, read: Result<ExchangeInfo, ListingError>, backoff: &mut Backoff) -> Option<Duration> {
+        match read {
+            Ok(info) => {
+                *backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
+                self.follow(info).await;
+                None
+            }
+            Err(error) => {
+                let wait = backoff.delay() + RETRY.0;
+                tracing::error!(retry_ms = wait.as_millis(), "{}", with_causes(&error));
+                Some(wait)
+            }
+        }
     }
 
-    /// Reads the listing, and with it the limit of the budget, and does what follows from it.
-    async fn refresh(&mut self) -> Result<(), ListingError> {
-        let Source { fetch, budget, rest_url, .. } = &self.source;
-        let response = budget.get(&**fetch, rest_url, &Call::exchange_info(), Priority::Listing).await?;
-        if response.status != 200 {
-            return Err(ListingError::Status(response.status));
-        }
-        let info = rest::exchange_info(&response.body)?;
-        info.weight_per_minute.into_iter().for_each(|limit| budget.set_limit(limit));
+    /// Does what follows from the listing, with which comes the limit of the budget.
+    async fn follow(&mut self, info: ExchangeInfo) {
+        info.weight_per_minute.into_iter().for_each(|limit| self.source.budget.set_limit(limit));
         let listing = |listed: rest::ContractInfo| {
             let listing = Listing {
                 status: listed.status,
@@ -154,7 +178,6 @@ impl Registry {
             contract.list(self.listed.get(&contract.symbol).cloned());
         }
         self.settle().await;
-        Ok(())
     }
 
     /// Says which recorded contracts the venue does not list, once each.
@@ -176,9 +199,17 @@ impl Registry {
     /// Records each contract from now on as it is wanted, and keeps all for as long as is wanted. One whose tape, ring or book is to be another begins anew.
     fn keep(&self) {
         let wanted = self.engine.contracts.iter().filter(|contract| self.is_wanted(&contract.symbol));
-        for contract in wanted {
-            let spec = (self.wanted.spec)(&contract.symbol);
-            if contract.is_recorded_as(&spec) {
+        let specs: Vec<_> = wanted.map(|contract| ((self.wanted.spec)(&contract.symbol), contract)).collect();
+        let others = specs.iter().filter(|(spec, contract)| !contract.is_recorded_as(spec)).count();
+        let has_room = others <= self.engine.contracts.room();
+        if !has_room {
+            tracing::error!(
+                contracts = others,
+                "too many contracts were recorded since the start: restart to record these in another way"
+            );
+        }
+        for (spec, contract) in specs {
+            if contract.is_recorded_as(&spec) || !has_room {
                 contract.kept.store(Arc::new(spec.kept));
             } else {
                 self.end(&contract, Ending::Reconfigured);

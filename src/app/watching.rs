@@ -12,10 +12,10 @@ use crate::{
     market::{Contract, Trouble},
     metrics::Metrics,
     model::ContractId,
-    net::Fetch,
+    net::{Fetch, Response},
 };
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// How often the tapes are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -23,6 +23,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const MANY: usize = 3;
 /// Attempts after which a stream is called stale.
 const TRIES: u32 = 2;
+/// So many streams of a connection are asked about before it is opened anew; each costs a weight of 20.
+const LOOKED_AT: usize = 2;
+/// What is answered later counts as no answer: what the budget grants late, or the venue says late.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
 /// Watches over every stream. Cheap to clone.
 #[derive(Clone)]
@@ -77,11 +81,7 @@ impl Watching {
 
     /// Has the venue tell every contract's newest raw trade. One call of weight 40; without an answer nothing is known.
     async fn ask(&self, vigil: &mut Vigil) {
-        let asked = self.budget.get(&*self.fetch, &self.rest_url, &Call::tickers(), Priority::Listing).await;
-        let Ok(response) = asked.map_err(|error| tracing::warn!("the venue's statistics cannot be fetched: {error}"))
-        else {
-            return;
-        };
+        let Some(response) = self.answer(&Call::tickers()).await else { return };
         let Ok(tickers) = rest::tickers(&response.body) else { return };
         let now_ms = self.clock.monotonic_ms();
         for (symbol, ticker) in tickers.iter() {
@@ -90,7 +90,24 @@ impl Watching {
         }
     }
 
+    /// An answer, if it comes soon: under a ban, too, streams are looked after.
+    async fn answer(&self, call: &Call) -> Option<Response> {
+        let asking = self.budget.get(&*self.fetch, &self.rest_url, call, Priority::Listing);
+        match timeout(ANSWER_WITHIN, asking).await {
+            Ok(Ok(response)) => Some(response),
+            Ok(Err(error)) => {
+                tracing::warn!("the venue cannot be asked about its streams: {error}");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     async fn act(&self, vigil: &mut Vigil) {
+        for at in self.engine.take_mute() {
+            tracing::error!(connection = at, "a connection brings nothing, and is opened on another path");
+            self.do_it(Remedy::Reroute(at));
+        }
         let mut by_connection: BTreeMap<usize, Vec<(ContractId, Finding)>> = BTreeMap::new();
         for (id, finding) in vigil.findings(self.clock.monotonic_ms()) {
             match finding {
@@ -105,7 +122,10 @@ impl Watching {
             let fresh =
                 vigil.fresh(self.clock.monotonic_ms(), |id| self.engine.place_of(StreamKey::Trades(id)) == Some(at));
             if fresh == 0 || behind.len() >= MANY.max(fresh) {
-                self.revive_connection(vigil, at, &behind);
+                let lacking = self.lacking(vigil, behind).await;
+                if !lacking.is_empty() {
+                    self.revive_connection(vigil, at, &lacking);
+                }
             } else {
                 for (id, finding) in behind {
                     self.revive_stream(vigil, id, finding).await;
@@ -114,6 +134,19 @@ impl Watching {
         }
         let stale = self.engine.contracts.iter().filter(|contract| contract.is_in_trouble()).count();
         self.metrics.streams_behind.set(i64::try_from(stale).unwrap_or(i64::MAX));
+    }
+
+    /// Of streams that are behind, all if one of the first lacks what the venue has published; else none for now, and those
+    /// that were not looked at have their turn.
+    async fn lacking(&self, vigil: &mut Vigil, behind: Vec<(ContractId, Finding)>) -> Vec<(ContractId, Finding)> {
+        for (id, finding) in behind.iter().take(LOOKED_AT) {
+            let Some(contract) = self.engine.contracts.get(*id) else { continue };
+            if self.is_lacking(&contract).await {
+                return behind;
+            }
+            excuse(vigil, &contract, *finding);
+        }
+        Vec::new()
     }
 
     fn revive_connection(&self, vigil: &mut Vigil, at: usize, behind: &[(ContractId, Finding)]) {
@@ -131,10 +164,8 @@ impl Watching {
 
     async fn revive_stream(&self, vigil: &mut Vigil, id: ContractId, finding: Finding) {
         let Some(contract) = self.engine.contracts.get(id) else { return };
-        if let Finding::Behind(told) = finding
-            && !self.is_lacking(&contract).await
-        {
-            return vigil.excuse(id, told);
+        if !self.is_lacking(&contract).await {
+            return excuse(vigil, &contract, finding);
         }
         let key = StreamKey::Trades(id);
         let remedy = if tries(finding).is_multiple_of(2) { Remedy::AskAgain(key) } else { Remedy::MoveAway(key) };
@@ -147,9 +178,7 @@ impl Watching {
     /// stream's, such as a liquidation against the insurance fund. When it does not answer, it has.
     async fn is_lacking(&self, contract: &Contract) -> bool {
         let call = Call::newest_agg_trade(&contract.symbol);
-        let Ok(response) = self.budget.get(&*self.fetch, &self.rest_url, &call, Priority::Listing).await else {
-            return true;
-        };
+        let Some(response) = self.answer(&call).await else { return true };
         let newest = rest::agg_trades(&response.body).ok().and_then(|trades| trades.last().map(|trade| trade.last_id));
         newest.is_none_or(|newest| newest_raw_id(contract) < Some(newest))
     }
@@ -178,9 +207,16 @@ impl Watching {
 /// How often something was done about it before.
 const fn tries(finding: Finding) -> u32 {
     match finding {
-        Finding::Still(tries) => tries,
+        Finding::Still { tries, .. } => tries,
         Finding::Behind(_) | Finding::Healed(_) => 0,
     }
+}
+
+/// Notes that a stream lacks nothing of what the venue has told of.
+fn excuse(vigil: &mut Vigil, contract: &Contract, finding: Finding) {
+    let (Finding::Behind(told) | Finding::Still { told, .. }) = finding else { return };
+    vigil.excuse(contract.id, told);
+    contract.set_trouble(Trouble::None);
 }
 
 fn newest_raw_id(contract: &Contract) -> Option<u64> {

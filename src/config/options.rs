@@ -384,7 +384,7 @@ fn binance(reader: &mut Reader<'_>) -> Binance {
         }),
         routes: reader.value("venue.binance.routes", routes),
         extra_ca_file: reader.text("venue.binance.extra_ca_file", path),
-        streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1024),
+        streams_per_connection_max: reader.count("venue.binance.streams_per_connection_max", 1023),
         connections_per_stream: reader.count("venue.binance.connections_per_stream", 2),
         rotation: reader.millis("venue.binance.rotation_ms", 60_000..=86_400_000),
         listing_refresh: reader.millis("venue.binance.listing_refresh_ms", 1_000..=86_400_000),

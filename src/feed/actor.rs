@@ -3,13 +3,19 @@
 use crate::{
     clock::Clock,
     exchange::binance::control::REQUESTS_PER_SECOND_MAX,
-    feed::{Sink, Streams, intake::Intake, requests::Requests},
+    feed::{Class, Sink, Streams, intake::Intake, requests::Requests},
     market::{Side, VenueClock},
     metrics::{Labels, Metrics},
     net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, WriteError, with_causes},
 };
 use actix::prelude::*;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::{oneshot, watch},
     time::{Instant, MissedTickBehavior, interval},
@@ -27,6 +33,12 @@ const RENEWED: &str = "renewed";
 const SILENT: &str = "silent";
 /// Why one ends that delivers a part of what it carries.
 const THIN: &str = "thin";
+/// After one that was thin no other counts as thin for so long: when the venue itself loses frames, opening more loses more.
+const THIN_AGAIN: Duration = Duration::from_mins(10);
+/// Why one ends that has brought nothing but replies.
+const MUTE: &str = "mute";
+/// How many looks in a row may find that; whatever a connection is for, its canary sings once or twice a second.
+const MUTE_LOOKS_MAX: u32 = 30;
 /// How often it is looked whether the canary sings, and how many looks in a row may find that it does not. The canary sings once or twice a second.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 const QUIET_LOOKS_MAX: u32 = 10;
@@ -79,6 +91,10 @@ pub struct Spec {
     pub streams: watch::Receiver<Arc<Streams>>,
     /// Which proofs are its own.
     pub side: Side,
+    /// How many connections in a row have brought nothing.
+    pub mutes: Arc<AtomicU32>,
+    /// Before it begins, after one that panicked.
+    pub rest: Duration,
     /// Where what concerns all contracts goes.
     pub sink: Arc<Sink>,
     /// How to reach the venue.
@@ -125,13 +141,19 @@ impl Actor for FeedActor {
 async fn follow(mut spec: Spec) {
     let options = spec.options.clone();
     let mut backoff = Backoff::new(options.backoff.0, options.backoff.1, options.stable_after, options.seed);
-    let mut side = spec.side;
+    let (mut side, mut heeds_from) = (spec.side, Instant::now());
+    tokio::time::sleep(spec.rest).await;
     while spec.streams.wait_for(|streams| !streams.list.is_empty()).await.is_ok() {
         let started = spec.clock.monotonic();
         let reason;
-        (reason, side) = succession(&spec, side).await;
-        if reason == IDLE {
-            continue;
+        (reason, side) = succession(&spec, side, heeds_from).await;
+        match reason {
+            IDLE => continue,
+            THIN => heeds_from = Instant::now() + THIN_AGAIN,
+            MUTE => {
+                spec.mutes.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
         }
         spec.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).inc();
         backoff.stable(spec.clock.monotonic() - started);
@@ -143,8 +165,8 @@ async fn follow(mut spec: Spec) {
 
 /// One connection after the other, each opened before the last one is let go, until one ends before its time: why, and which
 /// side it was.
-async fn succession(spec: &Spec, mut side: Side) -> (&'static str, Side) {
-    let mut current = Box::pin(link(spec.clone(), side, None));
+async fn succession(spec: &Spec, mut side: Side, heeds_from: Instant) -> (&'static str, Side) {
+    let mut current = Box::pin(link(spec.clone(), side, None, heeds_from));
     let mut age = spec.options.rotation.first;
     loop {
         tokio::select! {
@@ -152,7 +174,7 @@ async fn succession(spec: &Spec, mut side: Side) -> (&'static str, Side) {
             () = tokio::time::sleep(age) => {}
         }
         let (flows, has_flowed) = oneshot::channel();
-        let mut next = Box::pin(link(spec.clone(), side.other(), Some(flows)));
+        let mut next = Box::pin(link(spec.clone(), side.other(), Some(flows), heeds_from));
         let both_flow = async {
             // Without a word, when the successor ends: that is seen first, below.
             has_flowed.await.unwrap_or_default();
@@ -179,11 +201,12 @@ fn note_failed_rotation(reason: &str) {
     tracing::warn!(reason, "the connection that was to take over ended: the old one goes on");
 }
 
-/// One connection's life, with what it hands over; the result says why it ended. `flows` is told of its first data.
-async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>) -> &'static str {
+/// One connection's life, with what it hands over; the result says why it ended. `flows` is told of its first data; before
+/// `heeds_from` it may be thin.
+async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>, heeds_from: Instant) -> &'static str {
     let (venue_clock, metrics) = (Arc::clone(&spec.venue_clock), Arc::clone(&spec.metrics));
     let mut intake = Intake::new(side, Arc::clone(&spec.sink), venue_clock, spec.clock, metrics);
-    let reason = connection(&mut spec, &mut intake, flows).await;
+    let reason = connection(&mut spec, &mut intake, flows, heeds_from).await;
     intake.disconnected();
     // What contracts did not take before is offered again.
     let until = Instant::now() + LAST_OFFERS;
@@ -193,7 +216,12 @@ async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>) ->
     reason
 }
 
-async fn connection(spec: &mut Spec, intake: &mut Intake, flows: Option<oneshot::Sender<()>>) -> &'static str {
+async fn connection(
+    spec: &mut Spec,
+    intake: &mut Intake,
+    flows: Option<oneshot::Sender<()>>,
+    heeds_from: Instant,
+) -> &'static str {
     let (options, path) = (&spec.options, spec.streams.borrow().path);
     let mut socket = match WebSocket::open(&*spec.dialer, &options.endpoint, path, &options.limits).await {
         Ok(socket) => socket,
@@ -203,7 +231,7 @@ async fn connection(spec: &mut Spec, intake: &mut Intake, flows: Option<oneshot:
     let metrics = Arc::clone(&spec.metrics);
     let _up = Up::new(&metrics);
     tracing::info!(endpoint = %options.endpoint, path, streams = spec.streams.borrow().list.len(), "connected");
-    match read(&mut spec.streams, intake, &mut socket, flows).await {
+    match read(spec, intake, &mut socket, (flows, heeds_from)).await {
         Ok(reason) => {
             socket.close().await;
             reason
@@ -223,13 +251,14 @@ enum Ended {
 /// that answers no ping, and that of one whose canary has sung and does not any more; and so does a loss of much of what it carries. Streams that come or go meanwhile are
 /// asked for, while reading goes on.
 async fn read(
-    streams: &mut watch::Receiver<Arc<Streams>>,
+    spec: &mut Spec,
     intake: &mut Intake,
     socket: &mut WebSocket,
-    mut flows: Option<oneshot::Sender<()>>,
+    (mut flows, heeds_from): (Option<oneshot::Sender<()>>, Instant),
 ) -> Result<&'static str, Ended> {
-    let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
-    let (mut held, mut requests) = (false, Requests::new(streams.borrow().canary()));
+    let (streams, mutes) = (&mut spec.streams, &spec.mutes);
+    let (path, renewals, class) = (streams.borrow().path, streams.borrow().renewals, streams.borrow().class);
+    let (mut held, mut requests) = (false, Requests::new(Some(streams.borrow().canary())));
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
     let (mut looks, mut quiet_looks) = (interval(LOOK_EVERY), 0);
     // While frames come nobody looks; what was missed then is not made up for.
@@ -266,6 +295,10 @@ async fn read(
                 if intake.knows_canary() && quiet_looks > QUIET_LOOKS_MAX {
                     return Ok(SILENT);
                 }
+                // Of trades the watch over streams knows more.
+                if class != Class::Trades && !intake.has_heard() && quiet_looks > MUTE_LOOKS_MAX {
+                    return Ok(MUTE);
+                }
                 None
             }
             // A timer costs more than a small batch: only while something is held back.
@@ -273,9 +306,12 @@ async fn read(
         };
         held = intake.deliver();
         match read {
-            Some(Ok(_)) if intake.is_thin() => return Ok(THIN),
+            Some(Ok(_)) if intake.is_thin() && Instant::now() >= heeds_from => return Ok(THIN),
             Some(Ok(_)) => {
                 quiet_looks = 0;
+                if intake.has_heard() {
+                    mutes.store(0, Ordering::Relaxed);
+                }
                 // The contracts' actors share this thread and get their turn before the next frames.
                 tokio::task::yield_now().await;
                 intake.prove();

@@ -94,6 +94,13 @@ impl Books {
         self.dirty = (0..self.lanes.len()).collect();
     }
 
+    /// The same, without waiting for what is held: nobody will hand that over.
+    pub(super) fn doubt_now(&self) {
+        self.lanes.iter().filter_map(|lane| lane.contract.book.as_ref()).for_each(|book| {
+            book.doubt();
+        });
+    }
+
     /// Hands over what waits; whether some is still held.
     pub(super) fn deliver(&mut self) -> bool {
         let lanes = &mut self.lanes;

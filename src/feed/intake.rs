@@ -39,6 +39,7 @@ pub(super) struct Intake {
     /// Whether the connection's canary has sung.
     knows_canary: bool,
     continuity: Continuity,
+    has_heard: bool,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
     flow: Arc<Flow>,
@@ -91,6 +92,7 @@ impl Intake {
             proof_due: false,
             knows_canary: false,
             continuity: Continuity::default(),
+            has_heard: false,
             recent: 0,
             flow: Arc::default(),
             venue_clock,
@@ -149,6 +151,11 @@ impl Intake {
         self.knows_canary
     }
 
+    /// Whether it has brought anything but replies.
+    pub(super) fn has_heard(&self) -> bool {
+        self.has_heard
+    }
+
     /// See [`Continuity`].
     pub(super) fn is_thin(&self) -> bool {
         self.continuity.is_thin()
@@ -175,7 +182,10 @@ impl Intake {
             return self.doubt(frame);
         }
         self.newest_event = self.newest_event.max(event_time);
-        event_time.into_iter().for_each(|sent| self.continuity.note_sent(sent));
+        if let Some(sent) = event_time {
+            self.has_heard = true;
+            self.continuity.note_sent(sent);
+        }
         let (symbol, print) = match &decoded.event {
             Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => {
                 (symbol, Print::Trade(*trade))
@@ -348,6 +358,9 @@ impl Intake {
 /// A connection that is let go proves nothing any more, however it ends.
 impl Drop for Intake {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.books.doubt_now();
+        }
         self.disconnected();
     }
 }

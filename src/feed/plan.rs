@@ -226,7 +226,8 @@ mod tests {
         let names = (2..5).map(|at| plan.streams(at).list[0].name.as_str()).collect::<Vec<_>>();
         assert_eq!(names, ["ausdt@depth@100ms", "!markPrice@arr@1s", "!bookTicker"]);
         let canaries = (0..5).map(|at| plan.streams(at).canary()).collect::<Vec<_>>();
-        let expected = [Some("btcusdt@markPrice@1s"), Some("btcusdt@depth5@500ms"), Some("!bookTicker"), None, None];
+        let (mark, depth) = ("btcusdt@markPrice@1s", "btcusdt@depth5@500ms");
+        let expected = [mark, depth, "!bookTicker", mark, depth];
         assert_eq!(canaries, expected);
     }
 

@@ -86,13 +86,11 @@ pub struct Streams {
 
 impl Streams {
     /// What is asked for beside them, since it always has something to say.
-    pub fn canary(&self) -> Option<&'static str> {
+    pub fn canary(&self) -> &'static str {
         match self.class {
-            Class::Trades => Some(canary(self.path)),
+            Class::Trades | Class::Market => canary(self.path),
             // The other canary of this path is a book, too.
-            Class::Books => market_stream_name(StreamKind::BookTicker),
-            // These speak once a second and every five.
-            Class::Market => None,
+            Class::Books => market_stream_name(StreamKind::BookTicker).unwrap_or_else(|| canary(self.path)),
         }
     }
 }

@@ -49,6 +49,8 @@ struct Watched {
     told: Option<(u64, i64)>,
     /// Told ids up to it are known to be no trades of the stream's.
     excused: u64,
+    /// Answers of the venue since the tape moved that told of nothing newer.
+    answers: u32,
     trouble: Option<Trouble>,
 }
 
@@ -65,8 +67,13 @@ struct Trouble {
 pub enum Finding {
     /// It lacks trades that the venue has told of, of which this is the newest raw id. Nobody has done anything about it.
     Behind(u64),
-    /// The same, and so many attempts to revive it have not helped.
-    Still(u32),
+    /// The same, and some attempts to revive it have not helped.
+    Still {
+        /// The raw id that it lacks.
+        told: u64,
+        /// How many.
+        tries: u32,
+    },
     /// It flows again, after so many milliseconds.
     Healed(i64),
 }
@@ -91,7 +98,7 @@ impl Vigil {
         let mean_ms = watched.gap_ms.map_or(gap_ms, |mean_ms| mean_ms + (gap_ms - mean_ms) / WEIGHT);
         // The first move tells of no gap.
         watched.gap_ms = watched.newest.map(|_| mean_ms);
-        (watched.newest, watched.moved_ms) = (newest, now_ms);
+        (watched.newest, watched.moved_ms, watched.answers) = (newest, now_ms, 0);
         watched.told = watched.told.filter(|(told, _)| newest < Some(*told));
     }
 
@@ -99,9 +106,12 @@ impl Vigil {
     pub fn shall_ask(&self, now_ms: i64) -> bool {
         let Some(asked_ms) = self.asked_ms else { return true };
         let since_ms = now_ms - asked_ms;
-        since_ms >= ASK_EVERY_MS.0
-            || since_ms >= ASK_EVERY_MS.1
-                && self.watched.values().any(|watched| watched.is_silent(now_ms) || watched.awaits_word(now_ms))
+        let is_due = |watched: &Watched| {
+            // Who was answered that there is nothing newer asks ever less often.
+            let every_ms = ASK_EVERY_MS.1 << watched.answers.min(3);
+            watched.awaits_word(now_ms) || since_ms >= every_ms && watched.is_silent(now_ms)
+        };
+        since_ms >= ASK_EVERY_MS.0 || since_ms >= ASK_EVERY_MS.1 && self.watched.values().any(is_due)
     }
 
     /// Notes that the venue is being asked.
@@ -117,6 +127,8 @@ impl Vigil {
         } else if watched.newest < Some(newest) && newest > watched.excused {
             // The oldest that is lacking counts.
             watched.told.get_or_insert((newest, now_ms));
+        } else {
+            watched.answers += 1;
         }
     }
 
@@ -125,6 +137,8 @@ impl Vigil {
         if let Some(watched) = self.watched.get_mut(&id) {
             watched.excused = watched.excused.max(told);
             watched.told = watched.told.filter(|(lacking, _)| *lacking > told);
+            // Then nothing was wrong with its stream before, either.
+            watched.trouble = watched.trouble.filter(|_| watched.told.is_some());
         }
     }
 
@@ -161,6 +175,7 @@ impl Watched {
             gap_ms: None,
             told: None,
             excused: 0,
+            answers: 0,
             trouble: None,
         }
     }
@@ -181,7 +196,9 @@ impl Watched {
         let behind = self.told.filter(|(_, told_ms)| now_ms - told_ms >= GRACE_MS);
         match (behind, self.trouble) {
             (Some((told, _)), None) => Some(Finding::Behind(told)),
-            (Some(_), Some(trouble)) if now_ms >= trouble.next_ms => Some(Finding::Still(trouble.tries)),
+            (Some((told, _)), Some(trouble)) if now_ms >= trouble.next_ms => {
+                Some(Finding::Still { told, tries: trouble.tries })
+            }
             // Only a trade proves that it flows.
             (None, Some(trouble)) if self.told.is_none() && self.moved_ms > trouble.tried_ms => {
                 self.trouble = None;
@@ -231,7 +248,7 @@ mod tests {
         assert_eq!(vigil.findings(now + 2_200), [(A, Finding::Behind(120))]);
         vigil.tried(A, now + 2_200);
         assert_eq!(vigil.findings(now + 10_199), []);
-        assert_eq!(vigil.findings(now + 10_200), [(A, Finding::Still(1))]);
+        assert_eq!(vigil.findings(now + 10_200), [(A, Finding::Still { told: 120, tries: 1 })]);
         vigil.tried(A, now + 10_200);
         vigil.see(A, Some(125), -SETTLE_MS, now + 11_000);
         assert_eq!(vigil.findings(now + 11_000), [(A, Finding::Healed(10_800))]);

@@ -430,6 +430,11 @@ impl Contracts {
         Some(contract)
     }
 
+    /// How many more can be begun with.
+    pub fn room(&self) -> usize {
+        CONTRACTS_MAX - self.listed.load().by_id.len().min(CONTRACTS_MAX)
+    }
+
     /// The contract of that number.
     pub fn get(&self, id: ContractId) -> Option<Arc<Contract>> {
         self.listed.load().get(id).cloned()

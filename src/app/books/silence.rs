@@ -80,6 +80,11 @@ impl Silences {
         ended.map_or(Verdict::Wait, |silence| Verdict::Healed(now_ms - silence.tried_ms))
     }
 
+    /// Whether a book's stream may be silent, whenever something is to be done about it.
+    pub(super) fn has(&self, id: ContractId) -> bool {
+        self.0.contains_key(&id)
+    }
+
     /// Notes that something was done.
     pub(super) fn tried(&mut self, id: ContractId, now_ms: i64) {
         let Some(silence) = self.0.get_mut(&id) else { return };

@@ -8,6 +8,7 @@ use crate::{
         Engine, Remedy,
         books::silence::{Look, Silences, Verdict},
     },
+    book::Replica,
     clock::Clock,
     feed::StreamKey,
     market::{BookPost, Contract},
@@ -19,8 +20,10 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often books are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// So many silent books, and no other, are the connection's fault.
+/// So many silent books, where no other flows, are the connection's fault.
 const MANY: usize = 3;
+/// A book whose newest update is younger than this flows.
+const FLOWING_MS: i64 = 10_000;
 
 /// Watches over every book's stream. Follows what the venue says of all contracts' best bids and asks. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -76,7 +79,7 @@ impl BookWatch {
                 self.doubt(contract, *tries);
                 silences.tried(contract.id, self.clock.monotonic_ms());
             }
-            if silent.len() >= MANY && silent.len() >= self.books_on(at) {
+            if self.is_dead(silences, at) {
                 let tries = silent.iter().map(|(_, tries)| *tries).max().unwrap_or_default();
                 self.revive(if tries == 0 { Remedy::Renew(at) } else { Remedy::Reroute(at) });
             } else {
@@ -95,9 +98,18 @@ impl BookWatch {
         });
     }
 
-    fn books_on(&self, at: usize) -> usize {
-        let is_there = |id: ContractId| self.engine.place_of(StreamKey::Book(id)) == Some(at);
-        self.engine.contracts.iter().filter(|contract| is_there(contract.id)).count()
+    /// Whether several books of a connection may be silent, and none of it flows.
+    fn is_dead(&self, silences: &Silences, at: usize) -> bool {
+        let is_there = |contract: &Arc<Contract>| self.engine.place_of(StreamKey::Book(contract.id)) == Some(at);
+        let books: Vec<_> = self.engine.contracts.iter().filter(is_there).collect();
+        let silent = books.iter().filter(|contract| silences.has(contract.id)).count();
+        silent >= MANY.min(books.len()) && !books.iter().any(|contract| self.is_flowing(contract))
+    }
+
+    fn is_flowing(&self, contract: &Contract) -> bool {
+        let newest = contract.book.as_ref().and_then(|book| book.read(Replica::newest));
+        let now = self.engine.venue_clock.now();
+        newest.zip(now).is_some_and(|((_, time), now)| now.since(time) < FLOWING_MS)
     }
 
     fn revive(&self, remedy: Remedy) {
