@@ -1,7 +1,10 @@
 //! How do sessions and readers reach the publishers?
 
 use crate::{
-    live::{Replay, Subscriber, Topic, TopicsActor, topics},
+    live::{
+        Replay, Subscriber, Topic, TopicsActor, topics,
+        variants::{Place, VARIANTS_MAX, Variants},
+    },
     market::Ending,
     model::{Candle, ContractId, Timeframe},
 };
@@ -20,6 +23,15 @@ pub struct Subscription {
     pub closed_only: bool,
     /// Who.
     pub subscriber: Subscriber,
+    /// Its part in what it has made the publishers do.
+    place: Option<Arc<Place>>,
+}
+
+impl Subscription {
+    /// A wish for a topic with the newest `snapshot` rows, and of candles, if `closed_only`, those alone that close.
+    pub fn new(topic: Topic, snapshot: usize, closed_only: bool, subscriber: Subscriber) -> Self {
+        Self { topic, snapshot, closed_only, subscriber, place: None }
+    }
 }
 
 /// Why the publishers did not take a request.
@@ -31,18 +43,26 @@ pub enum Unavailable {
     /// The actor is being rebuilt; try again.
     #[error("the live thread is being restarted, try again")]
     Restarting,
+    /// A contract has as many different views, or sizes of large trades, as there may be.
+    #[error(
+        "clients follow {VARIANTS_MAX} other views of this contract's book, or other sizes of its large trades, and no more are \
+         told at a time: follow `book` or `trades` instead, or try again later"
+    )]
+    Crowded,
 }
 
 /// Where requests go: one topics actor a live thread, contracts spread by their number.
 #[derive(Clone, Debug)]
 pub struct Handle {
     actors: Arc<[ArcSwapOption<Addr<TopicsActor>>]>,
+    variants: Arc<Variants>,
 }
 
 impl Handle {
     /// A handle for `threads` topics actors, none in place yet.
     pub fn new(threads: usize) -> Self {
-        Self { actors: (0..threads.max(1)).map(|_| ArcSwapOption::empty()).collect() }
+        let actors = (0..threads.max(1)).map(|_| ArcSwapOption::empty()).collect();
+        Self { actors, variants: Arc::default() }
     }
 
     /// The live thread of a contract.
@@ -64,8 +84,9 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// When the live thread cannot take it now.
-    pub fn subscribe(&self, subscription: Subscription) -> Result<(), Unavailable> {
+    /// When the live thread cannot take it now, or publishes [`VARIANTS_MAX`] others of its kind.
+    pub fn subscribe(&self, mut subscription: Subscription) -> Result<(), Unavailable> {
+        subscription.place = self.variants.take(subscription.topic)?.map(Arc::new);
         let actor = self.actors[self.thread_of(subscription.topic.contract)].load();
         let Some(actor) = actor.as_ref() else { return Err(Unavailable::Restarting) };
         actor.try_send(topics::Subscribe::new(subscription)).map_err(|refusal| {

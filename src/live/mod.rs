@@ -19,6 +19,7 @@ mod seed;
 mod tape;
 mod timeframe;
 mod topics;
+mod variants;
 
 pub use book::Picture;
 pub use delivery::{Channel, Delivery, DialectId, Encoder, Event, Rows, SessionKey, Subscriber, Topic};
@@ -28,3 +29,4 @@ pub use lag::{Backlog, Cut, SlowPolicy};
 pub use refold::Refolder;
 pub use replay::{Replay, ReplayError, ReplayPage};
 pub use topics::{Options, TopicsActor, TopicsState};
+pub use variants::VARIANTS_MAX;

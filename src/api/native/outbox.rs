@@ -15,9 +15,6 @@ use std::collections::{BTreeMap, VecDeque};
 /// Bytes that wait at most, however long a flush interval is; beyond, they are written early.
 const PENDING_BYTES_MAX: usize = 256 << 10;
 
-/// What a current candle counts for, roughly.
-const OPEN_CANDLE_BYTES: usize = 400;
-
 /// Everything that waits to be written to one session.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
@@ -70,34 +67,23 @@ impl Outbox {
         if line.pending.is_empty() {
             self.due.push_back(sub);
         }
-        self.pending_bytes += match event {
-            Event::Snapshot(rows) => {
-                line.pending.clear();
-                line.add("snapshot", rows)
+        let mut replaced = 0;
+        let added = match event {
+            Event::Snapshot(rows) | Event::Resync(rows) => {
+                replaced = line.pending.drain(..).map(|pending| pending.bytes()).sum();
+                line.add(Pending::Rows("snapshot", rows))
             }
-            Event::Resync(rows) => {
-                line.pending.clear();
-                line.add("snapshot", rows)
-            }
-            Event::Rows(rows) => line.update(rows, None),
-            Event::Newest(body) => line.update(Rows::default(), Some(body)),
-            Event::Candles { closed, open } => line.update(closed, open),
-            Event::Repair(rows) => line.add("repair", rows),
-            Event::Correction(rows) => line.add("correction", rows),
-            Event::Gap(ids) => {
-                line.pending.push_back(Pending::Gap(ids));
-                0
-            }
-            Event::Missing(missing) => {
-                line.pending.push_back(Pending::Missing(missing));
-                0
-            }
-            Event::Ended(ending) => {
-                line.pending.push_back(Pending::Ended(ending));
-                0
-            }
+            Event::Rows(rows) => line.update(rows, None, &mut replaced),
+            Event::Newest(body) => line.update(Rows::default(), Some(body), &mut replaced),
+            Event::Candles { closed, open } => line.update(closed, open, &mut replaced),
+            Event::Repair(rows) => line.add(Pending::Rows("repair", rows)),
+            Event::Correction(rows) => line.add(Pending::Rows("correction", rows)),
+            Event::Gap(ids) => line.add(Pending::Gap(ids)),
+            Event::Missing(missing) => line.add(Pending::Missing(missing)),
+            Event::Ended(ending) => line.add(Pending::Ended(ending)),
             Event::Barrier { .. } | Event::TooSlow(_) => 0,
         };
+        self.pending_bytes = (self.pending_bytes + added).saturating_sub(replaced);
     }
 
     /// Takes a barrier, written out.
@@ -138,29 +124,27 @@ impl Outbox {
 
 impl Line {
     /// Adds a frame of its own; returns its bytes.
-    fn add(&mut self, kind: &'static str, rows: Rows) -> usize {
-        let bytes = rows.body.len();
-        self.pending.push_back(Pending::Rows(kind, rows));
+    fn add(&mut self, frame: Pending) -> usize {
+        let bytes = frame.bytes();
+        self.pending.push_back(frame);
         bytes
     }
 
-    /// Adds to the update in the making, or begins one; returns the bytes added, a replaced candle counted once.
-    fn update(&mut self, rows: Rows, open: Option<Bytes>) -> usize {
+    /// Adds to the update in the making, or begins one; returns the bytes added, and says how many went for them.
+    fn update(&mut self, rows: Rows, open: Option<Bytes>, replaced: &mut usize) -> usize {
         if !matches!(self.pending.back(), Some(Pending::Update(..))) {
             self.pending.push_back(Pending::Update(VecDeque::new(), None));
         }
         let Some(Pending::Update(settled, current)) = self.pending.back_mut() else { return 0 };
-        let mut bytes = rows.body.len();
+        let added = rows.body.len() + open.as_ref().map_or(0, Bytes::len);
+        if !rows.is_empty() || open.is_some() {
+            *replaced = current.take().map_or(0, |body| body.len());
+            *current = open;
+        }
         if !rows.is_empty() {
             settled.push_back(rows.body);
-            *current = None;
         }
-        if let Some(open) = open
-            && current.replace(open).is_none()
-        {
-            bytes += OPEN_CANDLE_BYTES;
-        }
-        bytes
+        added
     }
 
     /// The next frame that waits. An update of more than `bytes_max` goes out in several.
@@ -190,6 +174,15 @@ impl Line {
 }
 
 impl Pending {
+    /// Of its rows.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Rows(_, rows) => rows.body.len(),
+            Self::Update(settled, current) => settled.iter().chain(current).map(Bytes::len).sum(),
+            Self::Gap(_) | Self::Missing(_) | Self::Ended(_) => 0,
+        }
+    }
+
     /// Takes what fits into one frame, at least one body; whether nothing is left.
     fn take(&mut self, bytes_max: usize) -> (Part, bool) {
         match self {
@@ -362,7 +355,24 @@ mod tests {
         outbox.push(7, Event::Rows(Rows { body: vec![b'1'; PENDING_BYTES_MAX + 1].into(), count: 1 }));
         assert!(outbox.is_heavy());
         outbox.push(7, Event::Snapshot(rows("1")));
-        assert_eq!(flushed(&mut outbox).len(), 1);
         assert!(!outbox.is_heavy());
+        assert_eq!(flushed(&mut outbox).len(), 1);
+    }
+
+    #[test]
+    fn a_row_that_the_next_replaces_counts_with_its_own_length_and_once() {
+        let body = Bytes::from(vec![b'1'; PENDING_BYTES_MAX / 2]);
+        let (mut one, mut three) = (outbox(), Outbox::default());
+        (0..100).for_each(|_| one.push(7, Event::Newest(body.clone())));
+        one.push(7, candles("", "1"));
+        (0..100).for_each(|_| one.push(7, Event::Newest(body.clone())));
+        one.push(7, candles("2", ""));
+        one.push(7, Event::Newest(body.clone()));
+        assert!(!one.is_heavy(), "{}", one.pending_bytes);
+        for sub in 1..=3 {
+            three.open(sub, "book_view", "BTCUSDT");
+            three.push(sub, Event::Newest(body.clone()));
+        }
+        assert!(three.is_heavy());
     }
 }

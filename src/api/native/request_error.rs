@@ -1,6 +1,7 @@
 //! Why is a request of a session refused, and how is it told?
 
 use crate::{
+    api::native::wish::Choice,
     live::{ReplayError, Unavailable},
     model::TimeframeError,
 };
@@ -41,8 +42,8 @@ pub(super) enum RequestError {
     AlreadySubscribed(u32),
     #[error("this session has {0} subscriptions, and no more are allowed")]
     TooMany(usize),
-    #[error("this session follows {0} intervals, and no more are allowed")]
-    TooManyIntervals(usize),
+    #[error("this session follows {1} different {kind}, and no more are allowed: see `limits.{kind}` of `hello`", kind = .0.kind())]
+    TooManyChoices(Choice, usize),
     #[error("{SNAPSHOT_ROWS_MAX} rows of snapshots may be on their way, not {0}: ask for the rest when they have come")]
     TooManyRows(usize),
     #[error("more than {0} requests in a second")]
@@ -71,12 +72,15 @@ impl RequestError {
             Self::UnknownSub(_) => ("unknown_sub", 404),
             Self::AlreadySubscribed(_) => ("already_subscribed", 409),
             Self::TooMany(_) => ("too_many_subscriptions", 429),
-            Self::TooManyIntervals(_) => ("too_many_intervals", 429),
+            Self::TooManyChoices(Choice::Interval(_), _) => ("too_many_intervals", 429),
+            Self::TooManyChoices(Choice::View(..), _) => ("too_many_views", 429),
+            Self::TooManyChoices(Choice::NotionalMin(_), _) => ("too_many_min_notionals", 429),
             Self::TooManyRows(_) => ("too_many_snapshot_rows", 400),
             Self::TooFast(_) => ("too_many_requests", 429),
             Self::TwoBeginnings => ("two_beginnings", 400),
             Self::Replay(ReplayError::NothingHeld) => ("nothing_held", 503),
             Self::Replay(ReplayError::Beyond { .. }) => ("resume_beyond_newest", 409),
+            Self::Unavailable(Unavailable::Crowded) => ("too_many_variants", 503),
             Self::Unavailable(_) => ("unavailable", 503),
         }
     }

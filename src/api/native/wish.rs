@@ -36,11 +36,35 @@ pub(super) struct Wish {
     pub(super) on_slow: SlowPolicy,
 }
 
+/// What a publisher is made for because a client chose it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Choice {
+    /// The rule of candles.
+    Interval(Timeframe),
+    /// A step and levels of a book.
+    View(Option<TickSize>, u16),
+    /// Which trades are large; none for what the configuration says of each contract.
+    NotionalMin(Option<QuoteVolume>),
+}
+
+impl Choice {
+    /// The kind, as `limits` of `hello` names it.
+    pub(super) const fn kind(self) -> &'static str {
+        match self {
+            Self::Interval(_) => "intervals",
+            Self::View(..) => "views",
+            Self::NotionalMin(_) => "min_notionals",
+        }
+    }
+}
+
 impl Wish {
-    /// The rule of its candles.
-    pub(super) fn timeframe(&self) -> Option<Timeframe> {
+    /// What of it is the client's own choice.
+    pub(super) fn choice(&self) -> Option<Choice> {
         match self.channel {
-            Channel::Candles(timeframe) => Some(timeframe),
+            Channel::Candles(timeframe) => Some(Choice::Interval(timeframe)),
+            Channel::BookView(group, levels) => Some(Choice::View(group, levels)),
+            Channel::LargeTrades(_) => Some(Choice::NotionalMin(self.notional_min)),
             _ => None,
         }
     }

@@ -14,7 +14,7 @@ use tapedeck::{
 const TICK: Price = Price::from_units(10_000);
 
 /// A server over books that have been recorded for a while.
-fn with_books<R, F: Future<Output = R>>(main: impl FnOnce(Site) -> F) -> R {
+pub(super) fn with_books<R, F: Future<Output = R>>(main: impl FnOnce(Site) -> F) -> R {
     with_rig(
         || {
             let contracts = [("BTCUSDT", TapeKind::Aggregate, 900), ("SOLUSDT", TapeKind::Aggregate, 60)];
@@ -26,7 +26,7 @@ fn with_books<R, F: Future<Output = R>>(main: impl FnOnce(Site) -> F) -> R {
             rig
         },
         Duration::from_mins(5),
-        options(),
+        Options { session: SessionOptions { subscriptions_max: 100, ..options().session }, ..options() },
         main,
     )
 }

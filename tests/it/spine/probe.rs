@@ -95,7 +95,7 @@ impl Probe {
             backlog: self.backlog.clone(),
         };
         let topic = Topic { contract: self.contract.id, channel };
-        Subscription { topic, snapshot, closed_only: false, subscriber }
+        Subscription::new(topic, snapshot, false, subscriber)
     }
 
     /// Takes what followed id `after`, a page every 20 ms, then the live trades; how many pages.

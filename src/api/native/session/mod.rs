@@ -17,7 +17,7 @@ use crate::{
         native::{
             outbox::Outbox,
             request_error::SNAPSHOT_ROWS_MAX,
-            session::{announced::Following, rate::Rate, requests::INTERVALS_MAX},
+            session::{announced::Following, rate::Rate, requests::CHOICES_MAX},
             wish::Wish,
         },
         sessions::Goodbye,
@@ -165,7 +165,9 @@ impl SessionActor {
                 "subscriptions": limits.subscriptions_max,
                 "requests_per_second": limits.requests_per_second_max,
                 "message_bytes": limits.message_bytes_max,
-                "intervals": INTERVALS_MAX,
+                "intervals": CHOICES_MAX,
+                "views": CHOICES_MAX,
+                "min_notionals": CHOICES_MAX,
                 "snapshot_rows": SNAPSHOT_ROWS_MAX,
             },
         });

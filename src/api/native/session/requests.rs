@@ -14,14 +14,15 @@ use crate::{
 use actix::prelude::*;
 use actix_http::ws::CloseCode;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem::discriminant};
 
 /// The dialect's place among the encoders.
 const DIALECT: DialectId = DialectId(0);
 /// Messages that are no JSON, after which a session is closed.
 const MALFORMED_MAX: u32 = 10;
-/// Different intervals that one session may follow at a time: each is a fold of its own for every contract.
-pub(super) const INTERVALS_MAX: usize = 32;
+/// Different intervals, views of books, and sizes of large trades, that one session may follow at a time: each is a publisher
+/// of its own for every contract.
+pub(super) const CHOICES_MAX: usize = 32;
 
 impl SessionActor {
     /// Answers one text message, always with one message.
@@ -138,11 +139,10 @@ impl SessionActor {
             cut: self.cut.clone(),
             backlog: self.backlog.clone(),
         };
-        let (snapshot, closed_only) = (wish.snapshot, wish.closed_only);
-        let subscription = Subscription { topic, snapshot, closed_only, subscriber };
+        let subscription = Subscription::new(topic, wish.snapshot, wish.closed_only, subscriber);
         if replay.is_none() {
             self.shared.live.subscribe(subscription.clone())?;
-            self.snapshots_due.insert(sub, snapshot);
+            self.snapshots_due.insert(sub, wish.snapshot);
         }
         self.outbox.open(sub, wish.channel.name(), contract.symbol.as_str());
         self.gauge(&wish, 1);
@@ -168,9 +168,11 @@ impl SessionActor {
         if rows > SNAPSHOT_ROWS_MAX {
             return Err(RequestError::TooManyRows(rows));
         }
-        let mut intervals: BTreeSet<_> = self.subs.values().filter_map(|(_, held)| held.timeframe()).collect();
-        intervals.extend(wish.timeframe());
-        if intervals.len() > INTERVALS_MAX { Err(RequestError::TooManyIntervals(INTERVALS_MAX)) } else { Ok(()) }
+        let Some(choice) = wish.choice() else { return Ok(()) };
+        let held = self.subs.values().filter_map(|(_, held)| held.choice());
+        let alike = held.filter(|other| discriminant(other) == discriminant(&choice));
+        let choices: BTreeSet<_> = alike.chain([choice]).collect();
+        if choices.len() > CHOICES_MAX { Err(RequestError::TooManyChoices(choice, CHOICES_MAX)) } else { Ok(()) }
     }
 
     fn unsubscribe_all(&mut self, subs: &[u32], context: &mut Context) -> Result<(), RequestError> {

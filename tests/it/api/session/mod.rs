@@ -1,6 +1,7 @@
 //! Do WebSocket sessions keep the protocol, and do their limits hold?
 
 mod announced;
+mod choices;
 
 use super::*;
 use futures_util::{SinkExt, StreamExt};
