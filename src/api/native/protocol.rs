@@ -67,7 +67,7 @@ fn subscribe(mut fields: Map<String, Value>) -> Result<Op, RequestError> {
     };
     let wishes: Vec<Result<Wish, _>> = subs.into_iter().map(one).collect();
     // A fault of the request as a whole: which of its subscriptions should go without?
-    let rows = wishes.iter().flatten().map(|wish| wish.snapshot).sum();
+    let rows = wishes.iter().flatten().map(Wish::snapshot_rows).sum();
     if rows > SNAPSHOT_ROWS_MAX {
         Err(RequestError::TooManyRows(rows))
     } else {
@@ -154,5 +154,16 @@ mod tests {
         let (id, error) = ask(&[10_000, 10_000, 10_000, 10_000, 10_000, 1]).expect_err("one row too many");
         assert_eq!((id, error.code().0), (7.into(), "too_many_snapshot_rows"));
         assert!(error.to_string().contains("50000") && error.to_string().contains("50001"), "{error}");
+        let books = |count: usize, more: Value| {
+            let subs = [vec![json!({"channel": "book", "symbol": "A"}); count], vec![more]].concat();
+            parse(&json!({"op": "subscribe", "subs": subs}).to_string()).map_err(|(_, error)| error)
+        };
+        let view = |levels: u32| json!({"channel": "book_view", "symbol": "A", "levels": levels});
+        assert!(books(24, view(1_000)).is_ok());
+        assert_eq!(
+            books(24, json!({"channel": "trades", "symbol": "A", "snapshot": 2_001})),
+            Err(RequestError::TooManyRows(50_001))
+        );
+        assert_eq!(books(25, view(1)), Err(RequestError::TooManyRows(50_002)));
     }
 }

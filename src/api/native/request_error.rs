@@ -44,7 +44,10 @@ pub(super) enum RequestError {
     TooMany(usize),
     #[error("this session follows {1} different {kind}, and no more are allowed: see `limits.{kind}` of `hello`", kind = .0.kind())]
     TooManyChoices(Choice, usize),
-    #[error("{SNAPSHOT_ROWS_MAX} rows of snapshots may be on their way, not {0}: ask for the rest when they have come")]
+    #[error(
+        "{SNAPSHOT_ROWS_MAX} rows of snapshots may be on their way, where a book counts as 2000 and a view as its levels of both \
+         sides, not {0}: ask for the rest when they have come"
+    )]
     TooManyRows(usize),
     #[error("more than {0} requests in a second")]
     TooFast(u32),

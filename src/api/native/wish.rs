@@ -17,6 +17,8 @@ const SNAPSHOT_MAX: u64 = 10_000;
 /// Levels a side of a view of an order book, unless others are asked for, and at most.
 const LEVELS: u16 = 20;
 const LEVELS_MAX: u64 = 1_000;
+/// Levels of a whole book, about: a thousand a side are all that the venue tells at once.
+const BOOK_LEVELS: usize = 2_000;
 /// An amount is the price of this much.
 const ONE: Quantity = Quantity::from_units(100_000_000);
 
@@ -66,6 +68,15 @@ impl Wish {
             Channel::BookView(group, levels) => Some(Choice::View(group, levels)),
             Channel::LargeTrades(_) => Some(Choice::NotionalMin(self.notional_min)),
             _ => None,
+        }
+    }
+
+    /// Rows of its snapshot at most; each level of a book counts as one.
+    pub(super) fn snapshot_rows(&self) -> usize {
+        match self.channel {
+            Channel::Book => BOOK_LEVELS,
+            Channel::BookView(_, levels) => 2 * usize::from(levels),
+            _ => self.snapshot,
         }
     }
 

@@ -413,7 +413,7 @@ mod tests {
     };
     use std::sync::Arc;
 
-    fn shared() -> Shared {
+    pub(super) fn shared() -> Shared {
         let clock = crate::clock::Clock::system();
         let session = crate::api::SessionOptions {
             flush: Duration::ZERO,

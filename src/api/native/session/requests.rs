@@ -142,7 +142,7 @@ impl SessionActor {
         let subscription = Subscription::new(topic, wish.snapshot, wish.closed_only, subscriber);
         if replay.is_none() {
             self.shared.live.subscribe(subscription.clone())?;
-            self.snapshots_due.insert(sub, wish.snapshot);
+            self.snapshots_due.insert(sub, wish.snapshot_rows());
         }
         self.outbox.open(sub, wish.channel.name(), contract.symbol.as_str());
         self.gauge(&wish, 1);
@@ -164,7 +164,7 @@ impl SessionActor {
         if self.subs.len() >= max {
             return Err(RequestError::TooMany(max));
         }
-        let rows = self.snapshots_due.values().sum::<usize>() + wish.snapshot;
+        let rows = self.snapshots_due.values().sum::<usize>() + wish.snapshot_rows();
         if rows > SNAPSHOT_ROWS_MAX {
             return Err(RequestError::TooManyRows(rows));
         }
@@ -209,5 +209,31 @@ impl SessionActor {
 
     pub(super) fn gauge(&self, wish: &Wish, by: i64) {
         self.shared.metrics.ws_subscriptions.get_or_create(&Labels::new([("channel", wish.channel.name())])).inc_by(by);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::native::session::tests::shared, live::Cut, model::ContractId};
+
+    fn check(due: usize, request: &str) -> Result<(), RequestError> {
+        System::new().block_on(async {
+            let mut session = SessionActor::new(shared(), Cut::new(|| {}), None, Default::default());
+            session.snapshots_due.insert(1, due);
+            let Ok(Request { op: Op::Subscribe { mut wishes, .. }, .. }) = parse(request) else { panic!("{request}") };
+            let wish = wishes.remove(0)?;
+            session.check_room(Topic { contract: ContractId::new(1), channel: wish.channel }, &wish)
+        })
+    }
+
+    #[test]
+    fn books_on_their_way_leave_no_room_for_more() {
+        let book = r#"{"op":"subscribe","channel":"book","symbol":"A"}"#;
+        assert_eq!(check(48_000, book), Ok(()));
+        assert_eq!(check(48_001, book), Err(RequestError::TooManyRows(50_001)));
+        let view = r#"{"op":"subscribe","channel":"book_view","symbol":"A","levels":300}"#;
+        assert_eq!(check(49_400, view), Ok(()));
+        assert_eq!(check(49_401, view), Err(RequestError::TooManyRows(50_001)));
     }
 }
