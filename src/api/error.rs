@@ -1,6 +1,7 @@
 //! How does a request learn that it was refused? RFC 9457 problems; the only place that knows HTTP statuses of faults.
 
 use crate::{
+    api::followed::NotFollowed,
     history::jobs::{SubmitError, WantError},
     live::Unavailable,
     market::{AddError, ChangeError},
@@ -44,6 +45,8 @@ pub(in crate::api) enum ApiError {
     NoBook(String),
     #[error("`{param}` must be a multiple of the contract's own tick size, {tick}")]
     TickSize { param: &'static str, tick: Price },
+    #[error(transparent)]
+    NotFollowed(#[from] NotFollowed),
     #[error("nothing is stored here: set store.dir in the configuration")]
     NoStore,
     #[error("nothing is at `{0}`")]
@@ -108,6 +111,7 @@ impl ApiError {
             Self::EmptyRange => ("empty_range", StatusCode::UNPROCESSABLE_ENTITY),
             Self::UnknownSymbol(_) => ("unknown_symbol", StatusCode::NOT_FOUND),
             Self::NoBook(_) => ("no_book", StatusCode::NOT_FOUND),
+            Self::NotFollowed(_) => ("not_followed", StatusCode::NOT_FOUND),
             Self::TickSize { .. } => ("bad_tick_size", StatusCode::UNPROCESSABLE_ENTITY),
             Self::NoStore => ("no_store", StatusCode::NOT_FOUND),
             Self::NotFound(_) => ("not_found", StatusCode::NOT_FOUND),

@@ -2,6 +2,7 @@
 
 mod connection;
 mod error;
+mod followed;
 mod guard;
 mod health;
 mod http;
@@ -12,6 +13,7 @@ mod sessions;
 mod shared;
 mod shell;
 
+pub use followed::Followed;
 pub use http::{ServeError, serve};
 pub use native::ENCODER;
 pub use options::{Options, SessionOptions};

@@ -1,5 +1,6 @@
 //! What does the server allow?
 
+use crate::api::Followed;
 use std::{net::SocketAddr, time::Duration};
 
 /// Limits and times of the server.
@@ -23,6 +24,8 @@ pub struct Options {
     pub allowed_origins: Vec<String>,
     /// How far back the venue's live sources reach for aggregate trades.
     pub reach_ms: i64,
+    /// Which figures come at all.
+    pub followed: Followed,
     /// What WebSocket sessions may do.
     pub session: SessionOptions,
 }

@@ -88,7 +88,7 @@ pub(super) fn engine(config: &Config, seed: u64) -> anyhow::Result<Options> {
 
 /// What the server for clients needs.
 pub(super) fn api(config: &Config) -> api::Options {
-    let (server, session) = (&config.server, &config.session);
+    let (server, session, series) = (&config.server, &config.session, &config.series);
     api::Options {
         listen: server.listen,
         workers: config.threads.http.get(),
@@ -99,6 +99,11 @@ pub(super) fn api(config: &Config) -> api::Options {
         body_bytes_max: server.body_bytes_max,
         allowed_origins: server.allowed_origins.clone(),
         reach_ms: AGG_TRADES_REACH_MS,
+        followed: api::Followed {
+            open_interest: series.open_interest.is_some(),
+            liquidations: series.liquidations,
+            tickers: series.tickers,
+        },
         session: api::SessionOptions {
             flush: session.flush,
             queue_messages_max: session.queue_messages_max.get(),

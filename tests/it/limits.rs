@@ -5,7 +5,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tapedeck::{
-    api::{self, Options, SessionOptions, Shared},
+    api::{self, Followed, Options, SessionOptions, Shared},
     clock::Clock,
     history::budget::{self, Budget},
     live,
@@ -38,6 +38,7 @@ fn options() -> Options {
         body_bytes_max: 1_000,
         allowed_origins: vec!["https://chart.example".to_owned()],
         reach_ms: 0,
+        followed: Followed { open_interest: true, liquidations: true, tickers: true },
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 64,

@@ -1,7 +1,7 @@
 //! Why is a request of a session refused, and how is it told?
 
 use crate::{
-    api::native::wish::Choice,
+    api::{followed::NotFollowed, native::wish::Choice},
     live::{ReplayError, Unavailable},
     model::TimeframeError,
 };
@@ -32,6 +32,8 @@ pub(super) enum RequestError {
     UnknownChannel(String),
     #[error("no order book of `{0}` is kept: `book.symbols` of the configuration says of which contracts one is")]
     NoBook(String),
+    #[error(transparent)]
+    NotFollowed(#[from] NotFollowed),
     #[error("`{0}` is not recorded here: see /api/v1/symbols")]
     UnknownSymbol(String),
     #[error(transparent)]
@@ -71,6 +73,7 @@ impl RequestError {
             Self::UnknownChannel(_) => ("unknown_channel", 400),
             Self::UnknownSymbol(_) => ("unknown_symbol", 404),
             Self::NoBook(_) => ("no_book", 404),
+            Self::NotFollowed(_) => ("not_followed", 404),
             Self::Interval(_) => ("bad_interval", 400),
             Self::UnknownSub(_) => ("unknown_sub", 404),
             Self::AlreadySubscribed(_) => ("already_subscribed", 409),

@@ -11,7 +11,7 @@ use crate::{
         },
         params::Params,
     },
-    market::Contract,
+    market::{Contract, Series},
     model::{Funding, MarkPrice, OpenInterest, UnixMillis},
     query::{self, RecordPage, RecordRange},
     store::{
@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What everybody has to know who sums liquidations up.
-const SAMPLE: &str = "the exchange tells at most one liquidation a contract and second (the largest of it since 2026-04-14): \
+pub(super) const SAMPLE: &str = "the exchange tells at most one liquidation a contract and second (the largest of it since 2026-04-14): \
                       sums are too low";
 /// The lengths of periods, with the first for those who name none: records as they are.
 const PERIODS: [(&str, Option<i64>); 10] = [
@@ -50,7 +50,9 @@ pub(in crate::api) async fn mark(request: HttpRequest, shared: web::Data<Shared>
     };
     let page = records::<MarkRow>(&contract, range).await?;
     let data = rows(&page.rows, |row, out| figures::mark(&MarkPrice::from(*row), decimals, out));
-    Ok(unproven(data, &meta(&contract, &range, &page)))
+    let mut meta = meta(&contract, &range, &page);
+    shared.options.followed.tell(&mut meta, &contract, Series::Marks);
+    Ok(unproven(data, &meta))
 }
 
 /// Settled fundings of a contract and what is known of its next, or the newest of every contract.
@@ -67,6 +69,7 @@ pub(in crate::api) async fn funding(request: HttpRequest, shared: web::Data<Shar
     let page = records::<FundingRow>(&contract, range).await?;
     let data = rows(&page.rows, |row, out| figures::funding(&Funding::from(*row), decimals, out));
     let mut meta = meta(&contract, &range, &page);
+    shared.options.followed.tell(&mut meta, &contract, Series::Funding);
     add_terms(&mut meta, &contract);
     Ok(unproven(data, &meta))
 }
@@ -111,6 +114,8 @@ pub(in crate::api) async fn open_interest(
     let period = params.choice("period", "5m, 15m, 30m, 1h, 2h, 4h, 6h, 12h or 1d", &PERIODS)?;
     let Some((contract, range)) = past(&params, &shared, &["period", "start", "end", "limit"])? else {
         let contracts = params.contracts(&shared)?;
+        let one = params.text("symbol").and(contracts.first());
+        shared.options.followed.expect_open_interest(one.map(Arc::as_ref))?;
         return Ok(newest(&contracts, |contract| contract.figures.open_interest(), decimals, figures::open_interest));
     };
     let page = match period {
@@ -119,6 +124,7 @@ pub(in crate::api) async fn open_interest(
     };
     let data = rows(&page.rows, |row, out| figures::open_interest(row, decimals, out));
     let mut meta = meta(&contract, &range, &page);
+    shared.options.followed.tell(&mut meta, &contract, Series::OpenInterest);
     meta["period"] = json!(params.text("period"));
     if page.is_cut {
         meta["complete"] = json!(false);
@@ -155,6 +161,7 @@ pub(in crate::api) async fn liquidations(
     page.rows.retain(|row| from_id.is_none_or(|from_id| row.key() >= from_id));
     let data = rows(&page.rows, |row, out| figures::liquidation(row.key(), &row.liquidation(), decimals, out));
     let mut meta = meta(&contract, &range, &page);
+    shared.options.followed.tell(&mut meta, &contract, Series::Liquidations);
     meta["note"] = json!(SAMPLE);
     Ok(unproven(data, &meta))
 }

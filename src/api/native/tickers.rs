@@ -21,8 +21,9 @@ use std::sync::Arc;
 /// Statistics of the last 24 hours, of one contract or all.
 pub(in crate::api) async fn tickers(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     let params = Params::read(request.query_string(), "symbol, decimals")?;
-    let decimals = params.decimals()?;
-    Ok(newest(&params.contracts(&shared)?, |contract| contract.figures.ticker(), decimals, figures::ticker))
+    let (decimals, contracts) = (params.decimals()?, params.contracts(&shared)?);
+    shared.options.followed.expect_tickers()?;
+    Ok(newest(&contracts, |contract| contract.figures.ticker(), decimals, figures::ticker))
 }
 
 /// The best bid and ask, of one contract or all.

@@ -1,9 +1,12 @@
 //! What may be subscribed to, and how?
 
 use crate::{
-    api::native::{
-        fields::{boolean, nothing_else, number, text},
-        request_error::RequestError,
+    api::{
+        Followed,
+        native::{
+            fields::{boolean, nothing_else, number, text},
+            request_error::RequestError,
+        },
     },
     book::TickSize,
     live::{Channel, SlowPolicy},
@@ -91,8 +94,8 @@ impl Wish {
         options(self) == options(other)
     }
 
-    /// The same for a contract that there is.
-    pub(super) fn of(mut self, contract: &Contract) -> Result<Self, RequestError> {
+    /// The same for a contract that there is, if what it asks for comes at all.
+    pub(super) fn of(mut self, contract: &Contract, followed: Followed) -> Result<Self, RequestError> {
         match self.channel {
             Channel::LargeTrades(_) => {
                 let usual = || contract.kept.load().large_trade();
@@ -101,6 +104,9 @@ impl Wish {
             Channel::Book | Channel::BookView(..) if contract.book.is_none() => {
                 return Err(RequestError::NoBook(contract.symbol.to_string()));
             }
+            Channel::Ticker => followed.expect_tickers()?,
+            Channel::Liquidations => followed.expect_liquidations()?,
+            Channel::OpenInterest => followed.expect_open_interest(Some(contract))?,
             _ => {}
         }
         Ok(self)

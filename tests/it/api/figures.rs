@@ -41,6 +41,16 @@ async fn write_on(mut opened: Opened, clock: Clock) {
 
 /// Opens a server over a store after the market has run for `age` from `start` on, with everything followed and polled.
 fn with_stored_site<R, F: Future<Output = R>>(start: i64, age: Duration, main: impl FnOnce(Site) -> F) -> R {
+    with_stored_server(start, age, options(), main)
+}
+
+/// The same with these options.
+pub(super) fn with_stored_server<R, F: Future<Output = R>>(
+    start: i64,
+    age: Duration,
+    options: Options,
+    main: impl FnOnce(Site) -> F,
+) -> R {
     in_virtual_time(async move {
         let mut setup = Setup::generated(11, &CONTRACTS);
         (setup.encoder, setup.start) = (ENCODER, start);
@@ -48,8 +58,8 @@ fn with_stored_site<R, F: Future<Output = R>>(start: i64, age: Duration, main: i
         let (disk, clock): (Arc<dyn Disk>, _) = (Arc::new(SimulatedDisk::new(3)), Clock::starting_at(at(start)));
         let wanted = Identity { store: 5, venue: "sim".to_owned(), created: at(start) };
         let sync = SyncPolicy::EveryMs(200);
-        let options = StoreOptions { file_bytes: 4 << 20, roll_ms: 60_000, write_ms: 10, sync, queue_bytes: 64 << 20 };
-        let mut opened = store::open(&disk, &wanted, options, clock).expect("opens");
+        let kept = StoreOptions { file_bytes: 4 << 20, roll_ms: 60_000, write_ms: 10, sync, queue_bytes: 64 << 20 };
+        let mut opened = store::open(&disk, &wanted, kept, clock).expect("opens");
         let rows = opened.storage.register(&CONTRACTS.map(|(text, ..)| symbol(text)), clock.now()).expect("registered");
         let rig = setup.start_stored(|contract: &market::Contract| {
             let row = rows.iter().find(|row| row.symbol().as_ref() == Some(&contract.symbol)).expect("registered");
@@ -61,7 +71,7 @@ fn with_stored_site<R, F: Future<Output = R>>(start: i64, age: Duration, main: i
         poll(&rig, clock);
         tokio::time::sleep(age).await;
         tokio::time::resume();
-        let shared = shared(&rig, super::options());
+        let shared = shared(&rig, options);
         let (server, address) = api::serve(shared.clone()).expect("bound");
         let handle = server.handle();
         let running = actix::spawn(server);
@@ -363,6 +373,6 @@ fn what_cannot_be_answered_is_said() {
                 answer.body
             );
         }
-        assert_eq!(site.get("/api/v1/tickers").await.json()["data"], json!([]), "they are not followed");
+        assert_eq!(site.get("/api/v1/tickers").await.json()["data"], json!([]), "none has come");
     });
 }

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 use tapedeck::{
-    api::{self, ENCODER, Options, Readiness, SessionOptions, Sessions, Shared},
+    api::{self, ENCODER, Followed, Options, Readiness, SessionOptions, Sessions, Shared},
     market::TapeKind,
     model::Trade,
 };
@@ -45,6 +45,7 @@ fn options() -> Options {
         body_bytes_max: 4_096,
         allowed_origins: vec!["https://friend.example".to_owned()],
         reach_ms: 48 * 3_600_000,
+        followed: Followed { open_interest: true, liquidations: true, tickers: true },
         session: SessionOptions {
             flush: Duration::ZERO,
             queue_messages_max: 256,

@@ -447,6 +447,7 @@ mod tests {
                 body_bytes_max: 0,
                 allowed_origins: Vec::new(),
                 reach_ms: 0,
+                followed: crate::api::Followed { open_interest: true, liquidations: true, tickers: true },
                 session,
             }),
         }

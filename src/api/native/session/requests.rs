@@ -125,7 +125,7 @@ impl SessionActor {
         }
         let contract = self.shared.contracts.find(&wish.symbol);
         let contract = contract.ok_or_else(|| RequestError::UnknownSymbol(wish.symbol.chars().take(64).collect()))?;
-        let wish = wish.of(&contract)?;
+        let wish = wish.of(&contract, self.shared.options.followed)?;
         let topic = Topic { contract: contract.id, channel: wish.channel };
         self.check_room(topic, &wish)?;
         let sub = self.next_sub;

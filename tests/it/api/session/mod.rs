@@ -2,6 +2,7 @@
 
 mod announced;
 mod choices;
+mod followed;
 
 use super::*;
 use futures_util::{SinkExt, StreamExt};
