@@ -4,10 +4,11 @@ use crate::{
     api::native::{
         protocol::{Op, Request, parse},
         request_error::{RequestError, SNAPSHOT_ROWS_MAX},
+        series::SAMPLE,
         session::{Context, SessionActor},
         wish::Wish,
     },
-    live::{DialectId, Replay, Subscriber, Subscription, Topic},
+    live::{Channel, DialectId, Replay, Subscriber, Subscription, Topic},
     metrics::Labels,
     model::Symbol,
 };
@@ -116,7 +117,11 @@ impl SessionActor {
     fn described(&self, sub: u32, wish: &Wish) -> Value {
         let symbol = self.shared.contracts.find(&wish.symbol).map(|contract| contract.symbol.clone());
         let symbol = symbol.as_ref().map(Symbol::as_str);
-        json!({"sub": sub, "channel": wish.channel.name(), "canonical": wish.canonical(symbol)})
+        let mut described = json!({"sub": sub, "channel": wish.channel.name(), "canonical": wish.canonical(symbol)});
+        if wish.channel == Channel::Liquidations {
+            described["note"] = SAMPLE.into();
+        }
+        described
     }
 
     fn subscribe(&mut self, wish: Wish, context: &mut Context) -> Result<u32, RequestError> {

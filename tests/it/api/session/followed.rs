@@ -56,6 +56,19 @@ fn what_is_switched_off_is_refused_with_its_key_and_its_past_says_so() {
 }
 
 #[test]
+fn whoever_subscribes_to_liquidations_is_told_that_they_are_a_sample() {
+    with_stored_server(START, AGED, options(), async |site| {
+        let note = site.get("/api/v1/liquidations?symbol=BTCUSDT").await.json()["meta"]["note"].clone();
+        assert!(note.as_str().is_some_and(|note| note.contains("at most one")), "{note}");
+        let mut client = Client::open(&site, "").await;
+        assert_eq!(client.ask(wish("liquidations")).await.0["note"], note);
+        assert!(client.ask(wish("mark")).await.0.get("note").is_none());
+        let (list, _) = client.ask(json!({"op": "list"})).await;
+        assert_eq!((&list["subs"][0]["note"], list["subs"][1].get("note")), (&note, None));
+    });
+}
+
+#[test]
 fn what_an_override_leaves_out_is_not_stored_and_comes_all_the_same_but_for_open_interest() {
     with_stored_server(START, AGED, options(), async |site| {
         for target in ["mark", "funding", "open-interest", "liquidations"] {
