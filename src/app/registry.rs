@@ -68,6 +68,8 @@ pub struct Registry {
     removed: BTreeSet<Symbol>,
     /// As last read.
     listed: BTreeMap<Symbol, Listing>,
+    /// Whether the last reading had much less, and was not believed.
+    has_shrunk: bool,
 }
 
 impl std::fmt::Debug for Registry {
@@ -101,7 +103,7 @@ impl Registry {
     /// Over an engine that records what was named.
     pub fn new(engine: Rc<Engine>, source: Source, wanted: Wanted, shelving: Option<Shelving>) -> Self {
         let (added, removed, listed) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::new());
-        Self { engine, source, wanted, shelving, added, removed, listed }
+        Self { engine, source, wanted, shelving, added, removed, listed, has_shrunk: false }
     }
 
     /// Goes on for ever, on the engine's own thread. Capture does not wait for it.
@@ -167,7 +169,23 @@ impl Registry {
             };
             (listed.symbol, listing)
         };
-        let listed = info.contracts.into_iter().map(listing).collect();
+        if info.refused > 0 {
+            tracing::error!(
+                rows = info.refused,
+                "rows of the venue's listing cannot be read: their contracts count as not listed"
+            );
+        }
+        let listed: BTreeMap<_, _> = info.contracts.into_iter().map(listing).collect();
+        // Half an answer is more likely than so many delistings at once; what a second one says as well is so.
+        let is_short = listed.len() * 10 < self.listed.len() * 9;
+        self.has_shrunk = is_short && !self.has_shrunk;
+        if self.has_shrunk {
+            return tracing::error!(
+                contracts = listed.len(),
+                before = self.listed.len(),
+                "the venue's listing is not believed before it is read again"
+            );
+        }
         let before = std::mem::replace(&mut self.listed, listed);
         self.tell_unlisted();
         // What was read first is no news.
@@ -210,7 +228,7 @@ impl Registry {
         }
         for (spec, contract) in specs {
             if contract.is_recorded_as(&spec) || !has_room {
-                contract.kept.store(Arc::new(spec.kept));
+                contract.keep(spec);
             } else {
                 self.end(&contract, Ending::Reconfigured);
             }
@@ -277,7 +295,7 @@ impl Registry {
             .holding
             .get()
             .is_some_and(|holding| holding.ends().is_some() && holding.first_id_at(now.onboard_time).is_none());
-        newest.map_or(stored, |newest| newest < now.onboard_time)
+        now.onboard_time <= self.source.budget.now() && newest.map_or(stored, |newest| newest < now.onboard_time)
     }
 
     async fn change(&mut self, symbol: &Symbol, wish: Wish) -> Result<(), ChangeError> {

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const MANY: usize = 3;
 /// Attempts after which a stream is called stale.
 const TRIES: u32 = 2;
-/// So many streams of a connection are asked about before it is opened anew; each costs a weight of 20.
+/// So many streams of a connection are asked about in one look; each costs a weight of 20. Others have their turn at the next.
 const LOOKED_AT: usize = 2;
 /// What is answered later counts as no answer: what the budget grants late, or the venue says late.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl Watching {
                     self.revive_connection(vigil, at, &lacking);
                 }
             } else {
-                for (id, finding) in behind {
+                for (id, finding) in behind.into_iter().take(LOOKED_AT) {
                     self.revive_stream(vigil, id, finding).await;
                 }
             }

@@ -35,6 +35,8 @@ const SILENT: &str = "silent";
 const THIN: &str = "thin";
 /// After one that was thin no other counts as thin for so long: when the venue itself loses frames, opening more loses more.
 const THIN_AGAIN: Duration = Duration::from_mins(10);
+/// Why one ends of which a stream says nothing that always has something to say.
+const PARTIAL: &str = "partial";
 /// Why one ends that has brought nothing but replies.
 const MUTE: &str = "mute";
 /// How many looks in a row may find that; whatever a connection is for, its canary sings once or twice a second.
@@ -149,7 +151,7 @@ async fn follow(mut spec: Spec) {
         (reason, side) = succession(&spec, side, heeds_from).await;
         match reason {
             IDLE => continue,
-            THIN => heeds_from = Instant::now() + THIN_AGAIN,
+            THIN | PARTIAL => heeds_from = Instant::now() + THIN_AGAIN,
             MUTE => {
                 spec.mutes.fetch_add(1, Ordering::Relaxed);
             }
@@ -213,6 +215,7 @@ async fn link(mut spec: Spec, side: Side, flows: Option<oneshot::Sender<()>>, he
     while intake.deliver() && Instant::now() < until {
         tokio::time::sleep(RETRY).await;
     }
+    intake.give_up();
     reason
 }
 
@@ -307,6 +310,7 @@ async fn read(
         held = intake.deliver();
         match read {
             Some(Ok(_)) if intake.is_thin() && Instant::now() >= heeds_from => return Ok(THIN),
+            Some(Ok(_)) if intake.lacking().is_some() && Instant::now() >= heeds_from => return Ok(PARTIAL),
             Some(Ok(_)) => {
                 quiet_looks = 0;
                 if intake.has_heard() {

@@ -94,11 +94,21 @@ impl Books {
         self.dirty = (0..self.lanes.len()).collect();
     }
 
+    /// Whether something waits to be handed over.
+    pub(super) fn are_held(&self) -> bool {
+        !self.dirty.is_empty()
+    }
+
     /// The same, without waiting for what is held: nobody will hand that over.
     pub(super) fn doubt_now(&self) {
         self.lanes.iter().filter_map(|lane| lane.contract.book.as_ref()).for_each(|book| {
             book.doubt();
         });
+    }
+
+    /// Whether a book's stream has brought something, if there are any.
+    pub(super) fn have_flowed(&self) -> bool {
+        self.lanes.is_empty() || self.lanes.iter().any(|lane| lane.newest.is_some())
     }
 
     /// Hands over what waits; whether some is still held.

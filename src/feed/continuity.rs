@@ -148,7 +148,7 @@ mod tests {
             continuity.note_marks(sent(500 + at * 40));
             continuity.is_thin()
         });
-        assert_eq!(found, Some(2));
+        assert_eq!(found, Some(3));
     }
 
     #[test]

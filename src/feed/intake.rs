@@ -2,11 +2,11 @@
 
 use crate::{
     clock::Clock,
-    exchange::binance::{Decoder, Event, Outcome},
-    feed::{Carried, PlannedStream, Sink, books::Books, continuity::Continuity},
+    exchange::binance::{Decoder, Event, Outcome, Rows, StreamKind},
+    feed::{Carried, PlannedStream, Sink, books::Books, continuity::Continuity, kinds::Kinds},
     market::{Batch, Contract, Flow, Print, Side, VenueClock},
     metrics::{Labels, Metrics},
-    model::{ContractId, UnixMillis},
+    model::{ContractId, MarkPrice, UnixMillis},
 };
 use prometheus_client::metrics::counter::Counter;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -39,6 +39,7 @@ pub(super) struct Intake {
     /// Whether the connection's canary has sung.
     knows_canary: bool,
     continuity: Continuity,
+    kinds_of_all: Kinds,
     has_heard: bool,
     /// The lane of the last frame: streams come in bursts.
     recent: usize,
@@ -92,6 +93,7 @@ impl Intake {
             proof_due: false,
             knows_canary: false,
             continuity: Continuity::default(),
+            kinds_of_all: Kinds::default(),
             has_heard: false,
             recent: 0,
             flow: Arc::default(),
@@ -125,6 +127,7 @@ impl Intake {
         };
         self.lanes = streams.iter().filter_map(lane).collect();
         self.books.carry(streams);
+        self.kinds_of_all.carry(streams);
         let named = |(lane, at): (&Lane, usize)| (lane.contract.symbol.as_str().into(), at);
         self.lane_of = self.lanes.iter().zip(0..).map(named).collect();
         self.dirty = (0..self.lanes.len()).filter(|at| !self.lanes[*at].prints.is_empty()).collect();
@@ -146,6 +149,13 @@ impl Intake {
         }
     }
 
+    /// Ends without what is still held: no book is believed without it.
+    pub(super) fn give_up(&self) {
+        if self.books.are_held() {
+            self.books.doubt_now();
+        }
+    }
+
     /// Whether silence of the whole connection would be its death.
     pub(super) fn knows_canary(&self) -> bool {
         self.knows_canary
@@ -156,6 +166,11 @@ impl Intake {
         self.has_heard
     }
 
+    /// A stream of all contracts that is silent though others speak.
+    pub(super) fn lacking(&self) -> Option<StreamKind> {
+        self.kinds_of_all.lacking()
+    }
+
     /// See [`Continuity`].
     pub(super) fn is_thin(&self) -> bool {
         self.continuity.is_thin()
@@ -163,7 +178,8 @@ impl Intake {
 
     /// Whether what the connection is for has brought something.
     pub(super) fn has_flowed(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.heard) || (self.lanes.is_empty() && self.knows_canary)
+        let is_beside = self.lanes.is_empty() && self.knows_canary && self.kinds_of_all.have_spoken();
+        self.lanes.iter().any(|lane| lane.heard) || is_beside && self.books.have_flowed()
     }
 
     /// Takes one frame.
@@ -185,6 +201,7 @@ impl Intake {
         if let Some(sent) = event_time {
             self.has_heard = true;
             self.continuity.note_sent(sent);
+            self.kinds_of_all.note_sent(sent);
         }
         let (symbol, print) = match &decoded.event {
             Event::AggTrade { symbol, trade, .. } | Event::Trade { symbol, trade, .. } => {
@@ -218,6 +235,13 @@ impl Intake {
     /// Gives what is no trade to whom it concerns; whether it is something that is sent all the time.
     fn sort(&mut self, event: &Event<'_>) -> bool {
         let (sink, decoder, continuity) = (&self.sink, &self.decoder, &mut self.continuity);
+        let kind = match event {
+            Event::MarkPrices { .. } if is_of_all(decoder.mark_prices()) => Some(StreamKind::MarkPrice),
+            Event::Tickers { .. } => Some(StreamKind::Ticker),
+            Event::BookTicker { .. } => Some(StreamKind::BookTicker),
+            _ => None,
+        };
+        kind.zip(event.event_time()).into_iter().for_each(|(kind, sent)| self.kinds_of_all.note(kind, sent));
         match event {
             Event::MarkPrices { event_time } => {
                 continuity.note_marks(*event_time);
@@ -363,6 +387,12 @@ impl Drop for Intake {
         }
         self.disconnected();
     }
+}
+
+/// Whether mark prices are those of all contracts, and not of the one that is a canary.
+fn is_of_all(rows: &Rows<MarkPrice>) -> bool {
+    let mut symbols = rows.iter().map(|(symbol, _)| symbol);
+    rows.foreign() > 0 || symbols.next().is_some_and(|first| first != "BTCUSDT") || symbols.next().is_some()
 }
 
 /// When an event's trade happened.

@@ -7,6 +7,7 @@ mod actor;
 mod books;
 mod continuity;
 mod intake;
+mod kinds;
 mod plan;
 mod requests;
 mod sink;

@@ -9,8 +9,6 @@ use crate::{
 /// One connection.
 #[derive(Clone, Debug)]
 struct Place {
-    /// The path that its streams belong to, wherever it is now.
-    home: &'static str,
     /// The thread of its contracts.
     shard: usize,
     streams: Streams,
@@ -50,7 +48,7 @@ impl Plan {
         let class = carried.class();
         let fits = |place: &Place| {
             let has_room = place.streams.list.len() < self.layout.streams_max;
-            has_room && (place.home, place.streams.class) == (path, class)
+            has_room && (place.streams.home, place.streams.class) == (path, class)
         };
         let shard = self.places.len() % self.layout.shards;
         let at = self.places.iter().position(fits).unwrap_or_else(|| self.open(path, class, shard));
@@ -78,8 +76,8 @@ impl Plan {
     }
 
     fn open(&mut self, home: &'static str, class: Class, shard: usize) -> usize {
-        let streams = Streams { class, path: home, renewals: 0, list: Vec::new() };
-        self.places.push(Place { home, shard, streams });
+        let streams = Streams { class, home, path: home, renewals: 0, list: Vec::new() };
+        self.places.push(Place { shard, streams });
         self.places.len() - 1
     }
 
@@ -95,12 +93,13 @@ impl Plan {
     /// which, and to which.
     pub fn move_away(&mut self, key: StreamKey) -> Option<(usize, usize)> {
         let from = self.place_of(key)?;
-        let (home, shard, class) = (self.places[from].home, self.places[from].shard, self.places[from].streams.class);
+        let (home, shard, class) =
+            (self.places[from].streams.home, self.places[from].shard, self.places[from].streams.class);
         let list = &mut self.places[from].streams.list;
         let stream = list.remove(list.iter().position(|stream| stream.carried.key() == key)?);
         let fits = |(at, place): (usize, &Place)| {
             let has_room = place.streams.list.len() < self.layout.streams_max;
-            has_room && at != from && (place.home, place.shard, place.streams.class) == (home, shard, class)
+            has_room && at != from && (place.streams.home, place.shard, place.streams.class) == (home, shard, class)
         };
         let to = self.places.iter().enumerate().position(fits).unwrap_or_else(|| self.open(home, class, shard));
         self.places[to].streams.list.push(stream);

@@ -46,6 +46,8 @@ pub struct Sink {
     mark_every_ms: i64,
     /// What the storage queue refused; handed in again when marks or a liquidation come.
     waiting: ArrayQueue<Refused>,
+    /// Rows of the venue's that cannot be read, beside others that can.
+    rows_refused: Counter,
     refused: Counter,
     lost: Counter,
     liquidations: Counter,
@@ -63,11 +65,13 @@ impl Sink {
         let refused = metrics.mailbox_full.get_or_create_owned(&Labels::new([("queue", "storage")]));
         let (lost, liquidations) = (metrics.records_lost.clone(), metrics.liquidations.clone());
         let waiting = ArrayQueue::new(REFUSED_MAX);
-        Self { contracts, bells, listing_news, mark_every_ms, waiting, refused, lost, liquidations }
+        let rows_refused = metrics.decode_errors.get_or_create_owned(&Labels::new([("reason", "row")]));
+        Self { contracts, bells, listing_news, mark_every_ms, waiting, rows_refused, refused, lost, liquidations }
     }
 
     /// Takes mark prices.
     pub(super) fn marks(&self, rows: &Rows<MarkPrice>) {
+        self.rows_refused.inc_by(rows.refused());
         self.catch_up();
         rows.iter().for_each(|(symbol, mark)| self.mark(symbol, *mark));
     }
@@ -86,6 +90,7 @@ impl Sink {
 
     /// Takes statistics of 24 hours.
     pub(super) fn tickers(&self, rows: &Rows<Ticker>) {
+        self.rows_refused.inc_by(rows.refused());
         for (symbol, ticker) in rows.iter() {
             let Some(contract) = self.contracts.find_listed(symbol) else { continue };
             if contract.figures.set_ticker(*ticker) {

@@ -76,7 +76,9 @@ pub struct PlannedStream {
 pub struct Streams {
     /// What of.
     pub class: Class,
-    /// The path of the venue's host.
+    /// The path of the venue's host that the streams belong to.
+    pub home: &'static str,
+    /// The path that they are asked for on.
     pub path: &'static str,
     /// How often the connection was to be opened anew.
     pub renewals: u32,
@@ -88,7 +90,9 @@ impl Streams {
     /// What is asked for beside them, since it always has something to say.
     pub fn canary(&self) -> &'static str {
         match self.class {
-            Class::Trades | Class::Market => canary(self.path),
+            Class::Trades => canary(self.path),
+            // Where these do not come, it shall not either: the path may be another for now.
+            Class::Market => canary(self.home),
             // The other canary of this path is a book, too.
             Class::Books => market_stream_name(StreamKind::BookTicker).unwrap_or_else(|| canary(self.path)),
         }

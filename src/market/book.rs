@@ -10,7 +10,7 @@ use crate::{
     model::{BookSnapshot, BookTicker, BookUpdate, Level, Price},
 };
 use actix::prelude::*;
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use std::{
     mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -117,8 +117,8 @@ pub enum BookNews {
 /// Where a contract's book is: follows its actor through rebuilds.
 #[derive(Debug)]
 pub struct BookPost {
-    /// How it is kept.
-    pub spec: BookSpec,
+    /// How it is kept; what is recorded of it may change.
+    spec: ArcSwap<BookSpec>,
     replica: Mutex<Replica>,
     actor: ArcSwapOption<Addr<BookActor>>,
     /// The best of both sides as the venue tells it beside the stream.
@@ -129,14 +129,25 @@ impl BookPost {
     /// A book that has heard nothing.
     pub fn new(spec: BookSpec) -> Self {
         let replica = Mutex::new(Replica::new(spec.replica));
+        let spec = ArcSwap::from_pointee(spec);
         Self { spec, replica, actor: ArcSwapOption::empty(), told_top: ArcSwapOption::empty() }
+    }
+
+    /// How it is kept, and what of it is recorded.
+    pub fn spec(&self) -> Arc<BookSpec> {
+        self.spec.load_full()
+    }
+
+    /// Changes what is recorded of it.
+    pub fn set_spec(&self, spec: BookSpec) {
+        self.spec.store(Arc::new(spec));
     }
 
     /// Looks at the replica; be short, its writer waits. What a panic left in it is not shown.
     pub fn read<R>(&self, look: impl FnOnce(&Replica) -> R) -> R {
         match self.replica.lock() {
             Ok(replica) => look(&replica),
-            Err(_) => look(&Replica::new(self.spec.replica)),
+            Err(_) => look(&Replica::new(self.spec().replica)),
         }
     }
 
@@ -273,7 +284,7 @@ impl Actor for BookActor {
         context.set_mailbox_capacity(MAILBOX_BATCHES);
         let Some(post) = &self.contract.book else { return };
         // What a dead actor left may be half an update.
-        drop(mem::replace(&mut *post.lock(), Replica::new(post.spec.replica)));
+        drop(mem::replace(&mut *post.lock(), Replica::new(post.spec().replica)));
         post.replica.clear_poison();
     }
 }

@@ -222,10 +222,17 @@ impl Contract {
         proven.max().unwrap_or(UnixMillis::new(i64::MIN))
     }
 
-    /// Whether it is recorded as `spec` says, but for what is kept of it, which may change while it is.
+    /// Whether it is recorded as `spec` says, but for what may change while it is.
     pub fn is_recorded_as(&self, spec: &Spec) -> bool {
-        let book = self.book.as_ref().map(|book| &book.spec);
-        (self.kind, self.ring_trades, book) == (spec.kind, spec.ring_trades, spec.book.as_ref())
+        let replica = self.book.as_ref().map(|book| book.spec().replica);
+        let wanted = spec.book.as_ref().map(|book| book.replica);
+        (self.kind, self.ring_trades, replica) == (spec.kind, spec.ring_trades, wanted)
+    }
+
+    /// Changes what may change while it is recorded: what is kept beside its trades, and what of its book.
+    pub fn keep(&self, spec: Spec) {
+        self.kept.store(Arc::new(spec.kept));
+        self.book.iter().zip(spec.book).for_each(|(book, spec)| book.set_spec(spec));
     }
 
     /// Whether it is not recorded any more: nobody takes its trades.

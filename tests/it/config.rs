@@ -174,7 +174,7 @@ fn values_that_will_not_do_are_told_with_the_reason() {
             "venue.binance.routes = { aggTrade = \"Market!\" }",
             "the path for `aggTrade` must be lower-case letters, such as market",
         ),
-        ("venue.binance.streams_per_connection_max = 1025", "must be from 1 to 1024"),
+        ("venue.binance.streams_per_connection_max = 1024", "must be from 1 to 1023"),
         ("log.level = \"inof\"", "`inof` must be error, warn, info, debug, trace or off, or module=level"),
         ("log.format = \"xml\"", "must be one of auto, text, json"),
         ("sim.trades_per_minute = { BTCUSDT = \"many\" }", "`sim.trades_per_minute.BTCUSDT` takes an integer"),

@@ -30,7 +30,7 @@ pub(in crate::api) async fn now(request: HttpRequest, shared: web::Data<Shared>)
     let params = Params::read(request.query_string(), "symbol, levels, group, decimals")?;
     let contract = params.contract(&shared)?;
     let book = contract.book.as_ref().ok_or_else(|| ApiError::NoBook(contract.symbol.to_string()))?;
-    let levels = params.count("levels", "a whole number from 1 to 1000", book.spec.levels, LEVELS_MAX)?;
+    let levels = params.count("levels", "a whole number from 1 to 1000", book.spec().levels, LEVELS_MAX)?;
     let (group, decimals) = (tick_size(&params, "group", &contract)?, params.decimals()?);
     // Written once its writer waits no more.
     let (state, seen) =

@@ -93,7 +93,8 @@ impl Recording {
 /// The book by each of its tick sizes, all of one state; of one that is not synced, how it stands.
 fn taken(contract: &Contract, book: &BookPost, at: UnixMillis) -> Result<Vec<StoredBook>, State> {
     let tick = contract.listing.load().as_ref().map(|listing| listing.tick_size);
-    let (mut tick_sizes, levels) = (book.spec.tick_sizes(tick), book.spec.levels);
+    let spec = book.spec();
+    let (mut tick_sizes, levels) = (spec.tick_sizes(tick), spec.levels);
     // Its own tick may have changed: by a size that it does not divide, groups would be uneven.
     tick_sizes.retain(|size| tick.is_none_or(|tick| size.is_multiple_of(tick)));
     let (time, summaries) = book.read(|replica| {

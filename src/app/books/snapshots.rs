@@ -100,7 +100,8 @@ impl Snapshots {
 
     async fn serve(&self, id: ContractId, turns: &mut Turns) {
         let Some(contract) = self.contracts.get(id) else { return turns.settle(id) };
-        let Some(book) = contract.book.as_ref().filter(|book| wants(book)) else { return turns.settle(id) };
+        let is_wanted = |book: &&BookPost| wants(book) && !contract.is_over();
+        let Some(book) = contract.book.as_ref().filter(is_wanted) else { return turns.settle(id) };
         let asked = self.ask(&contract).await;
         turns.asked(id, Instant::now());
         match asked {
@@ -113,7 +114,7 @@ impl Snapshots {
     }
 
     async fn ask(&self, contract: &Contract) -> Result<BookSnapshot, SnapshotError> {
-        let levels = contract.book.as_ref().map_or(0, |book| book.spec.replica.snapshot_levels);
+        let levels = contract.book.as_ref().map_or(0, |book| book.spec().replica.snapshot_levels);
         let call = Call::depth(&contract.symbol, u16::try_from(levels).unwrap_or(u16::MAX));
         let Source { fetch, budget, rest_url, .. } = &self.source;
         let response = budget.get(&**fetch, rest_url, &call, Priority::Seam).await?;
