@@ -30,6 +30,8 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins
 const NEWS: Duration = Duration::from_secs(2);
 /// A contract that a pattern selected and that is over is recorded for so long after its last trade.
 const OVER_FOR_MS: i64 = 3_600_000;
+/// So many contracts, or a tenth if that is more, may be gone from one reading of the listing to the next.
+const GONE_MAX: usize = 20;
 
 /// Where the venue's listing comes from. Cheap to clone.
 #[derive(Clone)]
@@ -177,7 +179,7 @@ impl Registry {
         }
         let listed: BTreeMap<_, _> = info.contracts.into_iter().map(listing).collect();
         // Half an answer is more likely than so many delistings at once; what a second one says as well is so.
-        let is_short = listed.len() * 10 < self.listed.len() * 9;
+        let is_short = self.listed.len().saturating_sub(listed.len()) > (self.listed.len() / 10).max(GONE_MAX);
         self.has_shrunk = is_short && !self.has_shrunk;
         if self.has_shrunk {
             return tracing::error!(

@@ -107,8 +107,8 @@ impl Vigil {
         let Some(asked_ms) = self.asked_ms else { return true };
         let since_ms = now_ms - asked_ms;
         let is_due = |watched: &Watched| {
-            // Who was answered that there is nothing newer asks ever less often.
-            let every_ms = ASK_EVERY_MS.1 << watched.answers.min(3);
+            // Who was answered several times that there is nothing newer asks ever less often.
+            let every_ms = ASK_EVERY_MS.1 << watched.answers.saturating_sub(2).min(3);
             watched.awaits_word(now_ms) || since_ms >= every_ms && watched.is_silent(now_ms)
         };
         since_ms >= ASK_EVERY_MS.0 || since_ms >= ASK_EVERY_MS.1 && self.watched.values().any(is_due)
