@@ -39,7 +39,7 @@ impl TickSize {
 }
 
 /// A step of prices as people choose it before they know the contract.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// So much, written as a price such as `0.5`.
     Price(TickSize),

@@ -69,6 +69,12 @@ impl Summary {
         }
     }
 
+    /// Whether as many levels of each side are told as were asked for, or as there are: what else there is of `book` is not known.
+    pub fn is_whole(&self, book: &Book, levels_max: usize) -> bool {
+        let sides = [(book.bids(), &self.bids), (book.asks(), &self.asks)];
+        sides.iter().all(|(ladder, depths)| depths.len() >= levels_max || ladder.reach().is_none())
+    }
+
     /// One summary for each tick size, all of one state of the book.
     pub fn at_each(book: &Book, tick_sizes: &[TickSize], levels_max: usize) -> Vec<Self> {
         tick_sizes.iter().map(|tick_size| Self::of(book, Some(*tick_size), levels_max)).collect()

@@ -35,7 +35,7 @@ impl Figure {
     fn is_like(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::BookTicker(one), Self::BookTicker(other)) => (one.bid, one.ask) == (other.bid, other.ask),
-            (Self::View(one), Self::View(other)) => (one.state, &one.summary) == (other.state, &other.summary),
+            (Self::View(one), Self::View(other)) => one.shows() == other.shows(),
             _ => self == other,
         }
     }
@@ -63,6 +63,15 @@ pub struct View {
     pub time: UnixMillis,
     /// Its levels and figures; none while it is not synced.
     pub summary: Summary,
+    /// Whether these are as many levels as were asked for, or as the book has; see [`Summary::is_whole`].
+    pub complete: bool,
+}
+
+impl View {
+    /// What of it is news when it is another.
+    fn shows(&self) -> (book::State, bool, &Summary) {
+        (self.state, self.complete, &self.summary)
+    }
 }
 
 /// The publisher of one figure of one contract; lives while somebody subscribes.
@@ -117,11 +126,13 @@ impl FigureState {
         let post = self.contract.book.as_ref()?;
         Some(post.read(|replica| {
             let Some(book) = replica.book() else {
-                let (last_id, time, summary) = Default::default();
-                return View { state: replica.state(), last_id, time, summary };
+                let (last_id, time, summary, complete) = Default::default();
+                return View { state: replica.state(), last_id, time, summary, complete };
             };
-            let summary = Summary::of(book, group, usize::from(levels));
-            View { state: book::State::Synced, last_id: book.last_id(), time: book.time(), summary }
+            let levels = usize::from(levels);
+            let summary = Summary::of(book, group, levels);
+            let (last_id, time, complete) = (book.last_id(), book.time(), summary.is_whole(book, levels));
+            View { state: book::State::Synced, last_id, time, summary, complete }
         }))
     }
 

@@ -7,12 +7,13 @@ use crate::{
         native::{
             depth::{self, Seen},
             rest::{answer, rows},
+            step::{self, STEP, StepError, tick_of},
         },
         params::Params,
     },
     book::{Step, TickSize},
-    market::{ChangeError, Contract},
-    model::{Price, UnixMillis},
+    market::Contract,
+    model::UnixMillis,
     query::{self, BooksWanted},
 };
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,8 +23,6 @@ use serde_json::{Value, json};
 const LEVELS_MAX: usize = 1_000;
 /// Snapshots of an answer when nothing else is asked for, and at most.
 const SNAPSHOTS: (usize, usize) = (100, 1_000);
-/// How a tick size is written.
-const STEP: &str = "a step of prices such as 0.5, or so many of the contract's own such as 10x";
 
 /// A contract's book now.
 pub(in crate::api) async fn now(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
@@ -35,7 +34,7 @@ pub(in crate::api) async fn now(request: HttpRequest, shared: web::Data<Shared>)
     // Written once its writer waits no more.
     let (state, seen) =
         book.read(|replica| (replica.state(), replica.book().map(|book| Seen::of(book, group, levels))));
-    let is_whole = seen.as_ref().is_some_and(|seen| seen.is_whole(levels));
+    let is_whole = seen.as_ref().is_some_and(Seen::is_whole);
     let mut data = Vec::new();
     match &seen {
         Some(seen) => depth::book(seen, decimals, &mut data),
@@ -81,28 +80,27 @@ pub(in crate::api) async fn snapshots(
 
 /// The tick size that a parameter names, which the contract's own divides.
 fn tick_size(params: &Params, param: &'static str, contract: &Contract) -> Result<Option<TickSize>, ApiError> {
-    let Some(size) = step(params, param, contract)? else { return Ok(None) };
-    match tick_of(contract).filter(|tick| !size.is_multiple_of(*tick)) {
-        Some(tick) => Err(ApiError::TickSize { param, tick }),
-        None => Ok(Some(size)),
-    }
+    named(params, param, |step| step::tick_size(step, contract))
 }
 
 /// The step of prices that a parameter names.
 fn step(params: &Params, param: &'static str, contract: &Contract) -> Result<Option<TickSize>, ApiError> {
-    let Some(text) = params.text(param) else { return Ok(None) };
-    let step = Step::parse(text).ok_or(ApiError::Invalid { param, expected: STEP })?;
-    let tick = tick_of(contract);
-    match (step.tick_size(tick), step) {
-        (Some(size), _) => Ok(Some(size)),
-        (None, Step::Ticks(_)) if tick.is_none() => Err(ChangeError::ListingUnknown.into()),
-        (None, _) => Err(ApiError::Invalid { param, expected: STEP }),
-    }
+    named(params, param, |step| step::size(step, contract))
 }
 
-/// The contract's own step of prices, once the listing has been read.
-fn tick_of(contract: &Contract) -> Option<Price> {
-    contract.listing.load().as_ref().map(|listing| listing.tick_size)
+fn named(
+    params: &Params,
+    param: &'static str,
+    size: impl FnOnce(Step) -> Result<TickSize, StepError>,
+) -> Result<Option<TickSize>, ApiError> {
+    let Some(text) = params.text(param) else { return Ok(None) };
+    let wrong = || ApiError::Invalid { param, expected: STEP };
+    let step = Step::parse(text).ok_or_else(wrong)?;
+    size(step).map(Some).map_err(|error| match error {
+        StepError::Beyond => wrong(),
+        StepError::Unknown(error) => error.into(),
+        StepError::NoMultiple(tick) => ApiError::TickSize { param, tick },
+    })
 }
 
 fn text(tick_size: TickSize) -> String {

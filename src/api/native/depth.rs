@@ -16,25 +16,27 @@ pub(in crate::api) struct Seen {
     checksum: u32,
     reach: [Option<Price>; 2],
     summary: Summary,
+    is_whole: bool,
 }
 
 impl Seen {
     /// The best `levels` a side, in steps of `group` if one is given.
     pub(in crate::api) fn of(book: &Book, group: Option<TickSize>, levels: usize) -> Self {
+        let summary = Summary::of(book, group, levels);
         Self {
             time: book.time(),
             last_id: book.last_id(),
             sequence: book.sequence(),
             checksum: book.checksum(),
             reach: [book.bids().reach(), book.asks().reach()],
-            summary: Summary::of(book, group, levels),
+            is_whole: summary.is_whole(book, levels),
+            summary,
         }
     }
 
     /// Whether as many levels are there as were asked for, or as the book has.
-    pub(in crate::api) fn is_whole(&self, levels: usize) -> bool {
-        let sides = self.reach.iter().zip([&self.summary.bids, &self.summary.asks]);
-        sides.into_iter().all(|(reach, depths)| depths.len() >= levels || reach.is_none())
+    pub(in crate::api) fn is_whole(&self) -> bool {
+        self.is_whole
     }
 }
 

@@ -17,6 +17,7 @@ mod request_error;
 pub(in crate::api) mod rest;
 pub(in crate::api) mod series;
 mod session;
+mod step;
 pub(in crate::api) mod symbols;
 pub(in crate::api) mod tickers;
 mod wish;

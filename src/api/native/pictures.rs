@@ -5,7 +5,7 @@
 use crate::{
     api::native::{
         depth::{self, word},
-        encode::{Decimals, decimal, integer},
+        encode::{Decimals, boolean, decimal, integer},
         figures,
     },
     book,
@@ -67,6 +67,7 @@ fn view(view: &View, out: &mut Vec<u8>) {
     if view.state == book::State::Synced {
         integer(out, b",\"time\":", view.time.get());
         integer(out, b",\"last_id\":", view.last_id);
+        boolean(out, b",\"complete\":", view.complete);
         depth::summary(&view.summary, NUMBER, out);
     }
     out.push(b'}');

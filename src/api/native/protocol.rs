@@ -106,6 +106,7 @@ mod tests {
             symbol: "btcusdt".to_owned(),
             snapshot: 0,
             resume_after: None,
+            step: None,
             notional_min: None,
             closed_only: false,
             on_slow: SlowPolicy::Conflate,
@@ -128,6 +129,8 @@ mod tests {
         check(r#"{"op":"subscribe","channel":"candles","symbol":"A","interval":"1x"}"#, "bad_interval", "`1x`");
         check(r#"{"op":"subscribe","channel":"trades","symbol":"A","snapshot":-1}"#, "wrong_type", "`snapshot`");
         check(r#"{"op":"subscribe","channel":"trades","symbol":"A","colour":1}"#, "unknown_field", "`colour`");
+        let view = |group: &str| format!(r#"{{"op":"subscribe","channel":"book_view","symbol":"A","group":{group}}}"#);
+        ["0", "\"x\"", "\"0x\"", "-1", "true"].iter().for_each(|group| check(&view(group), "wrong_type", "10x"));
         let resume = |rest: &str| format!(r#"{{"op":"subscribe","channel":"trades","symbol":"A",{rest}}}"#);
         check(&resume(r#""resume_after":"7""#), "wrong_type", "`resume_after`");
         check(&resume(r#""resume_after":7,"snapshot":1"#), "two_beginnings", "`snapshot`");

@@ -1,7 +1,10 @@
 //! Why is a request of a session refused, and how is it told?
 
 use crate::{
-    api::{followed::NotFollowed, native::wish::Choice},
+    api::{
+        followed::NotFollowed,
+        native::{step::StepError, wish::Choice},
+    },
     live::{ReplayError, Unavailable},
     model::TimeframeError,
 };
@@ -32,6 +35,8 @@ pub(super) enum RequestError {
     UnknownChannel(String),
     #[error("no order book of `{0}` is kept: `book.symbols` of the configuration says of which contracts one is")]
     NoBook(String),
+    #[error("`group`: {0}")]
+    Group(#[from] StepError),
     #[error(transparent)]
     NotFollowed(#[from] NotFollowed),
     #[error("`{0}` is not recorded here: see /api/v1/symbols")]
@@ -73,6 +78,9 @@ impl RequestError {
             Self::UnknownChannel(_) => ("unknown_channel", 400),
             Self::UnknownSymbol(_) => ("unknown_symbol", 404),
             Self::NoBook(_) => ("no_book", 404),
+            Self::Group(StepError::Beyond) => ("wrong_type", 400),
+            Self::Group(StepError::NoMultiple(_)) => ("bad_tick_size", 422),
+            Self::Group(StepError::Unknown(_)) => ("unavailable", 503),
             Self::NotFollowed(_) => ("not_followed", 404),
             Self::Interval(_) => ("bad_interval", 400),
             Self::UnknownSub(_) => ("unknown_sub", 404),

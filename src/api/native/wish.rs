@@ -6,9 +6,10 @@ use crate::{
         native::{
             fields::{boolean, nothing_else, number, text},
             request_error::RequestError,
+            step::{self, STEP},
         },
     },
-    book::TickSize,
+    book::Step,
     live::{Channel, SlowPolicy},
     market::Contract,
     model::{Price, Quantity, QuoteVolume, Timeframe},
@@ -28,13 +29,15 @@ const ONE: Quantity = Quantity::from_units(100_000_000);
 /// One subscription.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Wish {
-    /// Of large trades, with a size of 0 until the contract is known.
+    /// Of large trades, with a size of 0, and of a view, without a group, until the contract is known.
     pub(super) channel: Channel,
     /// Empty for what is of all contracts.
     pub(super) symbol: String,
     pub(super) snapshot: usize,
     /// The newest trade that the client has: those after it come first.
     pub(super) resume_after: Option<u64>,
+    /// In which steps of prices a view is.
+    pub(super) step: Option<Step>,
     /// Which trades are large; the contract's own notion otherwise.
     pub(super) notional_min: Option<QuoteVolume>,
     pub(super) closed_only: bool,
@@ -47,7 +50,7 @@ pub(super) enum Choice {
     /// The rule of candles.
     Interval(Timeframe),
     /// A step and levels of a book.
-    View(Option<TickSize>, u16),
+    View(Option<Step>, u16),
     /// Which trades are large; none for what the configuration says of each contract.
     NotionalMin(Option<QuoteVolume>),
 }
@@ -68,7 +71,7 @@ impl Wish {
     pub(super) fn choice(&self) -> Option<Choice> {
         match self.channel {
             Channel::Candles(timeframe) => Some(Choice::Interval(timeframe)),
-            Channel::BookView(group, levels) => Some(Choice::View(group, levels)),
+            Channel::BookView(_, levels) => Some(Choice::View(self.step, levels)),
             Channel::LargeTrades(_) => Some(Choice::NotionalMin(self.notional_min)),
             _ => None,
         }
@@ -103,6 +106,10 @@ impl Wish {
             }
             Channel::Book | Channel::BookView(..) if contract.book.is_none() => {
                 return Err(RequestError::NoBook(contract.symbol.to_string()));
+            }
+            Channel::BookView(_, levels) => {
+                let group = self.step.map(|step| step::tick_size(step, contract)).transpose()?;
+                self.channel = Channel::BookView(group, levels);
             }
             Channel::Ticker => followed.expect_tickers()?,
             Channel::Liquidations => followed.expect_liquidations()?,
@@ -157,6 +164,7 @@ pub(super) fn wish(mut fields: Map<String, Value>) -> Result<Wish, RequestError>
         symbol,
         snapshot: 0,
         resume_after: None,
+        step: None,
         notional_min: None,
         closed_only: false,
         on_slow: SlowPolicy::Conflate,
@@ -205,7 +213,7 @@ impl Wish {
                 return Ok("channel, symbol, snapshot and on_slow");
             }
             "book_view" => {
-                self.channel = Channel::BookView(group(fields)?, levels(fields)?);
+                (self.step, self.channel) = (step(fields)?, Channel::BookView(None, levels(fields)?));
                 return Ok("channel, symbol, group, levels and on_slow");
             }
             "book" => Channel::Book,
@@ -243,28 +251,28 @@ fn levels(fields: &mut Map<String, Value>) -> Result<u16, RequestError> {
     if levels == 0 { Err(wrong) } else { Ok(levels) }
 }
 
-fn group(fields: &mut Map<String, Value>) -> Result<Option<TickSize>, RequestError> {
-    let wrong = RequestError::WrongType { field: "group", expected: "a price step above 0, such as 0.5" };
-    let Some(step) = price(fields, "group").map_err(|()| wrong.clone())? else { return Ok(None) };
-    TickSize::new(step).map(Some).ok_or(wrong)
+fn step(fields: &mut Map<String, Value>) -> Result<Option<Step>, RequestError> {
+    let wrong = RequestError::WrongType { field: "group", expected: STEP };
+    let text = decimal_text(fields, "group").map_err(|()| wrong.clone())?;
+    text.map(|text| Step::parse(&text).ok_or(wrong)).transpose()
 }
 
 fn notional(fields: &mut Map<String, Value>) -> Result<Option<QuoteVolume>, RequestError> {
     let wrong = RequestError::WrongType { field: "min_notional", expected: "an amount above 0, such as 100000" };
-    let amount = price(fields, "min_notional").map_err(|()| wrong.clone())?;
+    let text = decimal_text(fields, "min_notional").map_err(|()| wrong.clone())?;
+    let amount = text.map(|text| Price::parse(text.as_bytes())).transpose().map_err(|_| wrong.clone())?;
     match amount {
         Some(amount) if amount <= Price::default() => Err(wrong),
         amount => Ok(amount.map(|amount| amount.times(ONE))),
     }
 }
 
-/// A decimal as a number or as text.
-fn price(fields: &mut Map<String, Value>, field: &str) -> Result<Option<Price>, ()> {
-    let text = match fields.remove(field) {
-        None => return Ok(None),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => text,
-        Some(_) => return Err(()),
-    };
-    Price::parse(text.as_bytes()).map(Some).map_err(|_| ())
+/// A decimal that stands there as a number or as text.
+fn decimal_text(fields: &mut Map<String, Value>, field: &str) -> Result<Option<String>, ()> {
+    match fields.remove(field) {
+        None => Ok(None),
+        Some(Value::Number(number)) => Ok(Some(number.to_string())),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(()),
+    }
 }

@@ -74,6 +74,18 @@ fn a_group_that_the_reach_cuts_through_is_left_out() {
 }
 
 #[test]
+fn fewer_levels_than_asked_for_are_whole_only_where_the_book_ends() {
+    let whole = |book: &Book, levels| Summary::of(book, None, levels).is_whole(book, levels);
+    // Four a side, of ten that were asked of the venue: there are no others.
+    assert!([1, 4, 5].iter().all(|count| whole(&small(), *count)));
+    let (bids, asks) = (vec![text("105", "2"), text("100", "1")], vec![text("111", "1"), text("112", "1")]);
+    let cut = book(bids.clone(), asks.clone(), 2);
+    assert!(whole(&cut, 2) && !whole(&cut, 3));
+    let one_side = book(bids, asks.into_iter().take(1).collect(), 2);
+    assert!(!whole(&one_side, 3), "of the other side more is not known");
+}
+
+#[test]
 fn what_cannot_be_told_is_nothing() {
     let empty = Summary::of(&book(vec![], vec![], 10), None, 5);
     assert_eq!(empty, Summary::default());

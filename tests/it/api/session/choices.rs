@@ -67,3 +67,38 @@ fn a_session_has_so_many_views_of_books() {
         }
     });
 }
+
+#[test]
+fn a_view_is_grouped_as_rest_groups_it_and_says_whether_more_is_known() {
+    with_books(|site| async move {
+        let mut client = Client::open(&site, "").await;
+        let view = |group: Value, levels: u32| {
+            let (op, channel) = ("subscribe", "book_view");
+            json!({"op": op, "channel": channel, "symbol": "BTCUSDT", "group": group, "levels": levels})
+        };
+        for (group, code) in [
+            (json!(0.00015), "bad_tick_size"),
+            (json!("0.00015"), "bad_tick_size"),
+            (json!("0x"), "wrong_type"),
+            (json!(0), "wrong_type"),
+            (json!([]), "wrong_type"),
+        ] {
+            let (error, _) = client.ask(view(group.clone(), 5)).await;
+            assert_eq!(error["problem"]["code"], code, "{group}: {error}");
+        }
+        let (ack, _) = client.ask(view(json!("5000x"), 3)).await;
+        assert_eq!(ack["canonical"]["group"], 0.5, "so many of the contract's own: {ack}");
+        let (same, _) = client.ask(view(json!(0.5), 3)).await;
+        assert_eq!(same["problem"]["code"], "already_subscribed", "{same}");
+        let (wide, _) = client.ask(view(json!("0.5"), 1_000)).await;
+        let frames = client.frames(|frames| frames.iter().any(|frame| frame["sub"] == wide["sub"])).await;
+        let row = |ack: &Value| {
+            frames.iter().find(|frame| frame["sub"] == ack["sub"]).expect("a snapshot")["data"][0].clone()
+        };
+        let (few, all) = (row(&ack), row(&wide));
+        assert_eq!((&few["complete"], few["bids"].as_array().map(Vec::len)), (&json!(true), Some(3)), "{few}");
+        assert!(few["bids"][0]["price"].as_f64().is_some_and(|price| (price * 2.0).fract() == 0.0), "{few}");
+        let count = all["bids"].as_array().map_or(0, Vec::len);
+        assert!(all["complete"] == false && (1..1_000).contains(&count), "{count} groups of a thousand levels");
+    });
+}
