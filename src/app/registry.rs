@@ -91,6 +91,26 @@ enum ListingError {
     Decode(#[from] DecodeError),
 }
 
+/// A row of the listing, by symbol.
+fn listing(listed: rest::ContractInfo) -> (Symbol, Listing) {
+    let listing = Listing {
+        status: listed.status,
+        contract_type: listed.contract_type,
+        onboard_time: listed.onboard_date,
+        base_asset: listed.base_asset,
+        quote_asset: listed.quote_asset,
+        tick_size: listed.tick_size,
+        step_size: listed.step_size,
+    };
+    (listed.symbol, listing)
+}
+
+fn tell_refused(rows: u64) {
+    if rows > 0 {
+        tracing::error!(rows, "rows of the venue's listing cannot be read: their contracts count as not listed");
+    }
+}
+
 /// Reads the venue's listing.
 async fn read(source: Source) -> Result<ExchangeInfo, ListingError> {
     let Source { fetch, budget, rest_url, .. } = &source;
@@ -159,34 +179,10 @@ impl Registry {
     /// Does what follows from the listing, with which comes the limit of the budget.
     async fn follow(&mut self, info: ExchangeInfo) {
         info.weight_per_minute.into_iter().for_each(|limit| self.source.budget.set_limit(limit));
-        let listing = |listed: rest::ContractInfo| {
-            let listing = Listing {
-                status: listed.status,
-                contract_type: listed.contract_type,
-                onboard_time: listed.onboard_date,
-                base_asset: listed.base_asset,
-                quote_asset: listed.quote_asset,
-                tick_size: listed.tick_size,
-                step_size: listed.step_size,
-            };
-            (listed.symbol, listing)
-        };
-        if info.refused > 0 {
-            tracing::error!(
-                rows = info.refused,
-                "rows of the venue's listing cannot be read: their contracts count as not listed"
-            );
-        }
+        tell_refused(info.refused);
         let listed: BTreeMap<_, _> = info.contracts.into_iter().map(listing).collect();
-        // Half an answer is more likely than so many delistings at once; what a second one says as well is so.
-        let is_short = self.listed.len().saturating_sub(listed.len()) > (self.listed.len() / 10).max(GONE_MAX);
-        self.has_shrunk = is_short && !self.has_shrunk;
-        if self.has_shrunk {
-            return tracing::error!(
-                contracts = listed.len(),
-                before = self.listed.len(),
-                "the venue's listing is not believed before it is read again"
-            );
+        if !self.is_believed(listed.len()) {
+            return;
         }
         let before = std::mem::replace(&mut self.listed, listed);
         self.tell_unlisted();
@@ -198,6 +194,18 @@ impl Registry {
             contract.list(self.listed.get(&contract.symbol).cloned());
         }
         self.settle().await;
+    }
+
+    /// Whether so many contracts are a listing: half an answer is more likely than so many delistings at once, but what a second
+    /// one says as well is so.
+    fn is_believed(&mut self, contracts: usize) -> bool {
+        let before = self.listed.len();
+        let is_short = before.saturating_sub(contracts) > (before / 10).max(GONE_MAX);
+        self.has_shrunk = is_short && !self.has_shrunk;
+        if self.has_shrunk {
+            tracing::error!(contracts, before, "the venue's listing is not believed before it is read again");
+        }
+        !self.has_shrunk
     }
 
     /// Says which recorded contracts the venue does not list, once each.

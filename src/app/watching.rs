@@ -104,10 +104,7 @@ impl Watching {
     }
 
     async fn act(&self, vigil: &mut Vigil) {
-        for at in self.engine.take_mute() {
-            tracing::error!(connection = at, "a connection brings nothing, and is opened on another path");
-            self.do_it(Remedy::Reroute(at));
-        }
+        self.reroute_mute();
         let mut by_connection: BTreeMap<usize, Vec<(ContractId, Finding)>> = BTreeMap::new();
         for (id, finding) in vigil.findings(self.clock.monotonic_ms()) {
             match finding {
@@ -119,21 +116,34 @@ impl Watching {
             }
         }
         for (at, behind) in by_connection {
-            let fresh =
-                vigil.fresh(self.clock.monotonic_ms(), |id| self.engine.place_of(StreamKey::Trades(id)) == Some(at));
-            if fresh == 0 || behind.len() >= MANY.max(fresh) {
-                let lacking = self.lacking(vigil, behind).await;
-                if !lacking.is_empty() {
-                    self.revive_connection(vigil, at, &lacking);
-                }
-            } else {
-                for (id, finding) in behind.into_iter().take(LOOKED_AT) {
-                    self.revive_stream(vigil, id, finding).await;
-                }
-            }
+            self.act_on(vigil, at, behind).await;
         }
         let stale = self.engine.contracts.iter().filter(|contract| contract.is_in_trouble()).count();
         self.metrics.streams_behind.set(i64::try_from(stale).unwrap_or(i64::MAX));
+    }
+
+    /// Has connections that bring nothing opened elsewhere.
+    fn reroute_mute(&self) {
+        for at in self.engine.take_mute() {
+            tracing::error!(connection = at, "a connection brings nothing, and is opened on another path");
+            self.do_it(Remedy::Reroute(at));
+        }
+    }
+
+    /// Does something about a connection, or those of its streams that are behind.
+    async fn act_on(&self, vigil: &mut Vigil, at: usize, behind: Vec<(ContractId, Finding)>) {
+        let is_there = |id| self.engine.place_of(StreamKey::Trades(id)) == Some(at);
+        let fresh = vigil.fresh(self.clock.monotonic_ms(), is_there);
+        if fresh == 0 || behind.len() >= MANY.max(fresh) {
+            let lacking = self.lacking(vigil, behind).await;
+            if !lacking.is_empty() {
+                self.revive_connection(vigil, at, &lacking);
+            }
+            return;
+        }
+        for (id, finding) in behind.into_iter().take(LOOKED_AT) {
+            self.revive_stream(vigil, id, finding).await;
+        }
     }
 
     /// Of streams that are behind, all if one of the first lacks what the venue has published; else none for now, and those

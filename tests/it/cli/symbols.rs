@@ -17,6 +17,18 @@ fn trades(address: SocketAddr, symbol: &str) -> Option<u64> {
     (status == 200).then(|| answer["data"]["newest_id"].as_u64())?
 }
 
+/// What is stored of a contract that is not recorded any more is answered, and that it is gone.
+fn is_served_though_gone(address: SocketAddr, escaped: &str) {
+    let rows = |target: &str| ask(address, "GET", target, "", "").1["data"].as_array().map_or(0, Vec::len);
+    assert!(rows(&format!("/api/v1/trades?symbol={escaped}&limit=10")) == 10, "what is stored is served");
+    let (_, answer) = ask(address, "GET", "/api/v1/symbols?stored=true", "", "");
+    let past = answer["data"].as_array().expect("a list").iter().find(|row| row["symbol"] == "币安人生USDT");
+    assert_eq!(past.expect("it is stored")["state"], "not_recorded");
+    let (_, answer) = ask(address, "GET", &format!("/api/v1/announcements?symbol={escaped}"), "", "");
+    let told: Vec<_> = answer["data"].as_array().expect("a list").iter().map(|row| &row["event"]).collect();
+    assert_eq!(told, ["recorded", "ended"]);
+}
+
 #[test]
 fn contracts_come_and_go_by_api_and_by_file_and_what_is_stored_goes_on() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -76,14 +88,7 @@ fn contracts_come_and_go_by_api_and_by_file_and_what_is_stored_goes_on() {
     let newest = until("trade", || trades(address, escaped));
     assert_eq!(ask(address, "DELETE", &format!("/api/v1/symbols/{escaped}"), "", "").0, 204);
     assert_eq!(ask(address, "DELETE", &format!("/api/v1/symbols/{escaped}"), "", "").0, 404);
-    let rows = |target: &str| ask(address, "GET", target, "", "").1["data"].as_array().map_or(0, Vec::len);
-    assert!(rows(&format!("/api/v1/trades?symbol={escaped}&limit=10")) == 10, "what is stored is served");
-    let (_, answer) = ask(address, "GET", "/api/v1/symbols?stored=true", "", "");
-    let past = answer["data"].as_array().expect("a list").iter().find(|row| row["symbol"] == "币安人生USDT");
-    assert_eq!(past.expect("it is stored")["state"], "not_recorded");
-    let (_, answer) = ask(address, "GET", &format!("/api/v1/announcements?symbol={escaped}"), "", "");
-    let told: Vec<_> = answer["data"].as_array().expect("a list").iter().map(|row| &row["event"]).collect();
-    assert_eq!(told, ["recorded", "ended"]);
+    is_served_though_gone(address, escaped);
     assert_eq!(add("币安人生USDT").0, 201);
     let stored = until("trade", || {
         let (_, answer) = ask(address, "GET", &format!("/api/v1/symbols/{escaped}"), "", "");
