@@ -9,7 +9,7 @@ use crate::model::ContractId;
 use std::collections::BTreeMap;
 
 /// The venue is asked about all contracts this often, and no sooner than this again when streams are silent.
-const ASK_EVERY_MS: (i64, i64) = (20_000, 4_000);
+const ASK_EVERY_MS: (i64, i64) = (7_500, 4_000);
 /// A lively stream may be silent for so many of its own mean gaps, and for so long at least; one for which that is longer than
 /// the second waits for the next question to all.
 const GAPS_MAX: i64 = 8;
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_stream_may_be_silent_as_its_own_pace_allows() {
-        for (gap_ms, allowed_ms) in [(100, 4_000), (400, 4_000), (700, 5_600), (2_000, 20_000), (30_000, 20_000)] {
+        for (gap_ms, allowed_ms) in [(100, 4_000), (400, 4_000), (700, 5_600), (2_000, 7_500), (30_000, 7_500)] {
             let (vigil, last_ms) = paced(gap_ms);
             let first = (0..).find(|ms| vigil.shall_ask(last_ms + ms)).expect("at last");
             assert!((first - allowed_ms).abs() <= 1, "{gap_ms}: {first}");
