@@ -88,10 +88,11 @@ fn a_view_is_grouped_as_rest_groups_it_and_says_whether_more_is_known() {
         }
         let (ack, _) = client.ask(view(json!("5000x"), 3)).await;
         assert_eq!(ack["canonical"]["group"], 0.5, "so many of the contract's own: {ack}");
-        let (same, _) = client.ask(view(json!(0.5), 3)).await;
+        let (same, mut frames) = client.ask(view(json!(0.5), 3)).await;
         assert_eq!(same["problem"]["code"], "already_subscribed", "{same}");
-        let (wide, _) = client.ask(view(json!("0.5"), 1_000)).await;
-        let frames = client.frames(|frames| frames.iter().any(|frame| frame["sub"] == wide["sub"])).await;
+        let (wide, before) = client.ask(view(json!("0.5"), 1_000)).await;
+        frames.extend(before);
+        frames.extend(client.frames(|frames| frames.iter().any(|frame| frame["sub"] == wide["sub"])).await);
         let row = |ack: &Value| {
             frames.iter().find(|frame| frame["sub"] == ack["sub"]).expect("a snapshot")["data"][0].clone()
         };
