@@ -3,6 +3,7 @@
 use crate::{
     api::{Shared, error::ApiError, params::Params},
     book::{Replica, State},
+    market::Contract,
     metrics::Labels,
 };
 use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
@@ -13,12 +14,13 @@ pub(in crate::api) async fn livez() -> HttpResponse {
     plain(StatusCode::OK, "ok\n".to_owned())
 }
 
-/// Ready: not stopping, and every stream proven to flow. `verbose` lists the checks, `exclude` leaves
+/// Ready: not stopping, and every stream followed that may bring something. `verbose` lists the checks, `exclude` leaves
 /// some out. A store that does not write is said, and is no reason to be not ready.
 pub(in crate::api) async fn readyz(request: HttpRequest, shared: web::Data<Shared>) -> Result<HttpResponse, ApiError> {
     let params = Params::read(request.query_string(), "verbose, exclude")?;
     let excluded: Vec<_> = params.text("exclude").unwrap_or_default().split(',').collect();
-    let feeds = shared.contracts.iter().map(|contract| (format!("feed:{}", contract.symbol), contract.is_live()));
+    let is_followed = |contract: &Contract| contract.is_over() || contract.stream.is_followed();
+    let feeds = shared.contracts.iter().map(|contract| (format!("feed:{}", contract.symbol), is_followed(&contract)));
     let checks = std::iter::once(("not_stopping".to_owned(), !shared.readiness.is_stopping())).chain(feeds);
     let checks: Vec<_> = checks.filter(|(name, _)| !excluded.contains(&name.as_str())).collect();
     let ready = checks.iter().all(|(_, passed)| *passed);

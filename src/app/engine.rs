@@ -295,7 +295,7 @@ impl Engine {
         self.wards.borrow_mut().retain(|ward| ward.contract != Some(id));
         contract.actor.retire();
         contract.book.iter().for_each(BookPost::retire);
-        contract.disprove_all();
+        contract.stream.disprove_all();
         self.live.end(id, ending);
         Some(contract)
     }

@@ -12,7 +12,7 @@ use crate::{
     net::{Endpoint, Limits},
 };
 use anyhow::Context as _;
-use std::{io, path::Path, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 /// A connection that has lasted so long starts the waits between attempts from the first again.
 const STABLE_AFTER: Duration = Duration::from_mins(1);
@@ -27,7 +27,7 @@ fn market(config: &Config) -> Vec<StreamKind> {
 /// What the registry needs.
 pub(super) fn wanted(config: &Config) -> registry::Wanted {
     let (selection, retention, config) = (config.symbols.clone(), storing::retention(config), config.clone());
-    registry::Wanted { selection, retention, spec: Box::new(move |symbol| spec(&config, symbol)) }
+    registry::Wanted { selection, retention, spec: Arc::new(move |symbol| spec(&config, symbol)) }
 }
 
 /// How a contract is recorded.

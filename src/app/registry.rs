@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -48,14 +48,21 @@ pub struct Source {
     pub seed: u64,
 }
 
-/// What is wanted of the listing.
+/// What is wanted of the listing. Cheap to clone.
+#[derive(Clone)]
 pub struct Wanted {
     /// Which contracts.
     pub selection: Selection,
     /// How each is recorded.
-    pub spec: Box<dyn Fn(&Symbol) -> Spec>,
+    pub spec: Arc<dyn Fn(&Symbol) -> Spec + Send + Sync>,
     /// How long what is stored of them is kept.
     pub retention: Retention,
+}
+
+impl std::fmt::Debug for Wanted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Wanted").field("selection", &self.selection).finish_non_exhaustive()
+    }
 }
 
 /// Keeps what is recorded in step with what is listed and wanted.
@@ -93,6 +100,7 @@ enum ListingError {
 
 /// A row of the listing, by symbol.
 fn listing(listed: rest::ContractInfo) -> (Symbol, Listing) {
+    let ends = listed.ends();
     let listing = Listing {
         status: listed.status,
         contract_type: listed.contract_type,
@@ -101,6 +109,7 @@ fn listing(listed: rest::ContractInfo) -> (Symbol, Listing) {
         quote_asset: listed.quote_asset,
         tick_size: listed.tick_size,
         step_size: listed.step_size,
+        ends,
     };
     (listed.symbol, listing)
 }
@@ -129,7 +138,7 @@ impl Registry {
     }
 
     /// Goes on for ever, on the engine's own thread. Capture does not wait for it.
-    pub async fn run(&mut self, changes: &mut mpsc::Receiver<Change>, wishes: &mut mpsc::Receiver<Wanted>) {
+    pub async fn run(&mut self, changes: &mut mpsc::Receiver<Change>, wishes: &mut watch::Receiver<Wanted>) {
         let mut backoff = Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed);
         let (mut due, news) = (Instant::now(), Arc::clone(&self.engine.listing_news));
         // The venue may take long to answer, or ban us: nobody waits for it.
@@ -141,8 +150,8 @@ impl Registry {
                     // Who does not wait any more finds it in the list.
                     answer.send(self.change(&symbol, wish).await).unwrap_or_default();
                 }
-                Some(wanted) = wishes.recv() => {
-                    self.wanted = wanted;
+                Ok(()) = wishes.changed() => {
+                    self.wanted = wishes.borrow_and_update().clone();
                     self.keep();
                     self.settle().await;
                 }
@@ -294,7 +303,8 @@ impl Registry {
         }
         let ended = self.listed.get(&contract.symbol).is_none_or(|now| OVER.contains(&now.status.as_str()));
         let quiet_from = self.source.budget.now().plus(-OVER_FOR_MS);
-        ended && contract.tape.newest(1).first().is_none_or(|newest| newest.time < quiet_from)
+        let stored = || contract.holding.get().is_some_and(|holding| holding.first_id_at(quiet_from).is_some());
+        ended && contract.tape.newest(1).first().map_or_else(|| !stored(), |newest| newest.time < quiet_from)
     }
 
     /// Whether the symbol is another contract's by now: the listing is younger than every trade held.

@@ -31,7 +31,7 @@ use std::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{Mutex, mpsc},
+    sync::{Mutex, mpsc, watch},
     task::JoinHandle,
 };
 
@@ -58,7 +58,7 @@ pub struct Running {
     filling: Option<JoinHandle<()>>,
     /// What works beside the engine, on its thread.
     beside: Vec<JoinHandle<()>>,
-    wishes: mpsc::Sender<registry::Wanted>,
+    wishes: watch::Sender<registry::Wanted>,
     shutdown: Duration,
 }
 
@@ -177,7 +177,7 @@ fn beside(
     (storing, changes): (Option<&Storing>, mpsc::Receiver<Change>),
     clock: Clock,
     keeping: &Keeping,
-) -> (Vec<JoinHandle<()>>, mpsc::Sender<registry::Wanted>) {
+) -> (Vec<JoinHandle<()>>, watch::Sender<registry::Wanted>) {
     let listing = registry::Source {
         fetch: Arc::clone(&source.fetch),
         budget: source.budget.clone(),
@@ -185,9 +185,10 @@ fn beside(
         refresh: config.binance.listing_refresh,
         seed: source.seed,
     };
-    let (wishes, wished) = mpsc::channel(1);
+    let wanted = options::wanted(config);
+    let (wishes, wished) = watch::channel(wanted.clone());
     let shelving = storing.map(|storing| storing.shelving().clone());
-    let registry = Registry::new(Rc::clone(engine), listing, options::wanted(config), shelving);
+    let registry = Registry::new(Rc::clone(engine), listing, wanted, shelving);
     let watching = Watching {
         engine: Rc::clone(engine),
         fetch: Arc::clone(&source.fetch),
@@ -286,10 +287,10 @@ fn books(
 }
 
 impl Running {
-    /// Records what another configuration selects from now on. Whatever else it says needs a restart.
-    pub async fn select(&self, config: &Config) {
-        // Nobody takes it any more only while everything ends.
-        self.wishes.send(options::wanted(config)).await.unwrap_or_default();
+    /// Records what another configuration selects from now on. Whatever else it says needs a restart. It does not wait: while
+    /// the store takes its time, the newest is what counts.
+    pub fn select(&self, config: &Config) {
+        self.wishes.send_replace(options::wanted(config));
     }
 
     /// Says goodbye to every session, waits for them within the time allowed, and ends every thread.

@@ -7,7 +7,14 @@ use crate::{
     metrics::{Labels, Metrics},
     model::ContractId,
 };
-use std::{cell::RefCell, fmt, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    cell::RefCell,
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
 
 /// How often addresses are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -40,7 +47,44 @@ pub(super) async fn watch_over(wards: Wards, metrics: Arc<Metrics>) {
         for ward in wards.borrow().iter().filter(|ward| !(ward.is_alive)()) {
             metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", ward.kind)])).inc();
             tracing::error!(actor = ward.kind, "an actor died and is rebuilt");
-            (ward.raise)();
+            // One that cannot be raised now must not end the supervision of the others: it is tried again at the next look.
+            if catch_unwind(AssertUnwindSafe(|| (ward.raise)())).is_err() {
+                tracing::error!(actor = ward.kind, "an actor cannot be rebuilt, and is tried again");
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_cannot_be_raised_is_tried_again_and_the_others_are_raised() {
+        let (raised, tries) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+        let (noted, looked_at, counted) = (Rc::clone(&raised), Rc::clone(&raised), Rc::clone(&tries));
+        let broken = Ward {
+            kind: "broken",
+            contract: None,
+            is_alive: Box::new(|| false),
+            raise: Box::new(move || {
+                counted.set(counted.get() + 1);
+                assert!(counted.get() > 3, "planted");
+            }),
+        };
+        let sound = Ward {
+            kind: "sound",
+            contract: None,
+            is_alive: Box::new(move || looked_at.get()),
+            raise: Box::new(move || noted.set(true)),
+        };
+        let wards: Wards = Rc::new(RefCell::new(vec![broken, sound]));
+        let metrics = Arc::new(Metrics::default());
+        let watch = watch_over(wards, Arc::clone(&metrics));
+        assert!(tokio::time::timeout(10 * LOOK_EVERY, watch).await.is_err(), "it never ends");
+        assert!(raised.get() && tries.get() > 5, "{}", tries.get());
+        let rebuilds = |kind| metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", kind)])).get();
+        assert_eq!(rebuilds("sound"), 1);
     }
 }

@@ -1,7 +1,7 @@
 //! What is done about streams that do not flow?
 //!
 //! A stream is asked for anew, then moved to another connection, then reported. When most of a connection's streams are
-//! behind, it is the connection that is opened anew, then on another path.
+//! behind, it is the connection that is opened anew, then on another path. Whoever looks at every tape so often sees adjusted contracts, too.
 
 use crate::{
     app::{Engine, Remedy},
@@ -9,8 +9,8 @@ use crate::{
     exchange::binance::{Call, rest},
     feed::{Finding, StreamKey, Vigil},
     history::budget::{Budget, Priority},
-    market::{Contract, Trouble},
-    metrics::Metrics,
+    market::{Contract, News, Scales, Trouble},
+    metrics::{Labels, Metrics},
     model::ContractId,
     net::{Fetch, Response},
 };
@@ -54,14 +54,15 @@ impl std::fmt::Debug for Watching {
 impl Watching {
     /// Goes on for ever, on the engine's own thread. It notes how each contract fares, too.
     pub async fn run(self) {
-        let mut vigil = Vigil::default();
+        let (mut vigil, mut scales) = (Vigil::default(), Scales::default());
         // Whoever watched before may have panicked: what is wrong is found anew.
-        self.engine.contracts.iter().for_each(|contract| contract.set_trouble(Trouble::None));
+        self.engine.contracts.iter().for_each(|contract| contract.stream.set_trouble(Trouble::None));
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             looks.tick().await;
             self.see(&mut vigil);
+            self.weigh(&mut scales);
             if vigil.shall_ask(self.clock.monotonic_ms()) {
                 vigil.ask(self.clock.monotonic_ms());
                 self.ask(&mut vigil).await;
@@ -74,8 +75,29 @@ impl Watching {
         let (contracts, now_ms) = (&self.engine.contracts, self.clock.monotonic_ms());
         vigil.retain(|id| contracts.get(id).is_some());
         for contract in contracts.iter() {
-            vigil.see(contract.id, newest_raw_id(&contract), contract.asked_ms(), now_ms);
+            let asked_ms = contract.stream.asked_ms();
+            vigil.see(contract.id, newest_raw_id(&contract), asked_ms, now_ms);
+            contract.stream.vouch(vigil.vouches(contract.id, now_ms).then_some(asked_ms));
             contract.note_state(self.clock.wall());
+        }
+    }
+
+    /// Tells of contracts whose size seems adjusted.
+    fn weigh(&self, scales: &mut Scales) {
+        let contracts = &self.engine.contracts;
+        scales.retain(|id| contracts.get(id).is_some());
+        for contract in contracts.iter() {
+            let newest = contract.tape.newest(1);
+            let seen = contract
+                .listing
+                .load()
+                .as_ref()
+                .zip(newest.first())
+                .and_then(|(listing, newest)| scales.see(contract.id, &listing.contract_type, newest));
+            let Some((from, to)) = seen else { continue };
+            tracing::warn!(symbol = %contract.symbol, %from, %to, "the contract's size seems adjusted: prices before are not");
+            let news = News::Rescaled { from, to };
+            self.engine.announcements.announce(self.budget.now(), contract.symbol.clone(), news);
         }
     }
 
@@ -83,10 +105,12 @@ impl Watching {
     async fn ask(&self, vigil: &mut Vigil) {
         let Some(response) = self.answer(&Call::tickers()).await else { return };
         let Ok(tickers) = rest::tickers(&response.body) else { return };
+        self.metrics.decode_errors.get_or_create(&Labels::new([("reason", "row")])).inc_by(tickers.refused());
         let now_ms = self.clock.monotonic_ms();
         for (symbol, ticker) in tickers.iter() {
-            let newest = u64::try_from(ticker.last_id).ok().zip(self.engine.contracts.find(symbol));
-            newest.into_iter().for_each(|(newest, contract)| vigil.tell(contract.id, newest, now_ms));
+            let Some(contract) = self.engine.contracts.find_listed(symbol) else { continue };
+            // -1 where nothing was traded in 24 hours.
+            vigil.tell(contract.id, u64::try_from(ticker.last_id).unwrap_or_default(), now_ms);
         }
     }
 
@@ -118,7 +142,7 @@ impl Watching {
         for (at, behind) in by_connection {
             self.act_on(vigil, at, behind).await;
         }
-        let stale = self.engine.contracts.iter().filter(|contract| contract.is_in_trouble()).count();
+        let stale = self.engine.contracts.iter().filter(|contract| contract.stream.trouble() != Trouble::None).count();
         self.metrics.streams_behind.set(i64::try_from(stale).unwrap_or(i64::MAX));
     }
 
@@ -204,12 +228,12 @@ impl Watching {
         if tries == TRIES {
             tracing::error!(symbol = %contract.symbol, "a stream stays silent whatever is tried: its contract is stale");
         }
-        contract.set_trouble(if tries >= TRIES { Trouble::Stale } else { Trouble::Recovering });
+        contract.stream.set_trouble(if tries >= TRIES { Trouble::Stale } else { Trouble::Recovering });
     }
 
     fn note_healed(&self, id: ContractId, after_ms: i64) {
         let Some(contract) = self.engine.contracts.get(id) else { return };
-        contract.set_trouble(Trouble::None);
+        contract.stream.set_trouble(Trouble::None);
         tracing::info!(symbol = %contract.symbol, after_ms, "a stream flows again");
     }
 }
@@ -226,7 +250,7 @@ const fn tries(finding: Finding) -> u32 {
 fn excuse(vigil: &mut Vigil, contract: &Contract, finding: Finding) {
     let (Finding::Behind(told) | Finding::Still { told, .. }) = finding else { return };
     vigil.excuse(contract.id, told);
-    contract.set_trouble(Trouble::None);
+    contract.stream.set_trouble(Trouble::None);
 }
 
 fn newest_raw_id(contract: &Contract) -> Option<u64> {

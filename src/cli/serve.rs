@@ -39,7 +39,7 @@ async fn serve(config: &Config, reloads: impl FnOnce() -> std::io::Result<Reload
     loop {
         tokio::select! {
             () = &mut stopped => break,
-            config = reloads.next() => running.select(&config).await,
+            config = reloads.next() => running.select(&config),
         }
     }
     running.stop().await;

@@ -3,7 +3,7 @@
 use crate::{
     clock::Clock,
     exchange::binance::control::REQUESTS_PER_SECOND_MAX,
-    feed::{Class, Sink, Streams, intake::Intake, requests::Requests},
+    feed::{Sink, Streams, intake::Intake, requests::Requests},
     market::{Side, VenueClock},
     metrics::{Labels, Metrics},
     net::{Backoff, Dial, Endpoint, Limits, Pace, ReadError, WebSocket, WriteError, with_causes},
@@ -260,7 +260,7 @@ async fn read(
     (mut flows, heeds_from): (Option<oneshot::Sender<()>>, Instant),
 ) -> Result<&'static str, Ended> {
     let (streams, mutes) = (&mut spec.streams, &spec.mutes);
-    let (path, renewals, class) = (streams.borrow().path, streams.borrow().renewals, streams.borrow().class);
+    let (path, renewals) = (streams.borrow().path, streams.borrow().renewals);
     let (mut held, mut requests) = (false, Requests::new(Some(streams.borrow().canary())));
     let mut pace = Pace::per_second(REQUESTS_PER_SECOND_MAX as usize);
     let (mut looks, mut quiet_looks) = (interval(LOOK_EVERY), 0);
@@ -298,8 +298,8 @@ async fn read(
                 if intake.knows_canary() && quiet_looks > QUIET_LOOKS_MAX {
                     return Ok(SILENT);
                 }
-                // Of trades the watch over streams knows more.
-                if class != Class::Trades && !intake.has_heard() && quiet_looks > MUTE_LOOKS_MAX {
+                // Where trades are carried once the watch over streams is faster; where they are carried twice, it sees nothing.
+                if !intake.has_heard() && quiet_looks > MUTE_LOOKS_MAX {
                     return Ok(MUTE);
                 }
                 None

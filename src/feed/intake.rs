@@ -119,10 +119,15 @@ impl Intake {
             let Carried::Trades(contract) = &stream.carried else { return None };
             let new = || Lane { contract: Arc::clone(contract), prints: Vec::new(), heard: false, newest: None };
             let mut lane = known.remove(&contract.id).unwrap_or_else(new);
-            if stream.asks != self.asks.insert(contract.id, stream.asks).unwrap_or(u32::MAX) {
-                contract.note_asked(now_ms);
+            let asked = self.asks.insert(contract.id, stream.asks);
+            if asked != Some(stream.asks) {
                 lane.newest = None;
+                // Where another connection carries it already, it goes on to answer for what was traded.
+                if asked.is_some() || !contract.stream.is_proven_beside(self.side) {
+                    contract.stream.note_asked(now_ms);
+                }
             }
+            contract.stream.carry(self.side);
             Some(lane)
         };
         self.lanes = streams.iter().filter_map(lane).collect();
@@ -131,7 +136,7 @@ impl Intake {
         let named = |(lane, at): (&Lane, usize)| (lane.contract.symbol.as_str().into(), at);
         self.lane_of = self.lanes.iter().zip(0..).map(named).collect();
         self.dirty = (0..self.lanes.len()).filter(|at| !self.lanes[*at].prints.is_empty()).collect();
-        known.values().for_each(|lane| lane.contract.disprove(self.side));
+        known.values().for_each(|lane| lane.contract.stream.disprove(self.side));
     }
 
     /// Begins a connection: nothing on it is proven to flow yet.
@@ -145,7 +150,7 @@ impl Intake {
         self.books.doubt_all();
         for lane in &mut self.lanes {
             lane.heard = false;
-            lane.contract.disprove(self.side);
+            lane.contract.stream.disprove(self.side);
         }
     }
 
@@ -332,7 +337,7 @@ impl Intake {
             let next = Vec::with_capacity(lane.prints.len().min(BATCH_ROOM_MAX));
             let Err(refused) = lane.contract.actor.send(Batch(std::mem::replace(&mut lane.prints, next))) else {
                 // The first on this connection, or since the contract's actor died with what it had been given.
-                *proof_due |= lane.heard && !lane.contract.is_proven(*side);
+                *proof_due |= lane.heard && !lane.contract.stream.is_proven(*side);
                 return false;
             };
             lane.prints = refused.batch.0;
@@ -365,8 +370,8 @@ impl Intake {
             self.flow.advance(handed_to.plus(-EMISSION_DELAY_MS));
             if std::mem::take(&mut self.proof_due) {
                 let side = self.side;
-                let proven = self.lanes.iter().filter(|lane| lane.heard && !lane.contract.is_proven(side));
-                proven.for_each(|lane| lane.contract.prove(side, Arc::clone(&self.flow)));
+                let proven = self.lanes.iter().filter(|lane| lane.heard && !lane.contract.stream.is_proven(side));
+                proven.for_each(|lane| lane.contract.stream.prove(side, Arc::clone(&self.flow)));
             }
         }
     }

@@ -23,6 +23,8 @@ const SETTLE_MS: i64 = 5_000;
 const RETRY_MS: [i64; 3] = [8_000, 12_000, 60_000];
 /// A tape that has moved so lately is fresh.
 const FRESH_MS: i64 = 5_000;
+/// The venue's word that nothing is lacking holds for so long.
+const WORD_HOLDS_MS: i64 = 30_000;
 /// The share of a gap by which the mean moves.
 const WEIGHT: i64 = 8;
 
@@ -51,6 +53,8 @@ struct Watched {
     excused: u64,
     /// Answers of the venue since the tape moved that told of nothing newer.
     answers: u32,
+    /// When the venue said last that nothing is lacking.
+    vouched_ms: Option<i64>,
     trouble: Option<Trouble>,
 }
 
@@ -90,6 +94,7 @@ impl Vigil {
         if watched.asked_ms != asked_ms {
             // What the venue traded before is no fault of this stream.
             (watched.asked_ms, watched.told, watched.is_new) = (asked_ms, None, true);
+            watched.vouched_ms = None;
         }
         if watched.newest == newest {
             return;
@@ -129,7 +134,16 @@ impl Vigil {
             watched.told.get_or_insert((newest, now_ms));
         } else {
             watched.answers += 1;
+            watched.vouched_ms = Some(now_ms);
         }
+    }
+
+    /// Whether the venue has said lately that a stream lacks nothing, and has not said otherwise since.
+    pub fn vouches(&self, id: ContractId, now_ms: i64) -> bool {
+        let holds = |watched: &Watched| watched.vouched_ms.is_some_and(|said_ms| now_ms - said_ms < WORD_HOLDS_MS);
+        self.watched
+            .get(&id)
+            .is_some_and(|watched| watched.told.is_none() && watched.trouble.is_none() && holds(watched))
     }
 
     /// Notes that nothing up to a raw id that was told of is lacking: the venue uses ids for what it does not publish.
@@ -176,6 +190,7 @@ impl Watched {
             told: None,
             excused: 0,
             answers: 0,
+            vouched_ms: None,
             trouble: None,
         }
     }
@@ -268,6 +283,24 @@ mod tests {
         vigil.tried(A, now + 92_000);
         vigil.see(A, Some(99), now + 92_500, now + 92_500);
         assert_eq!(vigil.findings(now + 120_000), [], "asked for anew, and nothing has come: no proof of anything");
+    }
+
+    #[test]
+    fn the_venue_vouches_for_a_stream_that_lacks_nothing_and_for_a_while() {
+        let mut vigil = Vigil::default();
+        vigil.see(A, None, 1_000, 1_000);
+        vigil.tell(A, 99, 8_500);
+        assert!(!vigil.vouches(A, 8_500), "that is where the stream begins");
+        vigil.tell(A, 99, 16_000);
+        assert!(vigil.vouches(A, 16_000) && vigil.vouches(A, 45_999) && !vigil.vouches(A, 46_000));
+        vigil.tell(A, 99, 60_000);
+        vigil.tell(A, 100, 67_500);
+        assert!(!vigil.vouches(A, 67_500), "one is lacking");
+        vigil.see(A, Some(100), 1_000, 68_000);
+        vigil.tell(A, 100, 75_000);
+        assert!(vigil.vouches(A, 75_000));
+        vigil.see(A, Some(100), 76_000, 76_000);
+        assert!(!vigil.vouches(A, 76_000), "it was asked for anew");
     }
 
     #[test]

@@ -250,7 +250,7 @@ impl Publish for FoldState {
 
     fn pass_time(&mut self, venue_now: UnixMillis) {
         // Read before the tape is: what flowed by then is on the tape.
-        let flowing_to = self.contract.flowing_to();
+        let flowing_to = self.contract.stream.flowing_to();
         self.catch_up();
         // What the fold itself has missed, no flow can vouch for; the next trade shows it.
         let flowing_to = if self.broken { UnixMillis::new(i64::MIN) } else { flowing_to };

@@ -385,7 +385,7 @@ impl TopicsState {
         let contract = self.contract(id)?;
         let complete = fold.state().fold.is_complete_at(end);
         // A bucket without a trade has no candle: it is known to be empty only if the stream flowed past its end.
-        (!complete.unwrap_or_else(|| contract.flowing_to() >= end)).then(|| contract.symbol.clone())
+        (!complete.unwrap_or_else(|| contract.stream.flowing_to() >= end)).then(|| contract.symbol.clone())
     }
 
     /// Forgets sessions that ended without saying so.

@@ -1,7 +1,7 @@
 //! Which contracts are there, and what is known of each?
 
 use crate::{
-    market::{BookPost, BookSpec, Figures, Flow, Kept, Side, SymbolHandle, Tape},
+    market::{BookPost, BookSpec, Figures, Kept, Stream, SymbolHandle, Tape, Trouble},
     model::{ContractId, IdRange, Price, Quantity, Symbol, UnixMillis},
     store::{Holding, Records, record::OpenInterestRow},
 };
@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicI64, AtomicU8, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -40,6 +40,8 @@ pub struct Listing {
     pub tick_size: Price,
     /// The quantity step.
     pub step_size: Quantity,
+    /// When it is delivered or delisted, if that is planned.
+    pub ends: Option<UnixMillis>,
 }
 
 /// Ids of a contract that were fetched for holes.
@@ -54,26 +56,14 @@ pub struct Healed {
 /// The venue's states of a contract that will not trade any more (Binance USD-M docs; 135 of 924 on 2026-10-07).
 pub const OVER: [&str; 5] = ["SETTLING", "CLOSE", "DELIVERED", "DELIVERING", "PRE_DELIVERING"];
 
-/// What is wrong with a contract's stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Trouble {
-    /// Nothing that is known of.
-    None,
-    /// The venue traded and the stream did not tell; something was done about it.
-    Recovering,
-    /// The same, and it did not help so far.
-    Stale,
-}
-
 /// How a contract fares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// Its stream is proven to flow, and nothing is missing.
+    /// Its stream is proven to flow, or the venue says that nothing was traded that it lacks; and nothing is missing.
     Live,
     /// The venue trades it, and its stream does not tell, whatever was tried.
     Stale,
-    /// Its stream is not proven to flow, or not again yet.
+    /// Neither is known yet, or again.
     Recovering,
     /// Its stream flows, and ids are missing that may come.
     Backfilling,
@@ -147,20 +137,14 @@ pub struct Contract {
     pub kept: ArcSwap<Kept>,
     /// Its order book, if one is kept.
     pub book: Option<BookPost>,
-    /// Whether prints wait for ids before theirs, so that the tape lacks what has come already.
-    waiting: AtomicBool,
-    /// When its stream was asked for last, in monotonic milliseconds.
-    asked_ms: AtomicI64,
-    /// What is wrong with its stream.
-    trouble: AtomicU8,
+    /// What brings its trades.
+    pub stream: Stream,
     /// Why it is not recorded any more.
     ending: OnceLock<Ending>,
     /// How it fared when that was noted last, and since when.
     noted: ArcSwapOption<(State, UnixMillis)>,
     /// Whether the venue's listing was read and does not name it.
     unlisted: AtomicBool,
-    /// The connections that are proven to carry its stream, by side.
-    flows: [ArcSwapOption<Flow>; Side::COUNT],
     /// What the venue's listing says; none until it has been read, or when the venue does not list it.
     pub listing: ArcSwapOption<Listing>,
 }
@@ -170,9 +154,6 @@ impl Contract {
     pub fn new(id: ContractId, spec: Spec) -> Self {
         let Spec { symbol, kind, ring_trades, book, kept } = spec;
         let tape = Arc::new(Tape::new(ring_trades));
-        let (flows, listing) = (Default::default(), ArcSwapOption::empty());
-        let (trouble, asked_ms) = (AtomicU8::new(Trouble::None as u8), AtomicI64::new(0));
-        let (holding, waiting, unlisted) = (OnceLock::new(), AtomicBool::new(false), AtomicBool::new(false));
         Self {
             id,
             symbol,
@@ -180,19 +161,16 @@ impl Contract {
             ring_trades,
             tape,
             actor: SymbolHandle::default(),
-            holding,
+            holding: OnceLock::new(),
             records: OnceLock::new(),
             figures: Figures::default(),
             kept: ArcSwap::from_pointee(kept),
             book: book.map(BookPost::new),
-            waiting,
-            asked_ms,
-            trouble,
+            stream: Stream::default(),
             ending: OnceLock::new(),
             noted: ArcSwapOption::empty(),
-            unlisted,
-            flows,
-            listing,
+            unlisted: AtomicBool::new(false),
+            listing: ArcSwapOption::empty(),
         }
     }
 
@@ -204,22 +182,6 @@ impl Contract {
             self.figures.set_open_interest(row.into());
         });
         self.records.get_or_init(|| records);
-    }
-
-    /// Says whether prints wait for ids before theirs.
-    pub(super) fn set_waiting(&self, waiting: bool) {
-        // Behind the proofs that came before it and the trades that ended the wait; see `Flow`.
-        self.waiting.store(waiting, Ordering::Release);
-    }
-
-    /// The time up to which everything is proven to stand on the tape.
-    pub fn flowing_to(&self) -> UnixMillis {
-        // Acquire pairs with the Release in `set_waiting`: who sees that nothing waits sees what did on the tape.
-        if self.waiting.load(Ordering::Acquire) {
-            return UnixMillis::new(i64::MIN);
-        }
-        let proven = self.flows.iter().filter_map(|flow| flow.load().as_ref().map(|flow| flow.proven_to()));
-        proven.max().unwrap_or(UnixMillis::new(i64::MIN))
     }
 
     /// Whether it is recorded as `spec` says, but for what may change while it is.
@@ -274,65 +236,17 @@ impl Contract {
         (state, noted.as_ref().filter(|noted| noted.0 == state).map(|noted| noted.1))
     }
 
-    /// Notes that its stream is asked for now, in monotonic milliseconds.
-    pub fn note_asked(&self, now_ms: i64) {
-        // Tells of nothing else.
-        self.asked_ms.store(now_ms, Ordering::Relaxed);
-    }
-
-    /// When its stream was asked for last, in monotonic milliseconds; 0 before.
-    pub fn asked_ms(&self) -> i64 {
-        self.asked_ms.load(Ordering::Relaxed)
-    }
-
-    /// Notes what is wrong with its stream.
-    pub fn set_trouble(&self, trouble: Trouble) {
-        // Tells of nothing else.
-        self.trouble.store(trouble as u8, Ordering::Relaxed);
-    }
-
-    /// Whether something is wrong with its stream.
-    pub fn is_in_trouble(&self) -> bool {
-        self.trouble.load(Ordering::Relaxed) != Trouble::None as u8
-    }
-
     /// How it fares.
     pub fn state(&self) -> State {
         let status = self.listing.load_full().map(|listing| listing.status.clone());
-        let trouble = self.trouble.load(Ordering::Relaxed);
         match status.as_deref() {
             _ if self.is_over() => State::Delisted,
             Some(status) if status != "TRADING" => State::Halted,
-            _ if trouble == Trouble::Stale as u8 => State::Stale,
-            _ if trouble == Trouble::Recovering as u8 || !self.is_live() => State::Recovering,
+            _ if self.stream.trouble() == Trouble::Stale => State::Stale,
+            _ if self.stream.trouble() == Trouble::Recovering || !self.stream.is_followed() => State::Recovering,
             _ if self.tape.aside().holes().iter().next().is_some() => State::Backfilling,
             _ => State::Live,
         }
-    }
-
-    /// Whether its stream is proven to flow.
-    pub fn is_live(&self) -> bool {
-        self.flows.iter().any(|flow| flow.load().is_some())
-    }
-
-    /// Whether a connection of this side is proven to carry its stream.
-    pub fn is_proven(&self, side: Side) -> bool {
-        self.flows[side.index()].load().is_some()
-    }
-
-    /// Notes that a connection carries its stream.
-    pub fn prove(&self, side: Side, flow: Arc<Flow>) {
-        self.flows[side.index()].store(Some(flow));
-    }
-
-    /// Notes that no connection of this side does.
-    pub fn disprove(&self, side: Side) {
-        self.flows[side.index()].store(None);
-    }
-
-    /// Notes that none does.
-    pub fn disprove_all(&self) {
-        self.flows.iter().for_each(|flow| flow.store(None));
     }
 }
 

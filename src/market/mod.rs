@@ -14,8 +14,10 @@ mod keeper;
 mod kept;
 mod news;
 mod roster;
+mod scales;
 mod sequencer;
 mod shelving;
+mod stream;
 mod symbol;
 mod tape;
 
@@ -23,7 +25,7 @@ pub use aside::{Aside, Repairs};
 pub use bell::{Bell, Bells, Rings};
 pub use book::{BookActor, BookNews, BookPost, BookSpec, BookUpdates};
 pub use contract::{
-    AddError, CONTRACTS_MAX, Contract, Contracts, Ending, Healed, Listing, OVER, Spec, State, TapeKind, Trouble,
+    AddError, CONTRACTS_MAX, Contract, Contracts, Ending, Healed, Listing, OVER, Spec, State, TapeKind,
 };
 pub use figures::{Arrivals, DayOpen, Figures, LIQUIDATIONS_KEPT, NumberedLiquidation};
 pub use flow::{Flow, Side, VenueClock};
@@ -33,7 +35,9 @@ pub use keeper::Keeper;
 pub use kept::{Kept, Series, SeriesSet};
 pub use news::{Announcement, Announcements, News, difference};
 pub use roster::{Change, ChangeError, Roster, Wish};
+pub use scales::Scales;
 pub use sequencer::{Ordered, Print, Sequencer};
 pub use shelving::Shelving;
+pub use stream::{Stream, Trouble};
 pub use symbol::{SymbolActor, SymbolState};
 pub use tape::{Reading, Tape, TapeReader, TapeWriter};

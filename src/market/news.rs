@@ -39,12 +39,26 @@ pub enum News {
         /// Now.
         to: String,
     },
-    /// Its price or quantity moves by other steps, as when its size is adjusted.
-    Rescaled {
+    /// Its end is planned, for another time than before, or not any more.
+    Ends {
+        /// Before.
+        from: Option<UnixMillis>,
+        /// Now.
+        to: Option<UnixMillis>,
+    },
+    /// Its price or quantity moves by other steps.
+    Steps {
         /// The price step before and now.
         tick_size: (Price, Price),
         /// The quantity step before and now.
         step_size: (Quantity, Quantity),
+    },
+    /// It seems that its size was adjusted: see [`Scales`](crate::market::Scales).
+    Rescaled {
+        /// The price of the last trade before.
+        from: Price,
+        /// That of the first one found after.
+        to: Price,
     },
     /// The symbol is another contract's, listed at another time.
     Replaced {
@@ -128,13 +142,14 @@ fn changes(before: &Listing, now: &Listing) -> Vec<News> {
     }
     let words = |from: &String, to: &String| (from != to).then(|| (from.clone(), to.clone()));
     let steps = |listing: &Listing| (listing.tick_size, listing.step_size);
-    let rescaled = (steps(before) != steps(now)).then_some(News::Rescaled {
+    let stepped = (steps(before) != steps(now)).then_some(News::Steps {
         tick_size: (before.tick_size, now.tick_size),
         step_size: (before.step_size, now.step_size),
     });
     let status = words(&before.status, &now.status).map(|(from, to)| News::Status { from, to });
     let kind = words(&before.contract_type, &now.contract_type).map(|(from, to)| News::Kind { from, to });
-    [rescaled, status, kind].into_iter().flatten().collect()
+    let ends = (before.ends != now.ends).then_some(News::Ends { from: before.ends, to: now.ends });
+    [stepped, status, kind, ends].into_iter().flatten().collect()
 }
 
 #[cfg(test)]
@@ -154,20 +169,28 @@ mod tests {
             quote_asset: "USDT".to_owned(),
             tick_size: Price::from_units(100),
             step_size: Quantity::from_units(100),
+            ends: None,
         }
     }
 
     #[test]
     fn every_difference_between_two_listings_is_news() {
-        let before = ["SAME", "GONE", "HALTED", "SPLIT", "AGAIN"].map(|name| (symbol(name), listing(1)));
+        let before = ["SAME", "GONE", "HALTED", "SPLIT", "AGAIN", "ENDS"].map(|name| (symbol(name), listing(1)));
         let halted =
             Listing { status: "SETTLING".to_owned(), contract_type: "CURRENT_QUARTER".to_owned(), ..listing(1) };
         let split = Listing { tick_size: Price::from_units(10), ..listing(1) };
-        let now =
-            [("SAME", listing(1)), ("HALTED", halted), ("SPLIT", split), ("AGAIN", listing(2)), ("NEW", listing(3))];
+        let ends = Some(UnixMillis::new(9));
+        let now = [
+            ("SAME", listing(1)),
+            ("HALTED", halted),
+            ("SPLIT", split),
+            ("AGAIN", listing(2)),
+            ("NEW", listing(3)),
+            ("ENDS", Listing { ends, ..listing(1) }),
+        ];
         let now = now.map(|(name, listing)| (symbol(name), listing));
         let news = difference(&before.into(), &now.into());
-        let steps = |of: [i64; 2]| News::Rescaled {
+        let steps = |of: [i64; 2]| News::Steps {
             tick_size: (Price::from_units(of[0]), Price::from_units(of[1])),
             step_size: (Quantity::from_units(100), Quantity::from_units(100)),
         };
@@ -176,6 +199,7 @@ mod tests {
         let expected = [
             ("GONE", News::Unlisted),
             ("AGAIN", News::Replaced { onboard_time: UnixMillis::new(2) }),
+            ("ENDS", News::Ends { from: None, to: ends }),
             ("HALTED", News::Status { from, to }),
             ("HALTED", News::Kind { from: kind_from, to: kind_to }),
             ("NEW", News::Listed { status: "TRADING".to_owned(), onboard_time: UnixMillis::new(3) }),

@@ -102,7 +102,7 @@ impl SymbolState {
     /// Makes the state whole again after a panic: what waited or was being handled is given up. What the dead mailbox held
     /// is gone although its feed had handed it over, so the stream has to prove itself anew.
     fn recover(&mut self) {
-        self.contract.disprove_all();
+        self.contract.stream.disprove_all();
         self.ordered.clear();
         // What was found, and had not been put on the tape, is missing still.
         self.sequencer.set_holes(self.contract.tape.aside().holes().clone());
@@ -198,7 +198,7 @@ impl SymbolState {
         });
         self.ordered.clear();
         self.published = self.sequencer.head();
-        self.contract.set_waiting(self.sequencer.deadline_ms().is_some());
+        self.contract.stream.set_waiting(self.sequencer.deadline_ms().is_some());
     }
 
     fn record_holes(&mut self) {

@@ -4,6 +4,7 @@ use crate::{
     api::{Shared, error::ApiError, params::Params},
     live::Rows,
     market::{Announcement, News},
+    model::UnixMillis,
 };
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -43,7 +44,15 @@ fn described(announcement: &Announcement) -> Value {
             row["from"] = json!(from);
             row["to"] = json!(to);
         }
-        News::Rescaled { tick_size, step_size } => {
+        News::Ends { from, to } => {
+            row["from"] = json!(from.map(UnixMillis::get));
+            row["to"] = json!(to.map(UnixMillis::get));
+        }
+        News::Rescaled { from, to } => {
+            row["from"] = json!(from.to_string());
+            row["to"] = json!(to.to_string());
+        }
+        News::Steps { tick_size, step_size } => {
             let of = |tick: String, step: String| json!({"tick_size": tick, "step_size": step});
             row["from"] = of(tick_size.0.to_string(), step_size.0.to_string());
             row["to"] = of(tick_size.1.to_string(), step_size.1.to_string());
@@ -60,6 +69,8 @@ const fn event(news: &News) -> &'static str {
         News::Unlisted => "unlisted",
         News::Status { .. } => "status",
         News::Kind { .. } => "contract_type",
+        News::Ends { .. } => "ends",
+        News::Steps { .. } => "steps",
         News::Rescaled { .. } => "rescaled",
         News::Replaced { .. } => "replaced",
         News::Recorded => "recorded",

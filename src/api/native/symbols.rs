@@ -73,6 +73,7 @@ fn described(contract: &Contract) -> Value {
             "quote_asset": listing.quote_asset,
             "tick_size": listing.tick_size.to_string(),
             "step_size": listing.step_size.to_string(),
+            "ends": listing.ends.map(UnixMillis::get),
         });
     }
     row

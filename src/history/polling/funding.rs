@@ -148,6 +148,7 @@ impl Polling {
     /// So that there are mark prices before the first frame. They are not stored.
     async fn read_marks(&self) -> Result<(), PollError> {
         let marks = self.ask(&Call::premium_index(), Priority::Seam, rest::premium_index).await?;
+        self.note_refused("mark_price", marks.refused());
         let latest = self.now().plus(AHEAD_MS_MAX);
         for (symbol, mark) in marks.iter().filter(|(_, mark)| mark.time <= latest) {
             if let Some(contract) = self.contracts.find_listed(symbol)
@@ -161,6 +162,7 @@ impl Polling {
 
     async fn read_terms(&self) -> Result<(), PollError> {
         let terms = self.ask(&Call::funding_info(), Priority::Seam, rest::funding_info).await?;
+        self.note_refused("funding_terms", terms.refused());
         for (symbol, terms) in terms.iter() {
             self.contracts.find_listed(symbol).iter().for_each(|contract| contract.figures.set_terms(*terms));
         }
@@ -177,10 +179,10 @@ impl Polling {
         let mut newest = newest_held(records.clone()).await.unwrap_or(oldest);
         for _ in 0..PAGES_MAX {
             let call = Call::funding_rates(&contract.symbol, newest.plus(1));
-            let page = self.ask(&call, Priority::Bulk, rest::funding_rates).await?;
+            let page = self.ask_fundings(&call, Priority::Bulk).await?;
             let own: Vec<Funding> = of_contract(&page, contract);
             newest = self.keep_newer(records, own, newest)?;
-            if page.len() < usize::from(FUNDING_ROWS_MAX) {
+            if !is_full(&page) {
                 break;
             }
         }
@@ -192,10 +194,10 @@ impl Polling {
         let (asked_at, mut from) = (self.now(), since);
         let mut through = asked_at;
         for page in 1..=PAGES_MAX {
-            let rows = self.ask(&Call::funding_rates_of_all(from), Priority::Seam, rest::funding_rates).await?;
+            let rows = self.ask_fundings(&Call::funding_rates_of_all(from), Priority::Seam).await?;
             self.take(&rows, progress)?;
             let last = rows.iter().map(|(_, funding)| funding.time).max().unwrap_or(asked_at);
-            if rows.len() < usize::from(FUNDING_ROWS_MAX) {
+            if !is_full(&rows) {
                 break;
             }
             // A page may end among those of one millisecond; a page of one millisecond alone is passed over.
@@ -205,6 +207,12 @@ impl Polling {
         progress.through = through;
         progress.await_again(asked_at);
         Ok(())
+    }
+
+    async fn ask_fundings(&self, call: &Call, priority: Priority) -> Result<Rows<Funding>, PollError> {
+        let page = self.ask(call, priority, rest::funding_rates).await?;
+        self.note_refused(FIGURE, page.refused());
+        Ok(page)
     }
 
     fn take(&self, rows: &Rows<Funding>, progress: &mut Progress) -> Result<(), PollError> {
@@ -256,6 +264,11 @@ impl Progress {
         let wait_ms = if self.settlements.due(now).is_some() { self.retry.1 } else { AWAIT_MS.0 };
         self.retry = (now.plus(wait_ms), (2 * wait_ms).min(AWAIT_MS.1));
     }
+}
+
+/// Whether there may be more behind a page.
+fn is_full(page: &Rows<Funding>) -> bool {
+    page.len() as u64 + page.refused() >= u64::from(FUNDING_ROWS_MAX)
 }
 
 fn of_contract(rows: &Rows<Funding>, contract: &Contract) -> Vec<Funding> {

@@ -121,6 +121,14 @@ impl Polling {
         tracing::warn!(figure = what, "a figure is not known, and asked for again later: {}", with_causes(error));
     }
 
+    /// Counts and tells rows of an answer that are not understood: one of them must not hide the others.
+    fn note_refused(&self, what: &'static str, rows: u64) {
+        if rows > 0 {
+            self.metrics.decode_errors.get_or_create(&Labels::new([("reason", "row")])).inc_by(rows);
+            tracing::error!(figure = what, rows, "rows of the venue's answer are not understood, and are left out");
+        }
+    }
+
     fn backoff(&self) -> Backoff {
         Backoff::new(RETRY.0, RETRY.1, Duration::MAX, self.source.seed)
     }

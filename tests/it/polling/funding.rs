@@ -1,7 +1,7 @@
 //! Are the settled fundings that are stored the exchange's, each asked for once?
 
 use super::*;
-use tapedeck::{model::Funding, sim::RestFault, store::record::FundingRow};
+use tapedeck::{metrics::Labels, model::Funding, sim::RestFault, store::record::FundingRow};
 
 const RATES: &str = "/fapi/v1/fundingRate?";
 
@@ -109,5 +109,26 @@ async fn failures_are_counted_and_lose_nothing() {
     assert!(life.failures() >= 6, "{}", life.failures());
     for text in SYMBOLS {
         assert!(assert_whole(&life, text, life.exchange.now().get()) > 1_000, "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_not_understood_hides_no_other_and_is_asked_for_again() {
+    let mut life = Life::begin(&SimulatedDisk::new(14), START, all_kept);
+    follow(&mut life);
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    *life.asked.spoils.lock().expect("no panic") = Some("SOLUSDT");
+    tokio::time::sleep(Duration::from_secs(5 * 3_600 + 600)).await;
+    let held = |life: &Life, text| life.held::<FundingRow>(text).len();
+    assert_eq!(
+        (held(&life, "BTCUSDT"), held(&life, "币安人生USDT")),
+        (held(&life, "SOLUSDT") + 1, held(&life, "BTCUSDT"))
+    );
+    let refused = life.polling.metrics.decode_errors.get_or_create(&Labels::new([("reason", "row")])).get();
+    assert!(refused > 1 && life.failures() == 0, "{refused}");
+    *life.asked.spoils.lock().expect("no panic") = None;
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    for text in SYMBOLS {
+        assert_whole(&life, text, life.exchange.now().get());
     }
 }

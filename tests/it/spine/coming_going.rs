@@ -42,7 +42,7 @@ fn fifty_contracts_come_and_go_and_no_other_misses_an_id() {
         tokio::time::sleep(2 * MINUTE).await;
         for probe in probes.iter().chain(&come) {
             assert_eq!(oracle::judge(&rig, &probe.contract, &probe.view()).holes, [], "{}", probe.contract.symbol);
-            assert!(probe.contract.is_live());
+            assert!(probe.contract.stream.is_flowing());
         }
         for probe in &come {
             rig.engine.forget(probe.contract.id, Ending::Delisted).expect("recorded");

@@ -68,10 +68,10 @@ struct WireFunding<'a> {
 ///
 /// # Errors
 ///
-/// When a row is not understood: a page is taken whole or not at all.
+/// When the body is no list of rows, or none of them is understood.
 pub fn funding_rates(body: &[u8]) -> Result<Rows<Funding>, DecodeError> {
     let mut fundings = Rows::default();
-    for row in rows(body)? {
+    fundings.fill(rows(body)?, |row| {
         let wire: WireFunding<'_> = object(row)?;
         let kind = Field("rateType", wire.rate_type).text_if_any()?;
         let funding = Funding {
@@ -81,8 +81,8 @@ pub fn funding_rates(body: &[u8]) -> Result<Rows<Funding>, DecodeError> {
             interval_hours: None,
             is_special: kind.is_some_and(|kind| kind != "Regular"),
         };
-        fundings.push(&Field("symbol", wire.symbol).text()?, funding);
-    }
+        Ok(Some((Field("symbol", wire.symbol).text()?, funding)))
+    })?;
     Ok(fundings)
 }
 

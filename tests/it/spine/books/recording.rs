@@ -33,6 +33,7 @@ fn listing(tick_size: Price) -> Listing {
         quote_asset: "USDT".to_owned(),
         tick_size,
         step_size: Default::default(),
+        ends: None,
     }
 }
 

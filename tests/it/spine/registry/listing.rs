@@ -69,7 +69,7 @@ impl Scene {
 }
 
 #[test]
-fn a_contract_that_is_rescaled_goes_on_and_is_told_of() {
+fn a_contract_that_moves_by_other_steps_or_is_to_end_goes_on_and_is_told_of() {
     in_virtual_time(async {
         let (scene, edits) = scene().await;
         let (before, missing) = (scene.find("AUSDT"), scene.find("AUSDT").tape.missing());
@@ -80,7 +80,13 @@ fn a_contract_that_is_rescaled_goes_on_and_is_told_of() {
         let tick = Price::parse(b"0.5").expect("a price");
         assert_eq!(now.listing.load_full().expect("listed").tick_size, tick);
         let step_size = (was.step_size, was.step_size);
-        assert_eq!(scene.news_of("AUSDT"), [News::Rescaled { tick_size: (was.tick_size, tick), step_size }]);
+        let steps = News::Steps { tick_size: (was.tick_size, tick), step_size };
+        assert_eq!((scene.news_of("AUSDT"), was.ends), (vec![steps.clone()], None));
+        let to = scene.exchange.now().plus(7 * 24 * HOUR_MS);
+        let edited = [("tickSize", json!("0.5")), ("deliveryDate", json!(to.get()))].map(|edit| ("AUSDT", Some(edit)));
+        scene.read(&edits, &edited).await;
+        assert_eq!(scene.news_of("AUSDT"), [steps, News::Ends { from: None, to: Some(to) }]);
+        assert_eq!(now.listing.load_full().expect("listed").ends, Some(to));
     });
 }
 

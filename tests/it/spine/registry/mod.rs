@@ -13,7 +13,7 @@ use tapedeck::{
     sim::ExchangeFetch,
     store::retention::Retention,
 };
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 
 const HOUR_MS: i64 = 3_600_000;
 const REFRESH: Duration = Duration::from_secs(300);
@@ -24,7 +24,7 @@ fn wanted(symbols: &str) -> Wanted {
     let sources = Sources { files: vec![file], ..Sources::default() };
     let config = Config::new(&Settings::gather(sources).expect("settings")).expect("a configuration");
     let spec = |symbol: &Symbol| (symbol.clone(), TapeKind::Aggregate, RING_TRADES).into();
-    Wanted { selection: config.symbols, spec: Box::new(spec), retention: Retention::default() }
+    Wanted { selection: config.symbols, spec: Arc::new(spec), retention: Retention::default() }
 }
 
 /// An exchange, and an engine and a registry that follow it.
@@ -33,7 +33,7 @@ pub(super) struct Scene {
     pub(super) exchange: Arc<Exchange>,
     pub(super) metrics: Arc<Metrics>,
     roster: Roster,
-    wishes: mpsc::Sender<Wanted>,
+    wishes: watch::Sender<Wanted>,
 }
 
 impl Scene {
@@ -59,13 +59,13 @@ impl Scene {
         let budget = Budget::new(budget::Options::default(), clock, Arc::clone(&metrics));
         let source = ListingSource { fetch, budget, rest_url: "http://memory".into(), refresh, seed: 3 };
         let (roster, changes) = Roster::new();
-        let (wishes, wished) = mpsc::channel(1);
         let book = setup.book.clone();
         let spec = move |symbol: &Symbol| market::Spec {
             book: book.clone(),
             ..(symbol.clone(), TapeKind::Aggregate, RING_TRADES).into()
         };
-        let wanted = Wanted { spec: Box::new(spec), ..wanted(symbols) };
+        let wanted = Wanted { spec: Arc::new(spec), ..wanted(symbols) };
+        let (wishes, wished) = watch::channel(wanted.clone());
         let mut registry = Registry::new(Rc::clone(&engine), source, wanted, None);
         let (mut changes, mut wished) = (changes, wished);
         tokio::task::spawn_local(async move { registry.run(&mut changes, &mut wished).await });
@@ -161,10 +161,10 @@ fn another_selection_changes_only_what_differs() {
         let scene = Scene::start(&setup(), r#"["AUSDT"]"#);
         tokio::time::sleep(MINUTE).await;
         let kept = scene.engine.contracts.find("AUSDT").expect("recorded");
-        scene.wishes.send(wanted(r#""all""#)).await.expect("the registry runs");
+        scene.wishes.send_replace(wanted(r#""all""#));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(scene.recorded(), ["AUSDT", "BTCUSDT_261225", "BUSDT", "OLDUSDT", "币安人生USDT"]);
-        scene.wishes.send(wanted(r#"["AUSDT", "BTCUSDT_??????"]"#)).await.expect("the registry runs");
+        scene.wishes.send_replace(wanted(r#"["AUSDT", "BTCUSDT_??????"]"#));
         tokio::time::sleep(MINUTE).await;
         assert_eq!(scene.recorded(), ["AUSDT", "BTCUSDT_261225"]);
         assert!(Arc::ptr_eq(&kept, &scene.engine.contracts.find("AUSDT").expect("recorded")));
@@ -184,8 +184,8 @@ fn a_contract_that_is_to_be_recorded_in_another_way_begins_anew_and_no_other() {
             let kept = market::Kept { large_trade_usd: 7, ..market::Kept::default() };
             market::Spec { book, kept, ..(symbol.clone(), TapeKind::Aggregate, RING_TRADES).into() }
         };
-        let wanted = Wanted { spec: Box::new(spec), ..wanted(r#"["AUSDT", "BUSDT"]"#) };
-        scene.wishes.send(wanted).await.expect("the registry runs");
+        let wanted = Wanted { spec: Arc::new(spec), ..wanted(r#"["AUSDT", "BUSDT"]"#) };
+        scene.wishes.send_replace(wanted);
         tokio::time::sleep(MINUTE).await;
         let after = ["AUSDT", "BUSDT"].map(find);
         assert!(Arc::ptr_eq(&before[0], &after[0]) && before[1].ending() == Some(Ending::Reconfigured));

@@ -62,6 +62,17 @@ impl Scene {
         begun.elapsed().as_secs()
     }
 
+    /// Waits until a contract is not going to be traded for so many seconds.
+    async fn wait_until_quiet(&self, contract: &market::Contract, seconds: i64) {
+        let is_quiet = || {
+            let now = self.exchange.now();
+            self.exchange.truth(&contract.symbol, now.plus(-2_000), now.plus(seconds * 1_000)).is_empty()
+        };
+        while contract.tape.newest_id().is_none() || !is_quiet() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
     fn remedies(&self, name: &str) -> u64 {
         let text = self.metrics.text().expect("encodes");
         let line = format!("tapedeck_stream_remedies_total{{remedy=\"{name}\"}} ");
@@ -82,6 +93,30 @@ fn a_healthy_exchange_is_left_alone() {
             assert_eq!(scene.remedies(remedy), 0, "{remedy}");
         }
         assert!(CONTRACTS.iter().all(|(symbol, ..)| scene.state(symbol) == State::Live));
+    });
+}
+
+#[test]
+fn a_contract_that_nobody_trades_is_live_by_the_venues_word_alone() {
+    in_virtual_time(async {
+        // The second is traded once a minute, which is to say not for minutes now and then.
+        let setup = Setup::generated(67, &[("AUSDT", TapeKind::Aggregate, 600), ("QUSDT", TapeKind::Aggregate, 1)]);
+        let scene = Scene::of(&setup);
+        let quiet = scene.engine.contracts.find("QUSDT").expect("recorded");
+        scene.wait_until_quiet(&quiet, 90).await;
+        scene.exchange.faults().cut(false);
+        assert!(scene.until("QUSDT", &[State::Recovering]).await <= 1, "an acknowledgement proves nothing");
+        let spoken_for = scene.until("QUSDT", &[State::Live]).await;
+        assert!((10..=25).contains(&spoken_for) && !quiet.stream.is_flowing(), "{spoken_for}");
+        scene.exchange.faults().rest().next("/fapi/v1/ticker/24hr", RestFault::Overloaded, 100);
+        let doubted = scene.until("QUSDT", &[State::Recovering]).await;
+        assert!((15..=35).contains(&doubted) && !quiet.stream.is_flowing(), "{doubted}");
+        assert!(FLOWING.contains(&scene.state("AUSDT")));
+        scene.exchange.faults().heal();
+        scene.until("QUSDT", &[State::Live]).await;
+        scene.exchange.faults().refuse(true);
+        scene.exchange.faults().cut(false);
+        assert!(scene.until("QUSDT", &[State::Recovering]).await <= 1, "nobody is asked for it");
     });
 }
 
