@@ -45,14 +45,16 @@ pub(super) async fn watch_over(wards: Wards, metrics: Arc<Metrics>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         for ward in wards.borrow().iter().filter(|ward| !(ward.is_alive)()) {
-            metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", ward.kind)])).inc();
-            tracing::error!(actor = ward.kind, "an actor died and is rebuilt");
-            // One that cannot be raised now must not end the supervision of the others: it is tried again at the next look.
-            if catch_unwind(AssertUnwindSafe(|| (ward.raise)())).is_err() {
-                tracing::error!(actor = ward.kind, "an actor cannot be rebuilt, and is tried again");
-            }
+            rebuild(ward, &metrics);
         }
     }
+}
+
+fn rebuild(ward: &Ward, metrics: &Metrics) {
+    metrics.actor_rebuilds.get_or_create(&Labels::new([("actor", ward.kind)])).inc();
+    // One that cannot be raised now must not end the supervision of the others: it is tried again at the next look.
+    let is_rebuilt = catch_unwind(AssertUnwindSafe(|| (ward.raise)())).is_ok();
+    tracing::error!(actor = ward.kind, is_rebuilt, "an actor died");
 }
 
 #[cfg(test)]
