@@ -135,7 +135,6 @@ impl Feed {
 
 impl Subscription {
     fn is_stranded(&self, exchange: &Exchange) -> bool {
-        let streams = exchange.faults().streams();
-        self.symbol.as_ref().is_some_and(|symbol| streams.is_stranded(symbol, self.taken_at))
+        exchange.faults().streams().is_stranded(&self.name, self.symbol.as_ref(), self.taken_at)
     }
 }

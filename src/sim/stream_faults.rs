@@ -28,8 +28,8 @@ pub enum Path {
 pub struct StreamFaults {
     /// Counts what was ordered here: who began at a lower count was there before.
     count: AtomicU64,
-    /// By symbol, the count at which its streams were stranded.
-    stranded: Mutex<HashMap<Symbol, u64>>,
+    /// By symbol or name, the count at which those streams were stranded.
+    stranded: Mutex<HashMap<String, u64>>,
     is_any_stranded: AtomicBool,
     orders: Mutex<Vec<Order>>,
     dead: [AtomicBool; 3],
@@ -48,9 +48,14 @@ impl StreamFaults {
     /// Every subscription to a stream of `symbol` that there is now falls silent until it is taken anew: by `UNSUBSCRIBE`
     /// and `SUBSCRIBE`, or on another connection.
     pub fn strand(&self, symbol: &Symbol) {
+        self.strand_stream(symbol.as_str());
+    }
+
+    /// The same of the stream of that name alone, such as `!ticker@arr`.
+    pub fn strand_stream(&self, name: &str) {
         let mut stranded = self.stranded.lock().unwrap_or_else(PoisonError::into_inner);
         let count = self.count.fetch_add(1, Ordering::Relaxed) + 1;
-        stranded.insert(symbol.clone(), count);
+        stranded.insert(name.to_owned(), count);
         self.is_any_stranded.store(true, Ordering::Relaxed);
     }
 
@@ -100,10 +105,14 @@ impl StreamFaults {
         orders.iter().filter(|order| order.count > count).cloned().collect()
     }
 
-    /// Whether a subscription to a stream of `symbol` that was taken at `count` is silent.
-    pub(super) fn is_stranded(&self, symbol: &Symbol, count: u64) -> bool {
-        self.is_any_stranded.load(Ordering::Relaxed)
-            && self.stranded.lock().unwrap_or_else(PoisonError::into_inner).get(symbol).is_some_and(|at| *at > count)
+    /// Whether a subscription to the stream `name`, which may be one of `symbol`, is silent if it was taken at `count`.
+    pub(super) fn is_stranded(&self, name: &str, symbol: Option<&Symbol>, count: u64) -> bool {
+        if !self.is_any_stranded.load(Ordering::Relaxed) {
+            return false;
+        }
+        let stranded = self.stranded.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = [Some(name), symbol.map(Symbol::as_str)];
+        keys.into_iter().flatten().any(|key| stranded.get(key).is_some_and(|at| *at > count))
     }
 
     pub(super) fn is_dead(&self, route: Route) -> bool {

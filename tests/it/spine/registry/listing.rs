@@ -134,3 +134,25 @@ fn a_symbol_that_is_another_contracts_begins_anew() {
         assert!(Arc::ptr_eq(&other, &scene.find("BUSDT")));
     });
 }
+
+#[test]
+fn half_a_listing_is_not_believed_before_a_second_one_says_the_same() {
+    in_virtual_time(async {
+        let names: Vec<&'static str> = (10..50).map(|at| &*format!("S{at}USDT").leak()).collect();
+        let setup = Setup::generated(52, &names.iter().map(|name| (*name, TapeKind::Aggregate, 6)).collect::<Vec<_>>());
+        let edits = Edits::default();
+        let edited = Arc::clone(&edits);
+        let wrap = move |fetch| Arc::new(Edited(fetch, edited)) as Arc<dyn Fetch>;
+        let scene = Scene::fetching_by(wrap, REFRESH, &setup, r#"["*USDT"]"#);
+        tokio::time::sleep(5 * MINUTE).await;
+        let delisted = || names.iter().filter(|name| scene.find(name).state() == State::Delisted).count();
+        let half: Vec<_> = names.iter().take(30).map(|name| (*name, None)).collect();
+        scene.read(&edits, &half).await;
+        assert_eq!((delisted(), scene.news_of(names[0])), (0, vec![]), "half an answer");
+        scene.read(&edits, &[]).await;
+        scene.read(&edits, &half).await;
+        assert_eq!((delisted(), scene.news_of(names[0])), (0, vec![]), "once more");
+        scene.read(&edits, &half).await;
+        assert_eq!((delisted(), scene.news_of(names[0])), (30, vec![News::Unlisted]), "it stays so");
+    });
+}

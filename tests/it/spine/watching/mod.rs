@@ -9,6 +9,7 @@ use tapedeck::{
     feed::StreamKey,
     history::budget::{self, Budget},
     market::State,
+    metrics::Labels,
     net::FetchLimits,
     sim::{ExchangeFetch, Path, RestFault},
 };
@@ -71,6 +72,11 @@ impl Scene {
         while contract.tape.newest_id().is_none() || !is_quiet() {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// Connections that have ended for this reason.
+    fn ended_for(&self, reason: &'static str) -> u64 {
+        self.metrics.upstream_reconnects.get_or_create(&Labels::new([("reason", reason)])).get()
     }
 
     fn remedies(&self, name: &str) -> u64 {
@@ -193,5 +199,48 @@ fn a_venue_that_tells_nothing_raises_no_alarm() {
         scene.exchange.faults().rest().next("/fapi/v1/ticker/24hr", RestFault::Overloaded, 100);
         tokio::time::sleep(10 * MINUTE).await;
         assert_eq!(scene.remedies("ask_again") + scene.remedies("renew"), 0);
+    });
+}
+
+#[test]
+fn a_connection_that_never_brings_anything_is_opened_on_another_path_until_one_delivers() {
+    in_virtual_time(async {
+        let market = vec![StreamKind::BookTicker];
+        let scene = Scene::of(&Setup { market, ..Setup::generated(68, &CONTRACTS) });
+        scene.exchange.faults().streams().deaden(Path::Public);
+        let contract = scene.engine.contracts.find("AUSDT").expect("recorded");
+        tokio::time::sleep(80 * Duration::from_secs(1)).await;
+        assert!(scene.remedies("reroute") == 1 && contract.figures.top().is_none());
+        assert_eq!(scene.ended_for("mute"), 2, "half a minute each");
+        scene.exchange.faults().streams().revive(Path::Public);
+        let begun = tokio::time::Instant::now();
+        while contract.figures.top().is_none() {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        eprintln!("flows {} s after its path was revived", begun.elapsed().as_secs());
+        // Its own path has its turn every third time.
+        assert!(begun.elapsed() <= 4 * MINUTE);
+        assert_eq!(scene.state("AUSDT"), State::Live, "nothing of it is on that path");
+    });
+}
+
+#[test]
+fn a_stream_of_all_contracts_that_falls_silent_beside_others_is_asked_for_on_another_connection() {
+    in_virtual_time(async {
+        let market = vec![StreamKind::MarkPrice, StreamKind::Ticker, StreamKind::ForceOrder];
+        let scene = Scene::of(&Setup { market, ..Setup::generated(69, &CONTRACTS) });
+        let contract = scene.engine.contracts.find("AUSDT").expect("recorded");
+        tokio::time::sleep(5 * MINUTE).await;
+        let silent_ms = || scene.exchange.now().since(contract.figures.ticker().expect("told").close_time);
+        assert!(scene.ended_for("partial") == 0 && silent_ms() < 5_000);
+        scene.exchange.faults().streams().strand_stream("!ticker@arr");
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        assert!(scene.ended_for("partial") == 1 && silent_ms() < 5_000, "{}", silent_ms());
+        // For ten minutes the same is not done again: it may be the exchange that has nothing to say.
+        scene.exchange.faults().streams().strand_stream("!ticker@arr");
+        tokio::time::sleep(9 * MINUTE).await;
+        assert!(scene.ended_for("partial") == 1 && silent_ms() > 500_000, "{}", silent_ms());
+        tokio::time::sleep(2 * MINUTE).await;
+        assert!(scene.ended_for("partial") == 2 && silent_ms() < 5_000, "{}", silent_ms());
     });
 }
