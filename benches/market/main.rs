@@ -43,6 +43,8 @@ const FLAGS: [Flag; 5] = [
 ];
 /// The longest wait for every stream to flow: the quietest contract may not trade for minutes.
 const START_MAX: Duration = Duration::from_secs(180);
+/// By how much the subscriber is ahead of the client beside it, and that of what is measured.
+const AHEAD: Duration = Duration::from_secs(5);
 /// Time for what is under way at the end.
 const DRAIN: Duration = Duration::from_secs(15);
 
@@ -60,8 +62,10 @@ fn main() -> anyhow::Result<()> {
     eprintln!("{} contracts flow after {} s", symbols.len(), begun.elapsed().as_secs());
 
     let follower = Follower::start(deck.address, &symbols, &liveliest(sample))?;
+    // Whatever the second client has, the first one has asked for long before.
+    thread::sleep(AHEAD);
     let direct = Direct::start(venue.address, &liveliest(sample))?;
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(AHEAD);
     let (meter, venue_meter) = (Meter::start(Some(&deck))?, venue.cpu_ns()?);
     let before = follower.trades();
     thread::sleep(seconds);
@@ -72,6 +76,7 @@ fn main() -> anyhow::Result<()> {
     let told = direct.stop()?;
     thread::sleep(DRAIN);
     let seen = follower.stop()?;
+    print_upsets(deck.address)?;
     Report { seconds, trades, spent, venue_ns, resident_kib, told, seen }.print(&missing(deck.address)?)
 }
 
@@ -124,6 +129,20 @@ fn wait_until_live(deck: SocketAddr, count: usize) -> anyhow::Result<()> {
         ensure!(begun.elapsed() < START_MAX, "{live} of {count} contracts flow after {START_MAX:?}");
         thread::sleep(Duration::from_secs(1));
     }
+}
+
+/// Prints what was done about connections and streams: of a sound exchange nothing should have been.
+fn print_upsets(deck: SocketAddr) -> anyhow::Result<()> {
+    let text = String::from_utf8(get(deck, "/metrics")?)?;
+    let names =
+        ["tapedeck_upstream_reconnects_total{", "tapedeck_stream_remedies_total{", "tapedeck_mailbox_full_total{"];
+    let is_upset = |line: &&str| names.iter().any(|name| line.starts_with(name)) && !line.ends_with(" 0");
+    let upsets: Vec<_> = text.lines().filter(is_upset).collect();
+    println!(
+        "connections and streams: {}",
+        if upsets.is_empty() { "undisturbed".to_owned() } else { upsets.join(", ") }
+    );
+    Ok(())
 }
 
 /// Ids that the server says are missing, by symbol.

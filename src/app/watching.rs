@@ -77,6 +77,7 @@ impl Watching {
         for contract in contracts.iter() {
             let asked_ms = contract.stream.asked_ms();
             vigil.see(contract.id, newest_raw_id(&contract), asked_ms, now_ms);
+            vigil.read(contract.id, contract.stream.read_to());
             contract.stream.vouch(vigil.vouches(contract.id, now_ms).then_some(asked_ms));
             contract.note_state(self.clock.wall());
         }
@@ -107,6 +108,8 @@ impl Watching {
         let Ok(tickers) = rest::tickers(&response.body) else { return };
         self.metrics.decode_errors.get_or_create(&Labels::new([("reason", "row")])).inc_by(tickers.refused());
         let now_ms = self.clock.monotonic_ms();
+        let venue_time = tickers.iter().map(|(_, ticker)| ticker.close_time).max();
+        venue_time.into_iter().for_each(|time| vigil.tell_time(time, now_ms));
         for (symbol, ticker) in tickers.iter() {
             let Some(contract) = self.engine.contracts.find_listed(symbol) else { continue };
             // -1 where nothing was traded in 24 hours.

@@ -71,6 +71,7 @@ tapedeck demo: a simulated exchange, recorded and served by this process. Ctrl-C
   symbols   http://{address}/api/v1/symbols
   candles   http://{address}/api/v1/candles?symbol={symbol}&interval=1m&limit=10
   trades    http://{address}/api/v1/trades?symbol={symbol}&limit=10
+  book      http://{address}/api/v1/book?symbol={symbol}&levels=5
   live      websocat ws://{address}/api/v1/ws
             {{\"op\":\"subscribe\",\"id\":1,\"channel\":\"candles\",\"symbol\":\"{symbol}\",\"interval\":\"1m\"}}
 

@@ -5,7 +5,7 @@
 //! pace allows has them asked for at once; all are asked for from time to time. What they tell first after a stream was asked
 //! for may have been traded before, and is where it begins.
 
-use crate::model::ContractId;
+use crate::model::{ContractId, UnixMillis};
 use std::collections::BTreeMap;
 
 /// The venue is asked about all contracts this often, and no sooner than this again when streams are silent.
@@ -17,6 +17,8 @@ const SILENCE_MS: (i64, i64) = (3_000, 6_000);
 /// What the venue has traded is on the tape so long after it was told of, or the stream is behind: it is published within
 /// 160 ms, and ids wait for those before theirs for `candle.reorder_ms`.
 const GRACE_MS: i64 = 2_000;
+/// It may be under way in what has come and was not read yet, as on a machine that has too much to do: then so much later.
+const LATE_MS: i64 = 10_000;
 /// What the venue tells so soon after a stream was asked for may have been traded before.
 const SETTLE_MS: i64 = 5_000;
 /// The waits after the first, the second and every later attempt.
@@ -33,6 +35,8 @@ const WEIGHT: i64 = 8;
 pub struct Vigil {
     watched: BTreeMap<ContractId, Watched>,
     asked_ms: Option<i64>,
+    /// The venue's time less our monotonic milliseconds, as it told it last.
+    ahead_ms: Option<i64>,
 }
 
 /// How one contract's stream does.
@@ -47,6 +51,8 @@ struct Watched {
     is_new: bool,
     /// The mean time between two moves, as far as it is known.
     gap_ms: Option<i64>,
+    /// When what is read of its connection was sent, in monotonic milliseconds; none where nothing is known of that.
+    read_ms: Option<i64>,
     /// A raw id beyond the tape's, and when the venue told of it.
     told: Option<(u64, i64)>,
     /// Told ids up to it are known to be no trades of the stream's.
@@ -105,6 +111,17 @@ impl Vigil {
         watched.gap_ms = watched.newest.map(|_| mean_ms);
         (watched.newest, watched.moved_ms, watched.answers) = (newest, now_ms, 0);
         watched.told = watched.told.filter(|(told, _)| newest < Some(*told));
+    }
+
+    /// Notes the time at the venue up to which a contract's connection has been read; none before it has brought something.
+    pub fn read(&mut self, id: ContractId, read_to: Option<UnixMillis>) {
+        let read_ms = read_to.zip(self.ahead_ms).map(|(read_to, ahead_ms)| read_to.get().saturating_sub(ahead_ms));
+        self.watched.entry(id).and_modify(|watched| watched.read_ms = read_ms);
+    }
+
+    /// Notes what time it is at the venue.
+    pub fn tell_time(&mut self, venue: UnixMillis, now_ms: i64) {
+        self.ahead_ms = Some(venue.get().saturating_sub(now_ms));
     }
 
     /// Whether the venue shall be asked about all contracts now.
@@ -187,6 +204,7 @@ impl Watched {
             asked_ms: now_ms,
             is_new: true,
             gap_ms: None,
+            read_ms: None,
             told: None,
             excused: 0,
             answers: 0,
@@ -208,7 +226,10 @@ impl Watched {
     }
 
     fn finding(&mut self, now_ms: i64) -> Option<Finding> {
-        let behind = self.told.filter(|(_, told_ms)| now_ms - told_ms >= GRACE_MS);
+        let behind = self.told.filter(|(_, told_ms)| {
+            let grace_ms = if self.read_ms.is_none_or(|read_ms| read_ms >= *told_ms) { GRACE_MS } else { LATE_MS };
+            now_ms - told_ms >= grace_ms
+        });
         match (behind, self.trouble) {
             (Some((told, _)), None) => Some(Finding::Behind(told)),
             (Some((told, _)), Some(trouble)) if now_ms >= trouble.next_ms => {
@@ -268,6 +289,23 @@ mod tests {
         vigil.see(A, Some(125), -SETTLE_MS, now + 11_000);
         assert_eq!(vigil.findings(now + 11_000), [(A, Finding::Healed(10_800))]);
         assert_eq!(vigil.findings(now + 99_000), []);
+    }
+
+    #[test]
+    fn what_may_be_under_way_in_what_was_not_read_yet_is_waited_for() {
+        let (mut vigil, now) = paced(100);
+        let at = |ms: i64| Some(UnixMillis::new(1_000_000 + ms));
+        vigil.tell_time(at(now).expect("a time"), now);
+        vigil.read(A, at(now - 3_000));
+        vigil.tell(A, 120, now);
+        assert_eq!(vigil.findings(now + 2_000), [], "three seconds of it are not read yet");
+        vigil.read(A, at(now));
+        assert_eq!(vigil.findings(now + 3_000), [(A, Finding::Behind(120))]);
+        vigil.read(A, at(now - 1));
+        assert_eq!(vigil.findings(now + 9_999), []);
+        assert_eq!(vigil.findings(now + 10_000), [(A, Finding::Behind(120))], "it comes to nothing");
+        vigil.read(A, None);
+        assert_eq!(vigil.findings(now + 2_000), [(A, Finding::Behind(120))], "nothing of it is under way");
     }
 
     #[test]

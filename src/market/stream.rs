@@ -67,8 +67,12 @@ impl Stream {
         if self.waiting.load(Ordering::Acquire) {
             return UnixMillis::new(i64::MIN);
         }
-        let proven = self.flows.iter().filter_map(|flow| flow.load().as_ref().map(|flow| flow.proven_to()));
-        proven.max().unwrap_or(UnixMillis::new(i64::MIN))
+        self.read_to().unwrap_or(UnixMillis::new(i64::MIN))
+    }
+
+    /// The time at the venue up to which the connections proven to carry it have been read; none without one.
+    pub fn read_to(&self) -> Option<UnixMillis> {
+        self.flows.iter().filter_map(|flow| flow.load().as_ref().map(|flow| flow.proven_to())).max()
     }
 
     /// Notes that it is asked for now, in monotonic milliseconds: what was traded before may never come.

@@ -41,6 +41,10 @@ fn it_says_where_to_look_then_trades_flow_and_it_ends_with_a_goodbye() {
     // Any of them may have a quiet minute.
     let symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT", "XAUUSDT"];
     until("trade", || symbols.iter().find_map(has_traded));
+    let book = || get(address, "/api/v1/book?symbol=BTCUSDT&levels=5").filter(|(status, _)| *status == 200);
+    let book: Value = serde_json::from_str(&until("book", book).1).expect("JSON");
+    assert!(book["meta"]["state"].is_string(), "{book}");
+    assert!(place("/api/v1/book") < place("  gaps "));
     let mut client = Client::open(address);
     for symbol in symbols {
         client.send(&format!(r#"{{"op":"subscribe","channel":"trades","symbol":"{symbol}"}}"#));
